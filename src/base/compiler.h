@@ -14,7 +14,7 @@
 /* Fast paths live in one section, so that the stop handler can tell from the
  * interrupted PC that one of them is half done (src/README.md, "Stopping").
  * A function in it calls nothing and leaves only by return or by a tail jump. */
-#define FAST_TEXT __attribute__((section("gcm_fast"), noinline, aligned(16), optimize("no-reorder-blocks-and-partition")))
+#define FAST_TEXT __attribute__((section("gcm_fast"), noinline, aligned(16)))
 
 /* A plain access that another thread or a signal handler of this thread may
  * see: the compiler must neither split nor invent it. */

@@ -1,0 +1,94 @@
+/* Marking alone: a graph of objects of 48 to 128 bytes with five references each, all of it alive, collected again
+ * and again. GRAPH_LOCAL: the references point to objects allocated shortly before, as most programs' do; else anywhere, which
+ * is the worst case for a cache. 10 MiB for each unit of the scale.
+ * Metrics: a collection's median time, and objects marked a second. The first collections are left out: a collector
+ * may still be growing its mark stack. */
+#include "alloc.h"
+
+enum { OBJECTS_PER_SCALE = 120000, N_REFS = 5, MAX_EXTRA_WORDS = 10, NEAR = 1000, N_WARM = 2, N_TIMED = 5 };
+
+struct object {
+    struct object *refs[N_REFS];
+    uint64_t tag; /* its number */
+};
+
+/* 48 to 128 bytes, mean 88; what lies behind the tag is never written. */
+static struct object *object_new(struct bench_rng *rng, uint64_t tag)
+{
+    struct object *object = alloc_new(sizeof *object + 8 * (size_t)bench_rng_below(rng, MAX_EXTRA_WORDS + 1));
+    memset(object->refs, 0, sizeof object->refs);
+    object->tag = tag;
+    return object;
+}
+
+static void object_link(struct object **objects, uint32_t i, uint32_t n_objects, struct bench_rng *rng)
+{
+    for (unsigned r = 0; r < N_REFS; r++) {
+        uint32_t to = GRAPH_LOCAL ? i - (i < NEAR ? 0 : bench_rng_below(rng, NEAR)) : bench_rng_below(rng, n_objects);
+        objects[i]->refs[r] = objects[to];
+    }
+    /* The chain keeps every object reachable after the table is gone. */
+    objects[i]->refs[0] = objects[i > 0 ? i - 1 : n_objects - 1];
+}
+
+static struct object *graph_new(uint32_t n_objects)
+{
+    struct bench_rng rng = bench_rng_seed(31);
+    struct object **objects = alloc_new(n_objects * sizeof *objects);
+    for (uint32_t i = 0; i < n_objects; i++)
+        objects[i] = object_new(&rng, i);
+    for (uint32_t i = 0; i < n_objects; i++)
+        object_link(objects, i, n_objects, &rng);
+    struct object *last = objects[n_objects - 1];
+    memset(objects, 0, n_objects * sizeof *objects);
+    return last;
+}
+
+/* Every tag must still be there, or something that lives was reclaimed. */
+static uint64_t graph_sum(const struct object *last, uint32_t n_objects)
+{
+    uint64_t sum = 0;
+    const struct object *object = last;
+    for (uint32_t i = n_objects; i > 0; i--, object = object->refs[0]) {
+        if (object->tag != i - 1)
+            bench_die(BENCH_EXIT_DAMAGED, "an object that lives is gone");
+        sum = sum * 3 + object->tag;
+    }
+    return sum;
+}
+
+static int ns_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static uint64_t collect_median_ns(void)
+{
+    uint64_t times_ns[N_TIMED];
+    for (unsigned n = 0; n < N_WARM; n++)
+        alloc_collect();
+    for (unsigned n = 0; n < N_TIMED; n++) {
+        uint64_t start_ns = bench_now_ns();
+        alloc_collect();
+        times_ns[n] = bench_now_ns() - start_ns;
+    }
+    qsort(times_ns, N_TIMED, sizeof *times_ns, ns_compare);
+    return times_ns[N_TIMED / 2];
+}
+
+int main(int argc, char **argv)
+{
+    uint32_t n_objects = OBJECTS_PER_SCALE * bench_scale(argc, argv);
+    alloc_init();
+    struct object *graph = graph_new(n_objects);
+    uint64_t ns = collect_median_ns();
+    const char *kind = GRAPH_LOCAL ? "local" : "random";
+    char name[64];
+    snprintf(name, sizeof name, "collect-%s-ms", kind);
+    bench_print_metric(name, (double)ns / 1e6);
+    snprintf(name, sizeof name, "mark-%s-Mobjects/s", kind);
+    bench_print_metric(name, n_objects * 1e3 / (double)ns);
+    bench_print_checksum(graph_sum(graph, n_objects));
+    return 0;
+}

@@ -1,0 +1,84 @@
+/* The slow halves of the malloc family, and what all of api shares.
+ *
+ * Rules   every exported slow function ends with api_exit_slow, outside critical sections: what had to wait for the
+ *         end of a critical section (signals, frees of a nested handler) is done there.
+ *         errno changes only where an allocation fails.
+ * Locks   none of ours is held when a function here is entered or left.
+ */
+#ifndef API_ALLOC_H
+#define API_ALLOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/compiler.h"
+#include "gc/cycle.h"
+#include "heap/heap.h"
+
+/* ---- this thread ---- */
+struct api_tls {
+    uint64_t deferred_mask;    /* the program's signal mask, while has_deferred */
+    uintptr_t deferred_return; /* return address of the fast path that a signal interrupted; see signal_thunk.S */
+    uint32_t in_cycle;         /* inside cycle_run: signals wait */
+    uint8_t has_deferred;      /* a signal waits, blocked, for the end of the slow path */
+    uint8_t is_retired;        /* the cache was given up: the thread is in its last throes */
+    uint8_t exit_rounds;       /* rounds of key destructors seen */
+};
+extern __thread struct api_tls api_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/* ---- the process ---- */
+struct api_state {
+    bool is_initialised; /* the constructor ran */
+    bool is_passthrough; /* malloc's names belong to somebody else in this process: ours hand on to libc */
+};
+extern struct api_state api_state;
+
+/* ---- alloc_slow.c ---- */
+void *alloc_slow(size_t size_bytes);     /* malloc, all of it */
+void *alloc_slow_new(size_t size_bytes); /* operator new: new handler, bad_alloc; cxx.c */
+/* A block of a flavor. align: power of two. *is_zero (may be NULL): the block is known to read as zero.
+ * NULL with errno ENOMEM. Never passes through. */
+void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero);
+/* First slow path of this thread or process: heap, fork repair, thread record. False: there is no heap. */
+bool api_enter_slow(void);
+enum cycle_skip api_collect(enum cycle_cause cause); /* cycle_run with errno kept and signals held back */
+
+/* ---- free_slow.c ---- */
+void free_slow(void *p); /* free, all of it */
+void free_foreign(void *p);
+/* An exit from the library: see the rules. */
+COLD void api_exit_pending(void);
+extern void *_Atomic emergency_deferred; /* emergency.c: frees made by handlers that interrupted a slow path */
+ALWAYS_INLINE void api_exit_slow(void)
+{
+    if (UNLIKELY(api_tls.has_deferred || atomic_load_explicit(&emergency_deferred, memory_order_relaxed) != NULL))
+        api_exit_pending();
+}
+
+/* ---- emergency.c: a handler that interrupted a slow path of its own thread ---- */
+void *emergency_alloc(size_t size_bytes, size_t align); /* NULL, ENOMEM */
+bool emergency_contains(const void *p);
+void emergency_free(void *p);
+size_t emergency_usable_size(const void *p);
+void emergency_defer_free(void *p); /* p: a block of the heap */
+void emergency_run_deferred(void);
+
+/* ---- realloc.c ---- */
+void *realloc_block(void *p, size_t size_bytes); /* pre: p is not NULL, size_bytes > 0 */
+/* Usable size of a block of ours or of libc; what: the texts of misuse. */
+size_t usable_size(void *p);
+
+/* ---- passthrough.c: the other allocator ---- */
+void *passthrough_malloc(size_t size_bytes);
+void *passthrough_calloc(size_t n, size_t size_bytes);
+void *passthrough_realloc(void *p, size_t size_bytes);
+void *passthrough_memalign(size_t align, size_t size_bytes);
+
+/* ---- init.c, fork.c, signal_thunk ---- */
+void api_thread_adopt(void);        /* this thread has no record: register it and arm its exit, without locks of libc */
+void api_thread_retire(void);
+void api_fork_install(void);        /* constructor */
+void api_fork_repair(void);         /* in a child that no atfork handler prepared */
+void signal_release_deferred(void); /* pre: api_tls.has_deferred, not in a critical section */
+
+#endif

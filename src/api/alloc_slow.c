@@ -1,0 +1,179 @@
+/* The one slow path that decides: first use, fork repair, collect, refill, grow, or no memory.
+ *
+ * What    alloc_slow (malloc) and alloc_block (everything else that allocates).
+ * Locks   callers are outside critical sections, unless a signal handler interrupted one: then emergency.c serves.
+ * Not here  how any of it is done: heap and gc; what the fast paths do: malloc_fast.c.
+ */
+#include "api/alloc.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include "gc/pacer.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+__thread struct api_tls api_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
+struct api_state api_state;
+
+struct alloc_request {
+    size_t size_bytes, align;
+    unsigned flavor;
+    unsigned class_no; /* SIZECLASS_LARGE: does not come from a span of small blocks */
+    bool is_zero;      /* result: known to read as zero */
+};
+
+COLD static bool alloc_first_use(void)
+{
+    static const struct heap_config defaults = {.reserve_bytes = 0, .hugepages = false};
+
+    os_process_init();
+    return heap_init(&defaults);
+}
+
+/* A wiped page tells a child of a fork that went past the handlers (raw clone, _Fork). */
+static bool alloc_is_raw_fork_child(void)
+{
+    volatile uint32_t *canary = os_vm_fork_canary();
+
+    return api_state.is_initialised && canary != NULL && *canary == 0;
+}
+
+bool api_enter_slow(void)
+{
+    if (UNLIKELY(!heap_is_ready()) && !alloc_first_use())
+        return false;
+    if (UNLIKELY(alloc_is_raw_fork_child()))
+        api_fork_repair();
+    if (UNLIKELY(os_tls.thread == NULL))
+        api_thread_adopt();
+    return true;
+}
+
+enum cycle_skip api_collect(enum cycle_cause cause)
+{
+    int saved_errno = errno;
+
+    api_tls.in_cycle++;
+    SIGNAL_FENCE();
+    enum cycle_skip skip = cycle_run(cause);
+    SIGNAL_FENCE();
+    api_tls.in_cycle--;
+    errno = saved_errno;
+    return skip;
+}
+
+static unsigned alloc_class(size_t size_bytes, size_t align)
+{
+    unsigned class_no;
+
+    if (size_bytes > SIZECLASS_MAX_SMALL)
+        return SIZECLASS_LARGE;
+    if (align <= SIZECLASS_ALIGN)
+        return sizeclass_of(size_bytes);
+    class_no = sizeclass_of_aligned(size_bytes, align);
+    return class_no < SIZECLASS_N ? class_no : SIZECLASS_LARGE;
+}
+
+static void *alloc_large(struct alloc_request *r)
+{
+    return heap_large_alloc(r->size_bytes, r->align, r->flavor, &r->is_zero);
+}
+
+/* What the cache holds already. */
+static void *alloc_cached(struct alloc_request *r)
+{
+    struct tcache *tc = tcache_self;
+
+    if (r->class_no == SIZECLASS_LARGE || tc == &tcache_none)
+        return NULL;
+    return tcache_pop(tc, r->flavor, r->class_no);
+}
+
+/* A thread without a cache is in its last throes, or there is no memory for one: such a block gets a span of its own. */
+static void *alloc_refilled(struct alloc_request *r)
+{
+    struct tcache *tc;
+
+    if (r->class_no == SIZECLASS_LARGE)
+        return alloc_large(r);
+    tc = api_tls.is_retired ? NULL : tcache_get();
+    if (tc == NULL)
+        return alloc_large(r);
+    if (tcache_refill(tc, r->flavor, r->class_no) || tcache_refill_new(tc, r->flavor, r->class_no))
+        return tcache_pop(tc, r->flavor, r->class_no);
+    return NULL;
+}
+
+/* Bytes that the pacer should count for this request: a refill takes a window of up to 64 slots, most of it later. */
+static bool alloc_is_cycle_due(const struct alloc_request *r, enum cycle_cause *cause)
+{
+    return api_state.is_initialised && pacer_is_due(r->size_bytes, cause);
+}
+
+static void *alloc_serve(struct alloc_request *r)
+{
+    enum cycle_cause cause;
+    void *p;
+
+    os_critical_enter();
+    p = alloc_cached(r);
+    if (p == NULL && UNLIKELY(alloc_is_cycle_due(r, &cause))) {
+        os_critical_leave();
+        api_collect(cause);
+        os_critical_enter();
+    }
+    if (p == NULL)
+        p = alloc_refilled(r);
+    os_critical_leave();
+    return p;
+}
+
+/* No memory: collect, or wait for whoever does, and try once more. */
+COLD static void *alloc_serve_again(struct alloc_request *r)
+{
+    enum cycle_skip skip = api_collect(CYCLE_NO_MEMORY);
+    void *p;
+
+    if (skip == SKIP_BUSY)
+        cycle_wait();
+    else if (skip != SKIP_NONE)
+        return NULL;
+    os_critical_enter();
+    p = alloc_refilled(r);
+    os_critical_leave();
+    return p;
+}
+
+COLD static void *alloc_no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero)
+{
+    struct alloc_request r = {.size_bytes = size_bytes, .align = align, .flavor = flavor};
+    void *p;
+
+    if (UNLIKELY(size_bytes > PTRDIFF_MAX || align > PTRDIFF_MAX))
+        return alloc_no_memory();
+    if (UNLIKELY(os_tls.critical != 0 || api_tls.in_cycle != 0))
+        return emergency_alloc(size_bytes, align);
+    if (UNLIKELY(!api_enter_slow()))
+        return alloc_no_memory();
+    r.class_no = alloc_class(size_bytes, align);
+    p = alloc_serve(&r);
+    if (UNLIKELY(p == NULL))
+        p = alloc_serve_again(&r);
+    api_exit_slow();
+    if (is_zero != NULL)
+        *is_zero = r.is_zero;
+    return LIKELY(p != NULL) ? p : alloc_no_memory();
+}
+
+NOINLINE void *alloc_slow(size_t size_bytes)
+{
+    if (UNLIKELY(api_state.is_passthrough))
+        return passthrough_malloc(size_bytes);
+    return alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, NULL);
+}

@@ -1,0 +1,86 @@
+/* Every free that is not one bit set by the owner: NULL, other threads' blocks, large ones, special ones, foreign ones,
+ * blocks that the collector took, and misuse.
+ *
+ * Locks   as alloc_slow.c. errno is never changed.
+ * Not here  the bits: heap/free.c.
+ */
+#include "api/alloc.h"
+
+#include <errno.h>
+#include "api/real.h"
+#include "base/check.h"
+#include "base/counters.h"
+#include "gc/finalizer.h"
+#include "os/critical_inl.h"
+
+/* Blocks of another allocator come from before we were there (or beside us) and go back to libc, which was looked up
+ * by the constructor: never here, where the caller may hold any lock. */
+COLD void free_foreign(void *p)
+{
+    void (*real_free)(void *) = REAL_KNOWN(free);
+    int saved_errno = errno;
+
+    if (emergency_contains(p)) {
+        emergency_free(p);
+        return;
+    }
+    if (real_free == NULL) {
+        counter_add(COUNTER_FOREIGN_FREE_DROPPED, 1);
+        return;
+    }
+    counter_add(COUNTER_FOREIGN_FREE_FORWARDED, 1);
+    real_free(p);
+    errno = saved_errno;
+}
+
+/* A finalizer, weak references or a pin hang on the block. */
+COLD static void free_forget_special(void *p)
+{
+    if (!finalizer_forget((uintptr_t)p))
+        check_misuse(MISUSE_FREE_PINNED, (uintptr_t)p);
+}
+
+static enum heap_free_result free_in_section(void *p)
+{
+    struct tcache *tc = tcache_self;
+
+    if (UNLIKELY(heap_is_special((uintptr_t)p)))
+        free_forget_special(p);
+    enum heap_free_result result = heap_free(p);
+    if (tc != &tcache_none && tc->ticks < 0)
+        tcache_tick(tc);
+    return result;
+}
+
+NOINLINE void free_slow(void *p)
+{
+    enum heap_free_result result;
+
+    if (p == NULL)
+        return;
+    if (UNLIKELY(!heap_contains((uintptr_t)p))) {
+        free_foreign(p);
+        return;
+    }
+    if (UNLIKELY(os_tls.critical != 0 || api_tls.in_cycle != 0)) {
+        emergency_defer_free(p);
+        return;
+    }
+    api_enter_slow();
+    os_critical_enter();
+    result = free_in_section(p);
+    os_critical_leave();
+    if (UNLIKELY(result == HEAP_FREED_TAKEN))
+        counter_add(COUNTER_TAKEN_FREED, 1);
+    api_exit_slow();
+}
+
+COLD void api_exit_pending(void)
+{
+    if (os_tls.critical != 0 || api_tls.in_cycle != 0)
+        return;
+    if (atomic_load_explicit(&emergency_deferred, memory_order_relaxed) != NULL)
+        emergency_run_deferred();
+    if (api_tls.has_deferred)
+        signal_release_deferred();
+}

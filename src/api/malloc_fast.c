@@ -1,0 +1,127 @@
+/* malloc, free and the plain operators new and delete: the paths that every program is measured by.
+ *
+ * What    leaf functions in section gcm_fast. Each takes or sets one bit, or jumps to a slow half.
+ * Invariants  no frame, no call, no push: at every instruction the return address lies where the caller put it (the
+ *         signal trampoline relies on it), and a thread found here by the stop signal is simply signalled again.
+ *         A check after linking looks at the machine code.
+ * Not here  every decision: alloc_slow.c, free_slow.c, cxx.c.
+ */
+#include "api/malloc_fast.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include "api/alloc.h"
+#include "base/compiler.h"
+#include "heap/span.h"
+#include "heap/tcache.h"
+
+enum {
+    FAST_TABLE_MAX = 1024, /* sizes up to here take their bin from the table; a multiple of 16 */
+    FAST_BIN_BYTES = sizeof(struct tcache_bin),
+};
+
+/* sizeclass_of(16 * i), as a constant expression. fast_check compares the two. */
+#define FAST_CLASS(i)                                                                                        \
+    ((i) <= 1 ? 0 : (i) <= 16 ? (i)-1 : (i) <= 32 ? 16 + ((((i)-1) >> 1) & 7) : 24 + ((((i)-1) >> 2) & 7))
+#define FAST_1(i) (uint16_t)(FAST_CLASS(i) * FAST_BIN_BYTES)
+#define FAST_4(i) FAST_1(i), FAST_1((i) + 1), FAST_1((i) + 2), FAST_1((i) + 3)
+#define FAST_16(i) FAST_4(i), FAST_4((i) + 4), FAST_4((i) + 8), FAST_4((i) + 12)
+
+/* Offset in the cache of the bin for sizes up to 16 * i. */
+static const uint16_t fast_bin_offset[FAST_TABLE_MAX / SIZECLASS_ALIGN + 1] = {
+    FAST_16(0), FAST_16(16), FAST_16(32), FAST_16(48), FAST_1(64),
+};
+_Static_assert(FAST_BIN_BYTES * SIZECLASS_N <= UINT16_MAX, "bin offsets fit in 16 bits");
+
+typedef void *(*fast_slow_fn)(size_t size_bytes);
+
+ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_slow_fn slow)
+{
+    struct tcache_bin *bin = (struct tcache_bin *)((char *)tcache_self + bin_offset);
+    uint64_t *word = bin->word;
+    uint64_t bits = *word;
+
+    if (UNLIKELY(bits == 0))
+        return slow(size_bytes);
+    *word = bits & (bits - 1);
+    return (void *)(bin->base + (uintptr_t)bits_ctz64(bits) * bin->size);
+}
+
+FAST_TEXT static void *fast_medium(size_t size_bytes)
+{
+    if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL))
+        return alloc_slow(size_bytes);
+    return fast_take((uintptr_t)sizeclass_of(size_bytes) * FAST_BIN_BYTES, size_bytes, alloc_slow);
+}
+
+FAST_TEXT static void *fast_medium_new(size_t size_bytes)
+{
+    if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL))
+        return alloc_slow_new(size_bytes);
+    return fast_take((uintptr_t)sizeclass_of(size_bytes) * FAST_BIN_BYTES, size_bytes, alloc_slow_new);
+}
+
+FAST_TEXT EXPORT void *malloc(size_t size_bytes)
+{
+    if (UNLIKELY(size_bytes > FAST_TABLE_MAX))
+        return fast_medium(size_bytes);
+    return fast_take(fast_bin_offset[(size_bytes + 15) >> 4], size_bytes, alloc_slow);
+}
+
+FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
+{
+    if (UNLIKELY(size_bytes > FAST_TABLE_MAX))
+        return fast_medium_new(size_bytes);
+    return fast_take(fast_bin_offset[(size_bytes + 15) >> 4], size_bytes, alloc_slow_new);
+}
+
+/* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for: ours,
+ * small, swept, no remote frees, no finalizers, some slot free. The nil span of slices without one has owner NULL. */
+FAST_TEXT EXPORT void free(void *p)
+{
+    uintptr_t offset_in_arena = (uintptr_t)p - heap_map.arena_base;
+
+    if (UNLIKELY(offset_in_arena >= atomic_load_explicit(&heap_map.arena_bytes, memory_order_relaxed))) {
+        free_slow(p);
+        return;
+    }
+    const struct slice *e = &heap_map.slices[offset_in_arena >> SLICE_SHIFT];
+    uint32_t offset = (uint32_t)(offset_in_arena & (SLICE_SIZE - 1)) + ((uint32_t)e->slice_no << SLICE_SHIFT);
+    uint32_t idx = slice_block_idx(e, offset);
+    struct span *s = span_of_ref(e->span);
+    struct tcache *tc = tcache_self;
+
+    if (UNLIKELY(s->fast_owner != tc || idx * e->size != offset || idx >= s->n_blocks)) {
+        free_slow(p);
+        return;
+    }
+    uint64_t *word = &s->words[idx >> 6].free;
+    uint64_t bits = *word, bit = UINT64_C(1) << (idx & 63);
+
+    if (UNLIKELY((bits & bit) != 0 || --tc->ticks < 0)) {
+        free_slow(p);
+        return;
+    }
+    *word = bits | bit;
+}
+
+FAST_TEXT EXPORT void *_Znam(size_t size_bytes)
+{
+    return _Znwm(size_bytes);
+}
+
+FAST_TEXT EXPORT void _ZdlPv(void *p)
+{
+    free(p);
+}
+
+FAST_TEXT EXPORT void _ZdaPv(void *p)
+{
+    free(p);
+}
+
+COLD void fast_check(void)
+{
+    for (unsigned i = 0; i < N_ELEMENTS(fast_bin_offset); i++)
+        ASSERT(fast_bin_offset[i] == sizeclass_of((size_t)i * SIZECLASS_ALIGN) * FAST_BIN_BYTES);
+}

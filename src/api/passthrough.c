@@ -1,0 +1,47 @@
+/* The process has another malloc: the program defines its own, or a sanitizer brought one. Then ours, which some library
+ * may still be bound to, hands on to the definition after ours, as if we were not there.
+ *
+ * Invariants  a block is told by its address: free and realloc of a block of ours stay with us.
+ * Not here  finding out: init.c.
+ */
+#include "api/alloc.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include "api/real.h"
+
+void *passthrough_malloc(size_t size_bytes)
+{
+    void *(*real_malloc)(size_t) = REAL_KNOWN(malloc);
+
+    return real_malloc != NULL ? real_malloc(size_bytes) : alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, NULL);
+}
+
+void *passthrough_calloc(size_t n, size_t size_bytes)
+{
+    void *(*real_calloc)(size_t, size_t) = REAL_KNOWN(calloc);
+
+    if (real_calloc != NULL)
+        return real_calloc(n, size_bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void *passthrough_realloc(void *p, size_t size_bytes)
+{
+    void *(*real_realloc)(void *, size_t) = REAL_KNOWN(realloc);
+
+    if (real_realloc != NULL)
+        return real_realloc(p, size_bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void *passthrough_memalign(size_t align, size_t size_bytes)
+{
+    void *(*real_memalign)(size_t, size_t) = REAL_KNOWN(memalign);
+
+    return real_memalign != NULL ? real_memalign(align, size_bytes)
+                                 : alloc_block(size_bytes, align, FLAVOR_MALLOC, NULL);
+}

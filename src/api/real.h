@@ -1,0 +1,38 @@
+/* The functions behind the names that we took: libc's own.
+ *
+ * What    a table of addresses, filled by the constructor with the next definition after ours (RTLD_NEXT).
+ *         REAL(name)       the function; a call before the constructor looks it up there and then. For wrappers of
+ *                          libc calls only: looking up takes ld.so's lock.
+ *         REAL_KNOWN(name) the function or NULL; looks nothing up. For everything that malloc and free can reach.
+ * NULL where this libc has no such function.
+ */
+#ifndef API_REAL_H
+#define API_REAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "api/interposed.h"
+#include "base/compiler.h"
+
+enum real_fn {
+#define REAL_ENUMERATOR(name, version) REAL_##name,
+    INTERPOSED_REAL(REAL_ENUMERATOR)
+#undef REAL_ENUMERATOR
+        REAL_N
+};
+
+extern void *real_table[REAL_N];
+void *real_lookup(enum real_fn fn);
+void real_lookup_all(void); /* constructor */
+/* False: for at least one of malloc, calloc, realloc and free the process uses another definition than ours. */
+bool real_is_malloc_ours(void);
+
+ALWAYS_INLINE void *real_get(enum real_fn fn)
+{
+    void *p = LOAD_ONCE(real_table[fn]);
+    return LIKELY(p != NULL) ? p : real_lookup(fn);
+}
+#define REAL(name) ((__typeof__(&name))real_get(REAL_##name))
+#define REAL_KNOWN(name) ((__typeof__(&name))LOAD_ONCE(real_table[REAL_##name]))
+
+#endif

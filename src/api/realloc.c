@@ -1,0 +1,153 @@
+/* realloc of an existing block, and how many bytes a block has.
+ *
+ * What    in place where the block's class still fits and wastes at most half; large blocks grow in place or move by
+ *         their pages; else a new block, a copy, and a free. The old block stays allocated, and reachable from this
+ *         frame, until the copy is done; on failure it is intact.
+ *         The flavor of a block stays what it was. A finalizer stays with the address: where the block must move it is
+ *         dropped with the free of the old one.
+ * Locks   as alloc_slow.c.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include "api/alloc.h"
+#include "api/real.h"
+#include "base/check.h"
+#include "base/counters.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum {
+    REALLOC_TINY = 64, /* so small that shrinking never pays for a copy */
+};
+
+/* Copy to a new block of the old one's flavor. what_free: the old block is freed, not only left behind. */
+static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned flavor, bool is_freed)
+{
+    void *q = flavor == FLAVOR_MALLOC ? malloc(new_bytes) : alloc_block(new_bytes, SIZECLASS_ALIGN, flavor, NULL);
+
+    if (UNLIKELY(q == NULL))
+        return NULL;
+    memcpy(q, p, old_bytes < new_bytes ? old_bytes : new_bytes);
+    if (is_freed)
+        free(p);
+    return q;
+}
+
+static bool realloc_fits(size_t block_bytes, size_t new_bytes)
+{
+    return new_bytes <= block_bytes && (block_bytes <= REALLOC_TINY || new_bytes >= block_bytes / 2);
+}
+
+/* The block's pages may move, so not with anything hanging on its address. */
+static void *realloc_large(const struct heap_obj *obj, size_t new_bytes)
+{
+    if (!span_is_large(obj->span) || new_bytes <= SIZECLASS_MAX_SMALL || heap_is_special(obj->start))
+        return NULL;
+    return heap_large_resize(obj->span, new_bytes);
+}
+
+/* The new address, or NULL: a copy is needed. */
+static void *realloc_in_place(const struct heap_obj *obj, size_t new_bytes)
+{
+    if (!span_is_large(obj->span) && realloc_fits(obj->size_bytes, new_bytes))
+        return (void *)obj->start;
+    void *q = realloc_large(obj, new_bytes);
+    if (q == NULL && heap_is_special(obj->start) && new_bytes <= obj->size_bytes)
+        return (void *)obj->start;
+    return q;
+}
+
+COLD static void *realloc_foreign(void *p, size_t new_bytes)
+{
+    void *(*real_realloc)(void *, size_t) = REAL_KNOWN(realloc);
+
+    if (emergency_contains(p))
+        return realloc_copy(p, emergency_usable_size(p), new_bytes, FLAVOR_MALLOC, true);
+    if (real_realloc != NULL)
+        return real_realloc(p, new_bytes);
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* The collector took the block, so the program held it by a pointer that we could not see. Its bytes are still there:
+ * nothing was handed out since. */
+COLD static void *realloc_taken(const struct heap_obj *obj, size_t new_bytes)
+{
+    counter_add(COUNTER_TAKEN_REALLOC, 1);
+    return realloc_copy((void *)obj->start, obj->size_bytes, new_bytes, obj->span->flavor, false);
+}
+
+COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)
+{
+    check_misuse(found == HEAP_FREE ? MISUSE_REALLOC_FREED : MISUSE_INVALID_REALLOC, (uintptr_t)p);
+}
+
+/* In a handler that interrupted a slow path nothing of the heap may be changed, but its blocks can be read. */
+COLD static void *realloc_nested(void *p, const struct heap_obj *obj, size_t new_bytes)
+{
+    if (new_bytes <= obj->size_bytes)
+        return p;
+    return realloc_copy(p, obj->size_bytes, new_bytes, FLAVOR_MALLOC, true);
+}
+
+void *realloc_block(void *p, size_t new_bytes)
+{
+    struct heap_obj obj;
+    enum heap_find found;
+    void *q = NULL;
+
+    if (UNLIKELY(new_bytes > PTRDIFF_MAX)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (UNLIKELY(!heap_contains((uintptr_t)p)))
+        return realloc_foreign(p, new_bytes);
+    bool is_nested = os_tls.critical != 0 || api_tls.in_cycle != 0;
+    os_critical_enter();
+    found = heap_find_object((uintptr_t)p, &obj);
+    bool is_start = found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p;
+    if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
+        q = realloc_in_place(&obj, new_bytes);
+    os_critical_leave();
+    if (UNLIKELY(!is_start || found == HEAP_FREE))
+        realloc_misuse(p, found);
+    if (UNLIKELY(is_nested))
+        return realloc_nested(p, &obj, new_bytes);
+    api_exit_slow();
+    if (q != NULL)
+        return q;
+    if (UNLIKELY(found == HEAP_TAKEN))
+        return realloc_taken(&obj, new_bytes);
+    return realloc_copy(p, obj.size_bytes, new_bytes, obj.span->flavor, true);
+}
+
+COLD static size_t usable_foreign(void *p)
+{
+    size_t (*real_usable)(void *) = REAL_KNOWN(malloc_usable_size);
+
+    if (emergency_contains(p))
+        return emergency_usable_size(p);
+    return real_usable != NULL ? real_usable(p) : 0;
+}
+
+size_t usable_size(void *p)
+{
+    struct heap_obj obj;
+    enum heap_find found;
+
+    if (UNLIKELY(!heap_contains((uintptr_t)p)))
+        return usable_foreign(p);
+    os_critical_enter();
+    found = heap_find_object((uintptr_t)p, &obj);
+    os_critical_leave();
+    if (UNLIKELY(found == HEAP_NOT_A_BLOCK || obj.start != (uintptr_t)p))
+        check_misuse(MISUSE_INVALID_USABLE, (uintptr_t)p);
+    if (UNLIKELY(found == HEAP_FREE))
+        check_misuse(MISUSE_USABLE_FREED, (uintptr_t)p);
+    if (UNLIKELY(found == HEAP_TAKEN))
+        counter_add(COUNTER_TAKEN_USABLE, 1);
+    api_exit_slow();
+    return obj.size_bytes;
+}

@@ -1,0 +1,40 @@
+/* Bits and powers of two. Pure, inline. */
+#ifndef BASE_BITS_H
+#define BASE_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/compiler.h"
+
+ALWAYS_INLINE unsigned bits_ctz64(uint64_t x) /* pre: x != 0 */
+{
+    return (unsigned)__builtin_ctzll(x);
+}
+ALWAYS_INLINE unsigned bits_log2_floor(uint64_t x) /* pre: x != 0 */
+{
+    return 63u - (unsigned)__builtin_clzll(x);
+}
+ALWAYS_INLINE unsigned bits_popcount64(uint64_t x)
+{
+    return (unsigned)__builtin_popcountll(x);
+}
+ALWAYS_INLINE bool bits_is_pow2(uint64_t x)
+{
+    return x != 0 && (x & (x - 1)) == 0;
+}
+ALWAYS_INLINE uint64_t bits_round_up(uint64_t x, uint64_t pow2)
+{
+    return (x + pow2 - 1) & ~(pow2 - 1);
+}
+ALWAYS_INLINE uint64_t bits_round_down(uint64_t x, uint64_t pow2)
+{
+    return x & ~(pow2 - 1);
+}
+/* Bits [0, n) set; n in 0..64. */
+ALWAYS_INLINE uint64_t bits_low_mask(unsigned n)
+{
+    return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+}
+
+#endif

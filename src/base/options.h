@@ -1,0 +1,101 @@
+/* Options: GCMALLOC=key=value,key=value
+ *
+ * What        one table of rows (name, type, default, bounds, help). The parser, the
+ *             messages, the table in README.md and the tests all come from it.
+ * Owns        nothing: the caller keeps the struct options.
+ * Invariants  a field only ever holds its default or a value within the bounds of its
+ *             row; a malformed value changes nothing, and each is told in one line.
+ * No allocation, stdio, locale or errno: it may run before libc is initialised.
+ * Not here    reading the environment, and what the settings mean (api, gc).
+ *
+ * An option is one row in options.c and one field here; delete both together.
+ */
+#ifndef BASE_OPTIONS_H
+#define BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/fmt.h"
+
+enum option_mode {
+    OPTION_MODE_OFF,      /* allocator only */
+    OPTION_MODE_REPORT,   /* trace and tell, reclaim nothing */
+    OPTION_MODE_EXPLICIT, /* only blocks from gc_* calls are reclaimed */
+    OPTION_MODE_RECLAIM,  /* every unreachable block is reclaimed */
+};
+enum option_probation {
+    OPTION_PROBATION_CAREFUL, /* a block is taken when two cycles in a row found it unreachable */
+    OPTION_PROBATION_EAGER,   /* at once */
+};
+
+#define OPTION_LIMIT_CGROUP UINT64_MAX /* limit_bytes: whatever the cgroup allows */
+enum {
+    OPTION_PATH_MAX = 1024, /* bytes of a path, its NUL included */
+};
+
+struct options {
+    uint32_t mode;          /* enum option_mode */
+    int32_t percent;        /* negative: never by growth */
+    uint64_t limit_bytes;   /* 0: none; or OPTION_LIMIT_CGROUP */
+    uint64_t floor_bytes;   /* no cycle by growth below it */
+    int32_t budget_percent; /* of the process's CPU time */
+    uint32_t probation;     /* enum option_probation */
+    int32_t markers;        /* 0: as many as pay */
+    bool hugepages;
+    uint64_t reserve_bytes; /* most the arena may grow to; 0: all there is */
+    bool finalizer_thread;
+    int32_t trace;
+    char trace_file[OPTION_PATH_MAX]; /* "": stderr */
+    bool alloctrace;
+    int32_t stress; /* a cycle at every n-th slow path; 0: off */
+    bool check;
+    uint64_t profile_bytes; /* one sample in so many bytes; 0: off */
+    bool leaks;
+    int32_t leaks_exit; /* exit status when something leaked; 0: the program's own */
+    char suppressions[OPTION_PATH_MAX];
+    int32_t signal; /* that stops threads; 0: the library chooses */
+    bool inherit;   /* children keep the settings and the preload */
+};
+
+enum option_type {
+    OPTION_BOOL,    /* bool */
+    OPTION_INT,     /* int32_t */
+    OPTION_PERCENT, /* int32_t, may be followed by % */
+    OPTION_BYTES,   /* uint64_t */
+    OPTION_LIMIT,   /* uint64_t, or one of `words`, stored as OPTION_LIMIT_CGROUP */
+    OPTION_ENUM,    /* uint32_t, index in `words` */
+    OPTION_PATH,    /* char[OPTION_PATH_MAX] */
+};
+/* One row. Numbers lie within [lo, hi]; paths are "" by default. */
+struct option_row {
+    const char *name;
+    const char *help;
+    const char *const *words; /* ENUM and LIMIT: the words, NULL at the end */
+    int64_t lo, hi;
+    int64_t initial;
+    uint16_t offset; /* of the field in struct options */
+    uint8_t type;    /* enum option_type */
+};
+
+/* Gets one line, its newline included, for each bad option; the text is gone after the call. */
+typedef void (*options_report_fn)(const char *line, size_t len, void *ctx);
+
+void options_init(struct options *out); /* all defaults */
+/* Apply text on top of what out holds. Items are separated by commas; blanks around
+ * an item and empty items do not matter; of two settings of one option the last
+ * counts. Returns how many items were bad; these changed nothing. report may be NULL. */
+size_t options_parse(const char *text, struct options *out, options_report_fn report, void *ctx);
+/* Apply one setting; false (and one line) where it is bad. */
+bool options_set(struct options *out, const char *key, const char *value, options_report_fn report,
+                 void *ctx);
+
+size_t options_n_rows(void);
+const struct option_row *options_row(size_t i);
+const struct option_row *options_find(const char *name, size_t len); /* NULL: unknown */
+/* "an integer from -1 to 100000", "off, report, explicit or reclaim" ... */
+void options_put_accepted(struct fmt *f, const struct option_row *row);
+/* The value that o holds, written as the parser accepts it. */
+void options_put_value(struct fmt *f, const struct option_row *row, const struct options *o);
+
+#endif

@@ -1,0 +1,108 @@
+/* The table of options: the only place that says what an option is called, takes and defaults to. */
+#include "base/options.h"
+
+#include <string.h>
+#include "base/compiler.h"
+
+#define MIB (INT64_C(1) << 20)
+#define TIB (INT64_C(1) << 40)
+/* No address space of ours has more. */
+#define BYTES_MAX (128 * TIB)
+
+static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", NULL};
+static const char *const option_words_probation[] = {"careful", "eager", NULL};
+static const char *const option_words_limit[] = {"cgroup", NULL};
+
+/* The field's offset; does not compile where its type is not the one that the row's type stores. */
+#define FIELD(field, c_type)                                                                                 \
+    (offsetof(struct options, field) +                                                                       \
+     0 * sizeof(                                                                                             \
+             char[__builtin_types_compatible_p(__typeof__(((struct options *)0)->field), c_type) ? 1 : -1]))
+
+#define ROW_BOOL(key, field, on, text)                                                                       \
+    {                                                                                                        \
+        .name = key, .type = OPTION_BOOL, .offset = FIELD(field, bool), .hi = 1, .initial = on, .help = text \
+    }
+#define ROW_INT(key, field, min, max, value, text)                                                           \
+    {                                                                                                        \
+        .name = key, .type = OPTION_INT, .offset = FIELD(field, int32_t), .lo = min, .hi = max,              \
+        .initial = value, .help = text                                                                       \
+    }
+#define ROW_PERCENT(key, field, min, max, value, text)                                                       \
+    {                                                                                                        \
+        .name = key, .type = OPTION_PERCENT, .offset = FIELD(field, int32_t), .lo = min, .hi = max,          \
+        .initial = value, .help = text                                                                       \
+    }
+#define ROW_BYTES(key, field, max, value, text)                                                              \
+    {                                                                                                        \
+        .name = key, .type = OPTION_BYTES, .offset = FIELD(field, uint64_t), .hi = max, .initial = value,    \
+        .help = text                                                                                         \
+    }
+#define ROW_LIMIT(key, field, list, value, text)                                                             \
+    {                                                                                                        \
+        .name = key, .type = OPTION_LIMIT, .offset = FIELD(field, uint64_t), .hi = BYTES_MAX, .words = list, \
+        .initial = value, .help = text                                                                       \
+    }
+#define ROW_ENUM(key, field, list, value, text)                                                              \
+    {                                                                                                        \
+        .name = key, .type = OPTION_ENUM, .offset = FIELD(field, uint32_t), .hi = N_ELEMENTS(list) - 2,      \
+        .words = list, .initial = value, .help = text                                                        \
+    }
+#define ROW_PATH(key, field, text)                                                                           \
+    {                                                                                                        \
+        .name = key, .type = OPTION_PATH, .offset = FIELD(field, char[OPTION_PATH_MAX]), .help = text        \
+    }
+
+static const struct option_row option_rows[] = {
+    ROW_ENUM(
+        "mode", mode, option_words_mode, OPTION_MODE_RECLAIM,
+        "`off`: allocator only; `report`: trace and tell, reclaim nothing; `explicit`: reclaim only blocks "
+        "from `gc_*` calls; `reclaim`: reclaim every unreachable block"),
+    ROW_PERCENT("percent", percent, -1, 100000, 100,
+                "growth over the live heap at which the next collection is due; negative: never by growth"),
+    ROW_LIMIT("limit", limit_bytes, option_words_limit, 0,
+              "memory limit that collections try to keep; `cgroup`: the limit of the control group; 0: none"),
+    ROW_BYTES("floor", floor_bytes, BYTES_MAX, 64 * MIB, "heap size below which growth starts no collection"),
+    ROW_PERCENT("budget", budget_percent, 1, 100, 10,
+                "share of the process's CPU time that collections by growth may use"),
+    ROW_ENUM("probation", probation, option_words_probation, OPTION_PROBATION_EAGER,
+             "`careful`: take a block when two collections in a row found it unreachable; `eager`: at once"),
+    ROW_INT("markers", markers, 0, 64, 0, "threads that mark; 0: as many as pay"),
+    ROW_BOOL("hugepages", hugepages, true, "advise huge pages once the heap is large"),
+    ROW_BYTES("reserve", reserve_bytes, BYTES_MAX, 0,
+              "most address space that blocks may take; 0: as much as there is"),
+    ROW_BOOL("finalizer_thread", finalizer_thread, true,
+             "run finalizers on a thread of the library; `no`: only in `gc_run_finalizers`"),
+    ROW_INT("trace", trace, 0, 2, 0, "1: one line for each collection; 2: more"),
+    ROW_PATH("trace_file", trace_file, "where trace and reports go (`%p`: process id); default: stderr"),
+    ROW_BOOL("alloctrace", alloctrace, false, "print each allocation and each free"),
+    ROW_INT("stress", stress, 0, 1000000000, 0, "collect at every n-th slow path; 0: off"),
+    ROW_BOOL("check", check, false, "mark a second time with other bits and compare; check the heap"),
+    ROW_BYTES("profile", profile_bytes, TIB, 0, "heap profile: one sample in so many bytes; 0: off"),
+    ROW_BOOL("leaks", leaks, false, "report blocks that are unreachable at exit"),
+    ROW_INT("leaks_exit", leaks_exit, 0, 255, 0, "exit status when something leaked; 0: leave it alone"),
+    ROW_PATH("suppressions", suppressions, "file that names leaks not to report"),
+    ROW_INT("signal", signal, 0, 64, 0, "signal that stops threads; 0: chosen by the library"),
+    ROW_BOOL("inherit", inherit, true, "child processes get the same settings and preload"),
+};
+
+size_t options_n_rows(void)
+{
+    return N_ELEMENTS(option_rows);
+}
+
+const struct option_row *options_row(size_t i)
+{
+    return &option_rows[i];
+}
+
+const struct option_row *options_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < N_ELEMENTS(option_rows); i++) {
+        const struct option_row *row = &option_rows[i];
+        if (strncmp(row->name, name, len) == 0 && row->name[len] == '\0') {
+            return row;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,76 @@
+/* See mark_filter.h.
+ *
+ * Small ranges go word by word without a branch: always store, advance by the comparison. Long ones are mostly free of
+ * addresses: groups of 16 words are dismissed by their upper halves alone. Bits 32 to 46 of an address of the arena lie in
+ * a range that is the same for all; 15 bits compare in vectors of four 32-bit lanes, which every x86-64 and aarch64 has, so
+ * no choice at run time is needed.
+ */
+#include "gc/mark_filter.h"
+
+#include <string.h>
+
+enum { FILTER_GROUP_WORDS = 16, FILTER_VECTOR_MIN_WORDS = 32, FILTER_HIGH_MASK = 0x7fff };
+
+typedef int32_t filter_v4 __attribute__((vector_size(16), aligned(8)));
+typedef int64_t filter_v2 __attribute__((vector_size(16)));
+
+ALWAYS_INLINE uint32_t filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
+{
+    out[n] = word;
+    return n + (((word & MARK_ADDRESS_MASK) - b.base) < b.n_bytes);
+}
+
+ALWAYS_INLINE uint32_t filter_plain(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out, uint32_t n)
+{
+    for (size_t i = 0; i < n_words; i++)
+        n = filter_word(b, p[i], out, n);
+    return n;
+}
+
+/* Some upper half of the 16 words lies in [lo, lo + span). */
+ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 lo, filter_v4 span)
+{
+    const filter_v4 mask = {FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK};
+    const filter_v4 zero = {0, 0, 0, 0};
+    filter_v4 any = zero;
+    for (int i = 0; i < FILTER_GROUP_WORDS; i += 4) {
+        filter_v4 a = *(const filter_v4 *)(p + i), c = *(const filter_v4 *)(p + i + 2);
+        filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7) & mask;
+        filter_v4 distance = high - lo;
+        any |= (distance >= zero) & (distance < span);
+    }
+    filter_v2 wide = (filter_v2)any;
+    return (wide[0] | wide[1]) != 0;
+}
+
+static uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out)
+{
+    int32_t first = (int32_t)(b.base >> 32), last = (int32_t)((b.base + b.n_bytes - 1) >> 32);
+    int32_t n_high = last - first + 1;
+    filter_v4 lo = {first, first, first, first}, span = {n_high, n_high, n_high, n_high};
+    uint32_t n = 0;
+    size_t i = 0;
+    for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
+        if (filter_group_may_pass(p + i, lo, span))
+            n = filter_plain(b, p + i, FILTER_GROUP_WORDS, out, n);
+    return filter_plain(b, p + i, n_words - i, out, n);
+}
+
+NOINLINE uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
+{
+    const uint64_t *p = (const uint64_t *)lo;
+    if (n_words >= FILTER_VECTOR_MIN_WORDS && b.n_bytes != 0)
+        return filter_long(b, p, n_words, out);
+    return filter_plain(b, p, n_words, out, 0);
+}
+
+NOINLINE uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < n_words; i++) {
+        uint64_t word;
+        memcpy(&word, (const char *)lo + i * 4, sizeof(word));
+        n = filter_word(b, word, out, n);
+    }
+    return n;
+}

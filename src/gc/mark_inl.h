@@ -1,0 +1,146 @@
+/* The marker's inner parts: queues, and the step from a word to a mark bit. For mark*.c only.
+ *
+ * What    word -> edge (span word prefetched) -> FIFO of edges -> mark bit set -> stack -> FIFO of ranges (lines prefetched)
+ *         -> scanned -> words. Each FIFO lets a line travel while the next ones are asked for: marking waits for memory,
+ *         not for instructions.
+ * Invariants  all state is in struct marker, in memory, whenever mark_filter runs: a fault there leaves it whole.
+ */
+#ifndef GC_MARK_INL_H
+#define GC_MARK_INL_H
+
+#include "base/check.h"
+#include "gc/mark_filter.h"
+#include "gc/markstack.h"
+#include "heap/span.h"
+
+enum { MARK_N_EDGES = 16, MARK_N_RANGES = 16, MARK_PREFETCH_LINES = 4, MARK_LINE_BYTES = 64 };
+
+/* A word that names a block, not yet tested. */
+struct mark_edge {
+    struct span_word *word; /* holds the block's free and mark bits */
+    uintptr_t start;        /* of the block; for a large block the address itself */
+    uint32_t size_bytes;    /* 0: large block */
+    uint8_t bit;
+    uint8_t is_noscan;
+};
+
+struct marker {
+    /* the arena as it was when the cycle began; it does not change while the world is stopped */
+    struct mark_bounds bounds;
+    struct slice *slices;
+    char *meta_base;
+    uint32_t edge_at, n_edges;   /* oldest, count */
+    uint32_t range_at, n_ranges; /* oldest, count */
+    struct markstack stack;
+    struct mark_range current; /* being read by mark_filter: what to read again after a fault */
+    uint64_t n_scanned_bytes;
+    struct mark_edge edges[MARK_N_EDGES];
+    struct mark_range ranges[MARK_N_RANGES];
+    uint64_t words[MARK_CHUNK_WORDS + 1];  /* what passed the filter */
+    uint64_t bounce[MARK_CHUNK_WORDS + 1]; /* pages that had to be read through the kernel */
+};
+
+/* mark_blocks.c */
+NOINLINE void marker_mark_large(struct marker *m, const struct mark_edge *e);
+NOINLINE struct mark_range marker_split_sparse(struct marker *m, struct mark_range r);
+bool marker_run_guarded(struct marker *m); /* until nothing is left; false: unreadable */
+bool marker_rescan(struct marker *m);      /* scan all marked blocks again: the stack had been full */
+void marker_root_spans(struct marker *m, bool is_malloc_root);
+
+/* ---- edges ---- */
+
+/* off: distance from the start of the arena, below its size. false: no span there. */
+ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struct mark_edge *e)
+{
+    const struct slice *s = &m->slices[off >> SLICE_SHIFT];
+    if (s->span == 0)
+        return false;
+    uint32_t in_slice = off & (SLICE_SIZE - 1);
+    uint32_t idx = slice_block_idx(s, ((uint32_t)s->slice_no << SLICE_SHIFT) + in_slice);
+    struct span *span = (struct span *)(m->meta_base + ((uint64_t)s->span << 6));
+    e->word = &span->words[idx >> 6];
+    e->bit = idx & 63;
+    e->size_bytes = s->size;
+    e->is_noscan = flavor_is_noscan(s->flavor);
+    if (s->size != 0)
+        e->start = m->bounds.base + off - in_slice - ((uintptr_t)s->slice_no << SLICE_SHIFT) + (uintptr_t)idx * s->size;
+    else
+        e->start = m->bounds.base + off;
+    return true;
+}
+
+ALWAYS_INLINE void marker_set(struct mark_edge *e)
+{
+    e->word->mark |= UINT64_C(1) << e->bit;
+}
+
+ALWAYS_INLINE bool marker_edge_is_done(const struct mark_edge *e)
+{
+    return ((e->word->free | e->word->mark) >> e->bit) & 1;
+}
+
+ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
+{
+    if (marker_edge_is_done(e))
+        return;
+    if (UNLIKELY(e->size_bytes == 0)) {
+        marker_mark_large(m, e);
+        return;
+    }
+    marker_set(e);
+    if (!e->is_noscan)
+        markstack_push_small(&m->stack, e->start, e->size_bytes);
+}
+
+ALWAYS_INLINE void marker_take_oldest_edge(struct marker *m)
+{
+    struct mark_edge e = m->edges[m->edge_at];
+    m->edge_at = (m->edge_at + 1) % MARK_N_EDGES;
+    m->n_edges--;
+    marker_visit(m, &e);
+}
+
+ALWAYS_INLINE void marker_put_edge(struct marker *m, const struct mark_edge *e)
+{
+    __builtin_prefetch(e->word);
+    if (m->n_edges == MARK_N_EDGES)
+        marker_take_oldest_edge(m);
+    m->edges[(m->edge_at + m->n_edges) % MARK_N_EDGES] = *e;
+    m->n_edges++;
+}
+
+/* pre: the word passed the filter. */
+ALWAYS_INLINE void marker_put_word(struct marker *m, uint64_t word)
+{
+    struct mark_edge e;
+    if (UNLIKELY(!mark_word_is_plausible(word)))
+        return;
+    if (marker_find_edge(m, (word & MARK_ADDRESS_MASK) - m->bounds.base, &e))
+        marker_put_edge(m, &e);
+}
+
+/* ---- ranges ---- */
+
+ALWAYS_INLINE void marker_prefetch_range(struct mark_range r)
+{
+    uintptr_t last = r.lo + r.n_bytes - 1;
+    __builtin_prefetch((void *)r.lo);
+    for (int i = 1; i < MARK_PREFETCH_LINES; i++) {
+        uintptr_t at = r.lo + (uintptr_t)i * MARK_LINE_BYTES;
+        __builtin_prefetch((void *)(at < last ? at : last));
+    }
+}
+
+/* pre: r.n_bytes is a multiple of 8, at most MARK_CHUNK_BYTES. Reads memory: may fault. */
+ALWAYS_INLINE void marker_scan_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
+{
+    m->current.lo = lo;
+    m->current.n_bytes = n_bytes;
+    __asm__ volatile("" ::: "memory"); /* a fault below must find all state in memory */
+    uint32_t n = mark_filter(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words);
+    m->n_scanned_bytes += n_bytes;
+    for (uint32_t i = 0; i < n; i++)
+        marker_put_word(m, m->words[i]);
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* The marker's stack: ranges of memory still to be scanned.
+ *
+ * What    a LIFO of ranges in SCRATCH_MARK_STACK. A small range is one word:
+ *             bits 0..47  address        bits 48..63  length in units of 16 bytes, 1..65535
+ *         a big range, or one whose untouched pages must be left out, is two, the address on top with length 0:
+ *             below: length in bytes << 1 | is_sparse
+ * Invariants  base <= top <= end. When there is no room, is_overflowed is set and the range is lost: its block is marked,
+ *         so mark.c finds it again by a walk of all marked blocks. Pushing right after popping a range of the same kind
+ *         always succeeds: a long range can be taken piece by piece however small the stack.
+ * Locks   none: one marker's own.
+ */
+#ifndef GC_MARKSTACK_H
+#define GC_MARKSTACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/bits.h"
+#include "base/compiler.h"
+
+enum {
+    MARKSTACK_MIN_ENTRIES = 128, /* all pieces of one sparse range, and some more */
+    MARKSTACK_LENGTH_SHIFT = 48,
+    MARKSTACK_UNIT = 16,
+};
+#define MARKSTACK_SMALL_MAX_BYTES ((size_t)UINT16_MAX * MARKSTACK_UNIT)
+
+struct markstack {
+    uint64_t *top; /* next free entry */
+    uint64_t *base, *end;
+    uint64_t *peak; /* highest top since markstack_init, as far as markstack_note_peak was called */
+    bool is_overflowed;
+};
+
+struct mark_range {
+    uintptr_t lo;
+    size_t n_bytes;
+    bool is_sparse; /* pages without content are to be left out */
+};
+
+/* Reserves room for n_entries, or for fewer where memory is short. false: not even the minimum. Critical section. */
+bool markstack_init(struct markstack *s, size_t n_entries);
+void markstack_release(struct markstack *s); /* pages beyond an ordinary cycle's use go back */
+
+ALWAYS_INLINE bool markstack_is_empty(const struct markstack *s)
+{
+    return s->top == s->base;
+}
+
+/* pre: n_bytes > 0, a multiple of 16, at most MARKSTACK_SMALL_MAX_BYTES. */
+ALWAYS_INLINE void markstack_push_small(struct markstack *s, uintptr_t lo, size_t n_bytes)
+{
+    if (UNLIKELY(s->top == s->end)) {
+        s->is_overflowed = true;
+        return;
+    }
+    *s->top++ = lo | (uint64_t)(n_bytes / MARKSTACK_UNIT) << MARKSTACK_LENGTH_SHIFT;
+}
+
+void markstack_push_big(struct markstack *s, uintptr_t lo, size_t n_bytes, bool is_sparse);
+/* Any range of 8-byte words; chooses the form. */
+void markstack_push(struct markstack *s, struct mark_range r);
+
+/* pre: not empty. */
+ALWAYS_INLINE struct mark_range markstack_pop(struct markstack *s)
+{
+    uint64_t entry = *--s->top;
+    struct mark_range r = {entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT),
+                           (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT, false};
+    if (UNLIKELY(r.n_bytes == 0)) {
+        uint64_t length = *--s->top;
+        r.n_bytes = length >> 1;
+        r.is_sparse = length & 1;
+    }
+    return r;
+}
+
+ALWAYS_INLINE void markstack_note_peak(struct markstack *s)
+{
+    if (s->top > s->peak)
+        s->peak = s->top;
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* When to collect, and how far away the next one is.
+ *
+ * What    goal = live * (1 + percent/100), at least `floor`; adaptive distance; CPU budget; memory limit. See DESIGN in
+ *         the head of pacer.c: the equations are there.
+ * pacer_is_due is called from slow paths only, in a critical section, and is a few loads in the common case.
+ */
+#ifndef GC_PACER_H
+#define GC_PACER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "gc/cycle.h"
+
+struct pacer_config {
+    int percent;          /* negative: never by growth */
+    size_t floor_bytes;
+    size_t limit_bytes;   /* 0 none */
+    bool limit_is_cgroup;
+    unsigned budget_percent;
+    unsigned stress;      /* every n-th slow path; 0 off */
+};
+void pacer_init(const struct pacer_config *config);
+void pacer_set_percent(int percent);
+int pacer_percent(void);
+void pacer_set_limit(size_t bytes);
+/* extra_bytes: what the caller is about to take. cause is set when true. */
+bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause);
+/* After a cycle (or a skipped one: is_complete false). */
+void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns);
+size_t pacer_goal_bytes(void);
+
+#endif

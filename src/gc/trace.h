@@ -1,0 +1,29 @@
+/* One line a cycle, for people; the format is in the head of trace.c. */
+#ifndef GC_TRACE_H
+#define GC_TRACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "gc/cycle.h"
+#include "gc/sweep.h"
+
+enum trace_phase { PHASE_STOP, PHASE_ROOTS, PHASE_MARK, PHASE_FINALIZE, PHASE_PUBLISH, PHASE_RESUME, PHASE_N };
+
+struct trace_cycle {
+    uint64_t cycle_no;
+    uint64_t start_ns; /* monotonic */
+    uint64_t phase_ns[PHASE_N];
+    uint64_t cpu_ns;
+    enum cycle_cause cause;
+    enum cycle_skip skip;
+    size_t before_bytes, goal_bytes;
+    struct sweep_totals totals;
+    uint64_t roots_bytes;
+    size_t n_threads;
+};
+
+void trace_init(unsigned level, int fd); /* fd -1: nowhere */
+void trace_write(const struct trace_cycle *c);
+const char *cycle_cause_name(enum cycle_cause cause);
+
+#endif

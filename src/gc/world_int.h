@@ -1,0 +1,48 @@
+/* What world.c and world_watch.c share. Not part of the contract. */
+#ifndef GC_WORLD_INT_H
+#define GC_WORLD_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "gc/cycle.h"
+#include "os/os.h"
+
+/* By thread id: who it is to the registry and to this stop. */
+struct world_entry {
+    pid_t tid;                /* 0: no entry */
+    uint32_t slot_no;         /* index of its slot + 1; 0: not met yet */
+    struct os_thread *thread; /* registered record when the stop began, or NULL */
+};
+
+struct world_watch {
+    uint64_t next_look_ns; /* when to ask /proc about it */
+    uint32_t n_looks;
+    uint32_t n_stuck;      /* looks that found it unable to answer */
+};
+
+/* All tables: SCRATCH_WORLD, `capacity` long, the collector's alone. */
+struct world {
+    struct os_stop_slot *slots;  /* shared with the stop handler: os.h says how */
+    struct world_watch *watches; /* by slot */
+    uint32_t *open;              /* slots that have not settled */
+    pid_t *tids;                 /* last listing; capacity + 1 */
+    struct world_entry *table;
+    size_t table_mask, n_entries;
+    size_t capacity, n_slots, n_open;
+    uint64_t deadline_ns;
+    pid_t self_tid;
+    bool is_stopping; /* os_stop_begin without os_stop_end */
+    bool is_stopped;  /* and everybody is proven to stand still */
+};
+extern struct world world;
+
+void world_signal(uint32_t slot_idx);
+/* The slot was signalled: world_await waits for it. */
+void world_watch(uint32_t slot_idx);
+/* Until every watched slot is STOPPED or GONE. */
+enum cycle_skip world_await(void);
+/* The thread does not exist, has exited, or is a worker of the kernel that never runs the program's code. */
+bool world_is_gone(pid_t tid);
+
+#endif

@@ -1,0 +1,404 @@
+/* Slices; see arena.h.
+ *
+ * One struct arena_word for 64 slices. A slice is in use, or free; a free slice may have content, which is `recent`
+ * (freed since the last arena_age) or `old`. Invariant: used & (recent | old) == 0.
+ *
+ *   give: used -> recent     age: recent -> old     purge: old -> (clean)     take: any free -> used
+ *
+ * A purge first claims what it purges as used, so that the system call runs without the lock.
+ * Growth finds a foreign mapping in the way only if a program maps into our window on purpose: those slices stay in use
+ * for ever and carry TOMB_FOREIGN.
+ */
+#include "heap/arena.h"
+
+#include <errno.h>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "heap/span.h"
+#include "heap/window.h"
+#include "os/os.h"
+
+enum {
+    WORD_SLICES = 64,
+    GROW_MIN_BYTES = 2 << 20,       /* mappings stay few */
+    GROW_SHARE = 8,                 /* a step is an eighth of what there is ... */
+    GROW_MAX_BYTES = 256 << 20,     /* ... at most */
+    TABLE_STEP_BYTES = 64 << 10,
+    FOREIGN_SKIP_BYTES = 2 << 20,
+    FOREIGN_TRIES = 4096,
+    HUGE_SLICES = 32,               /* slices in a huge page */
+    HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena */
+};
+
+struct arena_word {
+    uint64_t used, recent, old;
+};
+
+static struct {
+    struct os_lock lock;
+    struct arena_word *words;
+    size_t n_slices;        /* committed */
+    size_t n_used;
+    size_t first_free_word; /* no free slice below it */
+    size_t table_mapped, words_mapped;
+    size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */
+    size_t purged_bytes;
+    bool hugepages;
+} arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA), .huge_from_slice = SIZE_MAX};
+
+bool arena_init(size_t cap_bytes, bool hugepages)
+{
+    if (!window_init(cap_bytes))
+        return false;
+    arena.words = (struct arena_word *)window.arena_words;
+    arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
+    arena.hugepages = hugepages;
+    heap_map.slices = (struct slice *)window.slices;
+    heap_map.arena_base = window.arena;
+    heap_map.meta_base = (char *)window.meta;
+    heap_map.window_lo = window.base;
+    heap_map.window_hi = window.end;
+    return true;
+}
+
+static uintptr_t arena_addr(size_t slice)
+{
+    return window.arena + (slice << SLICE_SHIFT);
+}
+
+static size_t arena_slice_no(uintptr_t addr)
+{
+    return (addr - window.arena) >> SLICE_SHIFT;
+}
+
+/* ---- growth ---- */
+
+static bool arena_tables_cover(size_t n_slices)
+{
+    return window_grow(window.slices, &arena.table_mapped, n_slices * sizeof(struct slice), TABLE_STEP_BYTES) &&
+           window_grow(window.arena_words, &arena.words_mapped,
+                       (n_slices / WORD_SLICES + 1) * sizeof(struct arena_word), OS_PAGE_SIZE_MIN * 4);
+}
+
+static void arena_mark_foreign(size_t first, size_t n)
+{
+    for (size_t i = first; i < first + n; i++) {
+        arena.words[i / WORD_SLICES].used |= UINT64_C(1) << (i % WORD_SLICES);
+        heap_map.slices[i].flavor = TOMB_FOREIGN;
+    }
+    arena.n_used += n;
+}
+
+static void arena_committed(size_t n_more)
+{
+    arena.n_slices += n_more;
+    __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
+}
+
+static void arena_advise_huge(uintptr_t addr, size_t bytes)
+{
+    if (!arena.hugepages || (arena.n_slices << SLICE_SHIFT) < HUGE_FROM_BYTES)
+        return;
+    if (os_vm_hugepages((void *)addr, bytes, true) != 0)
+        return;
+    if (arena.huge_from_slice == SIZE_MAX)
+        arena.huge_from_slice = arena_slice_no(addr);
+}
+
+/* One attempt to commit exactly n slices at the end. */
+static int arena_grow_by(size_t n)
+{
+    if (n > (window.arena_max_bytes >> SLICE_SHIFT) - arena.n_slices || !arena_tables_cover(arena.n_slices + n))
+        return -ENOMEM;
+    uintptr_t addr = arena_addr(arena.n_slices);
+    int e = os_vm_map_at((void *)addr, n << SLICE_SHIFT, true, false);
+    if (e != 0)
+        return e;
+    arena_advise_huge(addr, n << SLICE_SHIFT);
+    arena_committed(n);
+    return 0;
+}
+
+static bool arena_skip_foreign(void)
+{
+    size_t n = FOREIGN_SKIP_BYTES >> SLICE_SHIFT;
+    if (n > (window.arena_max_bytes >> SLICE_SHIFT) - arena.n_slices || !arena_tables_cover(arena.n_slices + n))
+        return false;
+    arena_mark_foreign(arena.n_slices, n);
+    arena_committed(n);
+    return true;
+}
+
+/* At least n more slices, in a step that keeps mappings few, or exactly n where memory is short. */
+static bool arena_grow_locked(size_t n)
+{
+    size_t step = (arena.n_slices << SLICE_SHIFT) / GROW_SHARE;
+    step = step < GROW_MIN_BYTES ? GROW_MIN_BYTES : step > GROW_MAX_BYTES ? GROW_MAX_BYTES : step;
+    step = bits_round_up(step, GROW_MIN_BYTES) >> SLICE_SHIFT;
+    if (step < n)
+        step = bits_round_up(n, GROW_MIN_BYTES >> SLICE_SHIFT);
+    for (int tries = 0; tries < FOREIGN_TRIES;) {
+        int e = arena_grow_by(step);
+        if (e == 0)
+            return true;
+        if (e == -EEXIST && step > n) {
+            step = n;
+        } else if (e == -EEXIST) {
+            tries++;
+            if (!arena_skip_foreign())
+                return false;
+        } else if (step > n) {
+            step = step / 2 > n ? step / 2 : n;
+        } else {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* ---- finding a run ---- */
+
+static bool arena_is_free(size_t slice)
+{
+    return slice < arena.n_slices && !((arena.words[slice / WORD_SLICES].used >> (slice % WORD_SLICES)) & 1);
+}
+
+/* First slice >= from that is free (want_free) or used; n_slices if none. */
+static size_t arena_next(size_t from, bool want_free)
+{
+    while (from < arena.n_slices) {
+        uint64_t u = arena.words[from / WORD_SLICES].used;
+        uint64_t m = (want_free ? ~u : u) >> (from % WORD_SLICES);
+        if (m != 0) {
+            size_t at = from + bits_ctz64(m);
+            return at < arena.n_slices ? at : arena.n_slices;
+        }
+        from = (from / WORD_SLICES + 1) * WORD_SLICES;
+    }
+    return arena.n_slices;
+}
+
+/* Lowest run of n free slices at a multiple of align; n_slices: none. *tail: first slice of the free run at the end. */
+static size_t arena_find(size_t n, size_t align)
+{
+    size_t misalign = (window.arena >> SLICE_SHIFT) % align; /* alignment is of the address, not of the index */
+    size_t from = arena.first_free_word * WORD_SLICES;
+    for (;;) {
+        size_t lo = arena_next(from, true);
+        if (lo >= arena.n_slices)
+            return arena.n_slices;
+        size_t aligned = bits_round_up(lo + misalign, align) - misalign;
+        size_t hi = arena_next(lo, false);
+        if (aligned + n <= hi)
+            return aligned;
+        from = hi;
+    }
+}
+
+static void arena_word_take(size_t w, uint64_t mask, bool *is_zero)
+{
+    struct arena_word *a = &arena.words[w];
+    ASSERT((a->used & mask) == 0);
+    if (((a->recent | a->old) & mask) != 0)
+        *is_zero = false;
+    a->recent &= ~mask;
+    a->old &= ~mask;
+    a->used |= mask;
+}
+
+/* Calls the body for each word that [first, first+n) touches, with the mask of its bits. */
+#define ARENA_FOR_WORDS(first, n, w, mask)                                                                            \
+    for (size_t w = (first) / WORD_SLICES, at_ = (first), end_ = (first) + (n);                                       \
+         at_ < end_; w++, at_ = w * WORD_SLICES)                                                                      \
+        for (uint64_t mask = bits_low_mask((unsigned)(end_ - w * WORD_SLICES < 64 ? end_ - w * WORD_SLICES : 64)) &    \
+                             ~bits_low_mask((unsigned)(at_ % WORD_SLICES)),                                           \
+                      once_ = 1;                                                                                      \
+             once_; once_ = 0)
+
+static void arena_mark_used(size_t first, size_t n, bool *is_zero)
+{
+    *is_zero = true;
+    ARENA_FOR_WORDS(first, n, w, mask)
+        arena_word_take(w, mask, is_zero);
+    arena.n_used += n;
+    while (arena.first_free_word < arena.n_slices / WORD_SLICES && arena.words[arena.first_free_word].used == UINT64_MAX)
+        arena.first_free_word++;
+}
+
+uintptr_t arena_take(uint32_t n_slices, uint32_t align_slices, bool *is_zero)
+{
+    os_lock(&arena.lock);
+    size_t first = arena_find(n_slices, align_slices);
+    if (first >= arena.n_slices) {
+        bool grown = arena_grow_locked(n_slices) ;
+        if (grown)
+            first = arena_find(n_slices, align_slices);
+        if (grown && first >= arena.n_slices && align_slices > 1 && arena_grow_locked((size_t)n_slices + align_slices))
+            first = arena_find(n_slices, align_slices);
+    }
+    uintptr_t addr = 0;
+    if (first < arena.n_slices) {
+        arena_mark_used(first, n_slices, is_zero);
+        addr = arena_addr(first);
+    }
+    os_unlock(&arena.lock);
+    return addr;
+}
+
+bool arena_take_at(uintptr_t addr, uint32_t n_slices)
+{
+    size_t first = arena_slice_no(addr);
+    bool is_zero, ok = true;
+    os_lock(&arena.lock);
+    if (first + n_slices > arena.n_slices && arena_next(first, false) >= arena.n_slices)
+        ok = arena_grow_locked(first + n_slices - arena.n_slices);
+    for (size_t i = first; ok && i < first + n_slices; i++)
+        ok = arena_is_free(i);
+    if (ok)
+        arena_mark_used(first, n_slices, &is_zero);
+    os_unlock(&arena.lock);
+    return ok;
+}
+
+static void arena_give_as(uintptr_t addr, uint32_t n_slices, bool has_content)
+{
+    size_t first = arena_slice_no(addr);
+    os_lock(&arena.lock);
+    ARENA_FOR_WORDS(first, n_slices, w, mask) {
+        struct arena_word *a = &arena.words[w];
+        ASSERT((a->used & mask) == mask);
+        a->used &= ~mask;
+        if (has_content)
+            a->recent |= mask;
+    }
+    arena.n_used -= n_slices;
+    if (first / WORD_SLICES < arena.first_free_word)
+        arena.first_free_word = first / WORD_SLICES;
+    os_unlock(&arena.lock);
+}
+
+void arena_give(uintptr_t addr, uint32_t n_slices)
+{
+    arena_give_as(addr, n_slices, true);
+}
+
+void arena_give_empty(uintptr_t addr, uint32_t n_slices)
+{
+    arena_give_as(addr, n_slices, false);
+}
+
+/* ---- giving back to the kernel ---- */
+
+void arena_age(void)
+{
+    os_lock(&arena.lock);
+    for (size_t w = 0; w * WORD_SLICES < arena.n_slices; w++) {
+        arena.words[w].old |= arena.words[w].recent;
+        arena.words[w].recent = 0;
+    }
+    os_unlock(&arena.lock);
+}
+
+/* What of word w may go: in advised huge pages only wholly free ones, because one returned page splits the rest. */
+static uint64_t arena_purgeable(size_t w, bool also_recent)
+{
+    struct arena_word *a = &arena.words[w];
+    uint64_t m = also_recent ? a->old | a->recent : a->old;
+    if (w * WORD_SLICES < arena.huge_from_slice)
+        return m;
+    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
+        uint64_t huge = bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
+        if ((a->used & huge) != 0)
+            m &= ~huge;
+    }
+    return m;
+}
+
+/* Claim the purgeable slices of word w, purge them without the lock, return them clean. */
+static size_t arena_purge_word(size_t w, bool also_recent)
+{
+    os_lock(&arena.lock);
+    uint64_t claimed = arena_purgeable(w, also_recent);
+    struct arena_word *a = &arena.words[w];
+    a->old &= ~claimed;
+    a->recent &= ~claimed;
+    a->used |= claimed;
+    os_unlock(&arena.lock);
+    for (uint64_t left = claimed; left != 0;) {
+        unsigned lo = bits_ctz64(left);
+        unsigned n = ~(left >> lo) == 0 ? 64 - lo : bits_ctz64(~(left >> lo));
+        os_vm_purge((void *)arena_addr(w * WORD_SLICES + lo), (size_t)n << SLICE_SHIFT);
+        left &= ~(bits_low_mask(n) << lo);
+    }
+    os_lock(&arena.lock);
+    a->used &= ~claimed;
+    if (claimed != 0 && w < arena.first_free_word)
+        arena.first_free_word = w;
+    size_t bytes = (size_t)bits_popcount64(claimed) << SLICE_SHIFT;
+    arena.purged_bytes += bytes;
+    os_unlock(&arena.lock);
+    return bytes;
+}
+
+size_t arena_purge(bool also_recent)
+{
+    size_t bytes = 0;
+    for (size_t w = 0; w * WORD_SLICES < LOAD_ONCE(arena.n_slices); w++) {
+        struct arena_word *a = &arena.words[w];
+        if ((LOAD_ONCE(a->old) | (also_recent ? LOAD_ONCE(a->recent) : 0)) != 0)
+            bytes += arena_purge_word(w, also_recent);
+    }
+    return bytes;
+}
+
+/* ---- figures ---- */
+
+size_t arena_committed_bytes(void)
+{
+    return LOAD_ONCE(arena.n_slices) << SLICE_SHIFT;
+}
+
+size_t arena_used_bytes(void)
+{
+    return LOAD_ONCE(arena.n_used) << SLICE_SHIFT;
+}
+
+size_t arena_dirty_bytes(void)
+{
+    size_t n = 0;
+    for (size_t w = 0; w * WORD_SLICES < LOAD_ONCE(arena.n_slices); w++)
+        n += bits_popcount64(arena.words[w].recent | arena.words[w].old);
+    return n << SLICE_SHIFT;
+}
+
+uint32_t arena_n_slices(void)
+{
+    return (uint32_t)LOAD_ONCE(arena.n_slices);
+}
+
+/* ---- fork ---- */
+
+/* A vanished thread may have claimed slices for a span that never came, or for a purge: whatever has no span is free,
+ * with content. Slices of a half-made span (interior entries without a first one) are wiped by heap_fork_child before. */
+void arena_fork_child(void)
+{
+    os_lock_reset(&arena.lock);
+    arena.n_slices = heap_map.arena_bytes >> SLICE_SHIFT;
+    arena.n_used = 0;
+    arena.first_free_word = 0;
+    for (size_t i = 0; i < arena.n_slices; i++) {
+        const struct slice *e = &heap_map.slices[i];
+        struct arena_word *a = &arena.words[i / WORD_SLICES];
+        uint64_t bit = UINT64_C(1) << (i % WORD_SLICES);
+        bool is_used = e->span != 0 || e->flavor == TOMB_FOREIGN;
+        if (!is_used && (a->used & bit) != 0)
+            a->recent |= bit;
+        a->used = is_used ? a->used | bit : a->used & ~bit;
+        if (is_used) {
+            a->recent &= ~bit;
+            a->old &= ~bit;
+            arena.n_used++;
+        }
+    }
+}

@@ -1,0 +1,29 @@
+/* Slices: which are in use, which have content, and where the next come from.
+ *
+ * What    hands out runs of slices, lowest address first, and takes them back; keeps freed content for a while, because a
+ *         page that is reused costs nothing and a page from the kernel costs a fault; then gives it to the kernel.
+ * Locks   ARENA, inside. Caller in a critical section.
+ * Not here  what a run is used for: span.h, large.c.
+ */
+#ifndef HEAP_ARENA_H
+#define HEAP_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool arena_init(size_t cap_bytes, bool hugepages);
+/* Run of n slices whose address is a multiple of align_slices slices; 0: no memory. is_zero: every byte reads as 0. */
+uintptr_t arena_take(uint32_t n_slices, uint32_t align_slices, bool *is_zero);
+void arena_give(uintptr_t addr, uint32_t n_slices); /* content may remain */
+void arena_give_empty(uintptr_t addr, uint32_t n_slices); /* its pages were moved away or purged by the caller */
+bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they are free: growth in place */
+size_t arena_purge(bool also_recent); /* content of free slices to the kernel: the old generation, or all. Bytes */
+void arena_age(void);                 /* recent becomes old */
+size_t arena_committed_bytes(void);
+size_t arena_used_bytes(void);
+size_t arena_dirty_bytes(void);       /* free, with content */
+uint32_t arena_n_slices(void);        /* committed */
+void arena_fork_child(void);          /* rebuild from the slice table */
+
+#endif

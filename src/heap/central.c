@@ -1,0 +1,144 @@
+/* See central.h. */
+#include "heap/central.h"
+
+#include "base/counters.h"
+#include "heap/heap.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+struct central_class {
+    struct os_lock lock;
+    struct list available; /* LIST_CENTRAL */
+    struct inbox inbox;
+};
+
+static struct central_class central[FLAVOR_N][SIZECLASS_N];
+
+static void central_reset(void)
+{
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; c < SIZECLASS_N; c++) {
+            central[f][c].lock = (struct os_lock)OS_LOCK_INIT(OS_RANK_CENTRAL);
+            list_init(&central[f][c].available);
+            atomic_store(&central[f][c].inbox.head, NULL);
+        }
+}
+
+void central_init(void)
+{
+    central_reset();
+}
+
+void central_fork_child(void)
+{
+    central_reset();
+}
+
+struct inbox *central_inbox(unsigned flavor, unsigned class_no)
+{
+    return &central[flavor][class_no].inbox;
+}
+
+static struct central_class *central_of(const struct span *s)
+{
+    return &central[s->flavor][s->class_no];
+}
+
+static void central_link_locked(struct central_class *c, struct span *s)
+{
+    s->list_no = LIST_CENTRAL;
+    list_push_back(&c->available, &s->link);
+}
+
+void central_offer(struct span *s)
+{
+    struct central_class *c = central_of(s);
+    os_lock(&c->lock);
+    if (s->list_no == LIST_NONE)
+        central_link_locked(c, s);
+    os_unlock(&c->lock);
+}
+
+void central_give(struct span *s)
+{
+    struct central_class *c = central_of(s);
+    ASSERT(s->list_no == LIST_NONE);
+    span_flag_clear(s, SPAN_FULL);
+    span_own(s, NULL, &c->inbox);
+    if (span_free_count(s) != 0 || (atomic_load(&s->flags) & SPAN_UNSWEPT) != 0)
+        central_offer(s);
+}
+
+/* Messages to orphans. Bits of an orphan are changed under its class's lock. */
+static void central_drain_locked(struct central_class *c)
+{
+    for (struct span *s = inbox_take_all(&c->inbox, false), *next; s != NULL; s = next) {
+        next = atomic_load_explicit(&s->inbox_next, memory_order_relaxed);
+        if (inbox_receive(&c->inbox, s) && s->list_no == LIST_NONE)
+            central_link_locked(c, s);
+    }
+}
+
+static struct span *central_pop_locked(struct central_class *c)
+{
+    for (;;) {
+        struct list *n = list_pop_front(&c->available);
+        if (n == NULL)
+            return NULL;
+        struct span *s = LIST_ENTRY(n, struct span, link);
+        s->list_no = LIST_NONE;
+        if ((atomic_load(&s->flags) & SPAN_UNSWEPT) != 0)
+            span_sweep(s);
+        if (span_free_count(s) != 0)
+            return s;
+    }
+}
+
+struct span *central_take(unsigned flavor, unsigned class_no)
+{
+    struct central_class *c = &central[flavor][class_no];
+    if (LOAD_ONCE(c->available.next) == &c->available &&
+        atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
+        return NULL;
+    os_lock(&c->lock);
+    central_drain_locked(c);
+    struct span *s = central_pop_locked(c);
+    os_unlock(&c->lock);
+    return s;
+}
+
+/* An empty span of the class, unlinked; NULL: none. */
+static struct span *central_find_empty(struct central_class *c)
+{
+    struct span *found = NULL;
+    os_lock(&c->lock);
+    central_drain_locked(c);
+    LIST_FOREACH(n, &c->available) {
+        struct span *s = LIST_ENTRY(n, struct span, link);
+        if (span_is_empty(s) && (atomic_load(&s->flags) & SPAN_REMOTE) == 0) {
+            found = s;
+            break;
+        }
+    }
+    if (found != NULL) {
+        list_remove(&found->link);
+        found->list_no = LIST_NONE;
+    }
+    os_unlock(&c->lock);
+    return found;
+}
+
+size_t central_release_empty(void)
+{
+    size_t n = 0;
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned k = 0; k < SIZECLASS_N; k++) {
+            struct central_class *c = &central[f][k];
+            if (LOAD_ONCE(c->available.next) == &c->available &&
+                atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
+                continue;
+            for (struct span *s; (s = central_find_empty(c)) != NULL; n++)
+                heap_release_span(s);
+        }
+    return n;
+}

@@ -1,0 +1,29 @@
+/* Spans without an owner: those of ended threads, by flavor and class, until a refill adopts them.
+ *
+ * Locks   CENTRAL, one class at a time, inside. Caller in a critical section.
+ * Not here  new spans (arena.h), spans with an owner (tcache.h).
+ */
+#ifndef HEAP_CENTRAL_H
+#define HEAP_CENTRAL_H
+
+#include "heap/span.h"
+#include "heap/tcache.h"
+
+void central_init(void);
+/* The span has no owner from now on. Whoever owned it has unlinked it and moved its windows away. */
+void central_give(struct span *s);
+/* A span with at least one free slot, on no list and without owner; NULL: none. */
+struct span *central_take(unsigned flavor, unsigned class_no);
+/* An orphan on no list has a free or dead slot again: collector while stopped, or after a drain. */
+void central_offer(struct span *s);
+size_t central_release_empty(void); /* spans with no block left go back to the arena; how many */
+struct inbox *central_inbox(unsigned flavor, unsigned class_no);
+void central_fork_child(void);      /* all lists and inboxes empty, locks free */
+
+/* ---- inboxes ---- */
+void inbox_announce(struct span *s); /* remote freer, after its bit is set: the span goes to its inbox unless it is there */
+struct span *inbox_take_all(struct inbox *b, bool close); /* the stack, linked through inbox_next; NULL: empty */
+/* Take the remote bits of a span that came out of inbox b. false: the span has moved, and was forwarded. */
+bool inbox_receive(struct inbox *b, struct span *s);
+
+#endif

@@ -1,0 +1,101 @@
+/* Every free that the fast path does not do; see heap.h and the flags in span.h.
+ *
+ * The questions, in order: ours? a block, by its exact start? still handed out? and then who may clear it: the owner
+ * does, anybody else leaves a message.
+ */
+#include "base/counters.h"
+#include "heap/central.h"
+#include "heap/heap.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+/* The slice has no span any more: what was it? */
+static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
+{
+    uintptr_t in_span = ((addr - heap_map.arena_base) & (SLICE_SIZE - 1)) + ((uintptr_t)e->slice_no << SLICE_SHIFT);
+    bool is_start = e->recip == 0 ? in_span == 0 : slice_block_idx(e, (uint32_t)in_span) * e->size == in_span;
+    if (is_start && e->flavor == TOMB_TAKEN)
+        return HEAP_FREED_TAKEN;
+    check_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
+}
+
+/* Anybody may free a large block; the one atomic OR decides who did. */
+static enum heap_free_result free_large(struct span *s, uintptr_t addr)
+{
+    if (addr != s->start)
+        check_misuse(MISUSE_INVALID_FREE, addr);
+    if ((span_cold(s)->dead & 1) != 0)
+        return HEAP_FREED_TAKEN;
+    if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
+        check_misuse(MISUSE_DOUBLE_FREE, addr);
+    heap_large_free(s, TOMB_FREED);
+    return HEAP_FREED;
+}
+
+/* The slot is free already: taken by the collector, or a second free. */
+static enum heap_free_result free_of_free(struct span *s, uint32_t idx)
+{
+    if (!span_drop_taken(s, idx))
+        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
+    return HEAP_FREED_TAKEN;
+}
+
+static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc)
+{
+    struct span_word *word = &s->words[idx >> 6];
+    uint64_t bit = UINT64_C(1) << (idx & 63);
+    if (tc->ticks < 0)
+        tcache_tick(tc);
+    uint32_t flags = atomic_load(&s->flags);
+    if ((flags & SPAN_REMOTE) != 0)
+        tcache_drain_inbox(tc);
+    if ((flags & SPAN_UNSWEPT) != 0)
+        span_sweep(s);
+    if ((word->free & bit) != 0)
+        return free_of_free(s, idx);
+    if ((flags & (SPAN_TAKEN | SPAN_UNSWEPT)) != 0)
+        span_drop_taken(s, idx); /* left from before the slot was handed out again */
+    STORE_ONCE(word->free, word->free | bit);
+    if ((flags & SPAN_FULL) != 0)
+        tcache_reopen(s);
+    else if (flags == 0)
+        span_own(s, tc, &tc->inbox); /* slow for no reason: see span_refresh_fast_owner */
+    return HEAP_FREED;
+}
+
+/* The owner's plain words are read, never written. A block that was handed to this thread was handed out before, so its
+ * free bit is seen clear unless somebody freed it. */
+static enum heap_free_result free_remote(struct span *s, uint32_t idx)
+{
+    uint64_t bit = UINT64_C(1) << (idx & 63);
+    if (span_is_free(s, idx)) {
+        if ((LOAD_ONCE(span_cold(s)[idx >> 6].taken) & bit) != 0)
+            return HEAP_FREED_TAKEN;
+        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
+    }
+    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_RELEASE) & bit) != 0)
+        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
+    inbox_announce(s);
+    return HEAP_FREED;
+}
+
+enum heap_free_result heap_free(void *p)
+{
+    uintptr_t addr = (uintptr_t)p;
+    if (!heap_contains(addr))
+        return HEAP_FREE_FOREIGN;
+    const struct slice *e = slice_of(addr);
+    uint32_t ref = LOAD_ONCE(e->span);
+    if (ref == 0)
+        return free_in_tomb(e, addr);
+    struct span *s = span_of_ref(ref);
+    if (span_is_large(s))
+        return free_large(s, addr);
+    uint32_t offset = (uint32_t)(addr - s->start), idx = slice_block_idx(e, offset);
+    if (idx * e->size != offset || idx >= s->n_blocks)
+        check_misuse(MISUSE_INVALID_FREE, addr);
+    struct tcache *tc = tcache_self;
+    if (tc != &tcache_none && atomic_load_explicit(&s->owner, memory_order_relaxed) == tc)
+        return free_owned(s, idx, tc);
+    return free_remote(s, idx);
+}

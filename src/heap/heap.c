@@ -1,0 +1,333 @@
+/* The facade; see heap.h. Life of spans, accounting, giving back, and what the collector does to spans. */
+#include "heap/heap.h"
+
+#include "base/counters.h"
+#include "heap/arena.h"
+#include "heap/central.h"
+#include "heap/meta.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { NIL_SPAN_WORDS = 66 };
+#define HEAP_DECAY_NS ((uint64_t)250 * 1000 * 1000)
+
+static struct {
+    uint32_t init_state; /* 0 no, 1 somebody is at it, 2 done, 3 failed */
+    int64_t used_estimate; /* atomic */
+    size_t purged_bytes; /* atomic */
+    uint64_t last_decay_ns; /* atomic */
+} heap;
+
+/* ---- start ---- */
+
+/* Unit 0 of meta: what slices without a span resolve to. Every slot is free, so nobody marks or frees anything in it. */
+static bool heap_make_nil_span(void)
+{
+    struct span *nil = meta_alloc(span_descriptor_bytes(NIL_SPAN_WORDS));
+    if (nil == NULL)
+        return false;
+    CHECK(meta_ref(nil) == 0);
+    nil->n_words = NIL_SPAN_WORDS;
+    nil->flavor = FLAVOR_GC_NOSCAN;
+    for (uint32_t w = 0; w < NIL_SPAN_WORDS; w++) {
+        nil->words[w].free = UINT64_MAX;
+        nil->words[w].mark = UINT64_MAX;
+    }
+    return true;
+}
+
+static bool heap_init_once(const struct heap_config *config)
+{
+    if (!arena_init(config->reserve_bytes, config->hugepages))
+        return false;
+    central_init();
+    return heap_make_nil_span();
+}
+
+bool heap_init(const struct heap_config *config)
+{
+    uint32_t expected = 0;
+    if (LIKELY(__atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 2))
+        return true;
+    if (__atomic_compare_exchange_n(&heap.init_state, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        __atomic_store_n(&heap.init_state, heap_init_once(config) ? 2 : 3, __ATOMIC_RELEASE);
+        os_futex_wake(&heap.init_state, UINT32_MAX);
+    }
+    while (__atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 1)
+        os_futex_wait(&heap.init_state, 1, UINT64_MAX);
+    return __atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 2;
+}
+
+bool heap_is_ready(void)
+{
+    return __atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 2;
+}
+
+/* ---- spans ---- */
+
+struct span *heap_new_span(unsigned class_no, unsigned flavor)
+{
+    uint32_t n_slices = sizeclass_span_slices(class_no);
+    bool is_zero;
+    uintptr_t start = arena_take(n_slices, 1, &is_zero);
+    if (start == 0)
+        return NULL;
+    struct span *s = span_new(class_no, flavor, start, n_slices, 0);
+    if (s == NULL) {
+        arena_give(start, n_slices);
+        return NULL;
+    }
+    span_publish(s);
+    return s;
+}
+
+void heap_release_span(struct span *s)
+{
+    uint32_t flags = atomic_load(&s->flags);
+    ASSERT((flags & SPAN_REMOTE) == 0 && s->list_no == LIST_NONE);
+    bool was_taken = (flags & (SPAN_TAKEN | SPAN_UNSWEPT)) != 0;
+    uintptr_t start = s->start;
+    uint32_t n_slices = s->n_slices;
+    span_unpublish(s, was_taken ? TOMB_TAKEN : TOMB_FREED);
+    span_delete(s);
+    arena_give(start, n_slices);
+}
+
+enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj)
+{
+    if (!heap_contains(addr))
+        return HEAP_NOT_A_BLOCK;
+    const struct slice *e = slice_of(addr);
+    struct span *s = span_of_ref(LOAD_ONCE(e->span));
+    if (e->span == 0)
+        return HEAP_NOT_A_BLOCK;
+    uint32_t idx = e->recip == 0 ? 0 : slice_block_idx(e, (uint32_t)(addr - s->start));
+    if (idx >= s->n_blocks)
+        return HEAP_NOT_A_BLOCK;
+    *obj = (struct heap_obj){.span = s, .start = span_block(s, idx), .size_bytes = s->size_bytes, .idx = idx};
+    if (addr - obj->start >= obj->size_bytes) /* the slack behind a large block */
+        return HEAP_NOT_A_BLOCK;
+    const struct span_cold *cold = &span_cold(s)[idx >> 6];
+    uint64_t bit = UINT64_C(1) << (idx & 63);
+    if (span_is_free(s, idx))
+        return (cold->taken & bit) != 0 ? HEAP_TAKEN : HEAP_FREE;
+    return (cold->dead & bit) != 0 ? HEAP_TAKEN : HEAP_LIVE;
+}
+
+bool heap_is_special(uintptr_t addr)
+{
+    if (!heap_contains(addr))
+        return false;
+    const struct slice *e = slice_of(addr);
+    return e->span != 0 && (atomic_load_explicit(&span_of_ref(e->span)->flags, memory_order_relaxed) & SPAN_SPECIAL) != 0;
+}
+
+/* ---- accounting ---- */
+
+void heap_add_used(size_t bytes)
+{
+    __atomic_fetch_add(&heap.used_estimate, (int64_t)bytes, __ATOMIC_RELAXED);
+}
+
+size_t heap_used_estimate(void)
+{
+    int64_t used = __atomic_load_n(&heap.used_estimate, __ATOMIC_RELAXED);
+    return used < 0 ? 0 : (size_t)used;
+}
+
+void heap_set_used(size_t bytes)
+{
+    __atomic_store_n(&heap.used_estimate, (int64_t)bytes, __ATOMIC_RELAXED);
+}
+
+/* Blocks of a span that are allocated and not dead; exact when nobody changes them. */
+static size_t heap_span_used(struct span *s)
+{
+    const struct span_cold *cold = span_cold(s);
+    uint32_t n_free = 0;
+    for (uint32_t w = 0; w < s->n_words; w++)
+        n_free += bits_popcount64(LOAD_ONCE(s->words[w].free) | LOAD_ONCE(cold[w].dead) | LOAD_ONCE(s->remote[w]));
+    return n_free >= s->n_blocks ? 0 : (s->n_blocks - n_free) * s->size_bytes;
+}
+
+static void heap_recount_span(struct span *s, void *ctx)
+{
+    *(size_t *)ctx += heap_span_used(s);
+}
+
+size_t heap_recount(void)
+{
+    size_t used = 0;
+    heap_walk_spans(heap_recount_span, &used);
+    heap_set_used(used);
+    return used;
+}
+
+size_t heap_mapped_bytes(void)
+{
+    return arena_used_bytes();
+}
+
+size_t heap_committed_bytes(void)
+{
+    return arena_committed_bytes();
+}
+
+size_t heap_purged_bytes(void)
+{
+    return __atomic_load_n(&heap.purged_bytes, __ATOMIC_RELAXED);
+}
+
+/* ---- giving back ---- */
+
+static void heap_count_purged(size_t bytes)
+{
+    __atomic_fetch_add(&heap.purged_bytes, bytes, __ATOMIC_RELAXED);
+    counter_add(COUNTER_BYTES_PURGED, bytes);
+}
+
+void heap_decay(uint64_t now_ns)
+{
+    uint64_t last = __atomic_load_n(&heap.last_decay_ns, __ATOMIC_RELAXED);
+    if (now_ns - last < HEAP_DECAY_NS ||
+        !__atomic_compare_exchange_n(&heap.last_decay_ns, &last, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    central_release_empty();
+    heap_count_purged(arena_purge(false));
+    arena_age();
+}
+
+size_t heap_trim(size_t keep_bytes)
+{
+    struct tcache *tc = tcache_self;
+    if (tc != &tcache_none)
+        tcache_release_empty(tc);
+    central_release_empty();
+    if (arena_dirty_bytes() <= keep_bytes)
+        return 0;
+    size_t bytes = arena_purge(true);
+    heap_count_purged(bytes);
+    return bytes;
+}
+
+/* ---- walking ---- */
+
+void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx)
+{
+    size_t n = __atomic_load_n((const uintptr_t *)&heap_map.arena_bytes, __ATOMIC_ACQUIRE) >> SLICE_SHIFT;
+    for (size_t i = 0; i < n;) {
+        uint32_t ref = LOAD_ONCE(heap_map.slices[i].span);
+        if (ref == 0 || heap_map.slices[i].slice_no != 0) {
+            i++;
+            continue;
+        }
+        struct span *s = span_of_ref(ref);
+        uint32_t n_slices = s->n_slices; /* read before fn: it may release the span */
+        fn(s, ctx);
+        i += n_slices == 0 ? 1 : n_slices;
+    }
+}
+
+/* ---- the collector's grip ---- */
+
+static void heap_settle_span(struct span *s, void *ctx)
+{
+    (void)ctx;
+    uint32_t flags = atomic_load_explicit(&s->flags, memory_order_relaxed);
+    if ((flags & (SPAN_REMOTE | SPAN_UNSWEPT)) == 0)
+        return;
+    if ((flags & SPAN_UNSWEPT) != 0)
+        span_sweep(s);
+    if ((flags & SPAN_REMOTE) != 0)
+        span_drain(s); /* it stays in its inbox, where the owner will find nothing left to do */
+}
+
+void heap_settle(void)
+{
+    heap_walk_spans(heap_settle_span, NULL);
+}
+
+uint32_t heap_publish_dead(struct span *s, uint32_t *n_live)
+{
+    uint32_t n_dead = span_publish_dead(s, n_live);
+    if (n_dead == 0 || span_is_large(s))
+        return n_dead;
+    if (atomic_load(&s->owner) != NULL)
+        tcache_reopen(s);
+    else
+        central_offer(s);
+    return n_dead;
+}
+
+void heap_release_dead_span(struct span *s)
+{
+    if ((atomic_load(&s->flags) & SPAN_REMOTE) != 0) /* it is in an inbox: its owner will find it empty */
+        return;
+    tcache_detach(s);
+    heap_release_span(s);
+    counter_add(COUNTER_SPANS_RECLAIMED, 1);
+}
+
+static void heap_check_span(struct span *s, void *ctx)
+{
+    (void)ctx;
+    CHECK(s->is_ready);
+    for (uint32_t i = 0; i < s->n_slices; i++)
+        CHECK(span_of_ref(slice_of(s->start + ((uintptr_t)i << SLICE_SHIFT))->span) == s);
+    span_check(s);
+}
+
+void heap_check(void)
+{
+    heap_walk_spans(heap_check_span, NULL);
+}
+
+/* ---- fork ---- */
+
+/* Entries that no first slice covers are left over from a span that was being made or ended. */
+static void heap_fork_wipe_slices(void)
+{
+    size_t n = heap_map.arena_bytes >> SLICE_SHIFT;
+    for (size_t i = 0; i < n;) {
+        struct slice *e = &heap_map.slices[i];
+        if (e->span != 0 && e->slice_no == 0 && span_of_ref(e->span)->is_ready) {
+            i += span_of_ref(e->span)->n_slices;
+            continue;
+        }
+        e->span = 0;
+        i++;
+    }
+}
+
+/* Spans of vanished threads become central's; messages on their way are taken. */
+static void heap_fork_adopt_span(struct span *s, void *ctx)
+{
+    struct tcache *me = ctx;
+    bool is_mine = me != &tcache_none && atomic_load(&s->owner) == me;
+    atomic_fetch_and(&s->flags, ~(uint32_t)SPAN_REMOTE);
+    if (span_is_large(s))
+        return;
+    span_drain(s);
+    if (is_mine) {
+        if (s->list_no == LIST_FULL && span_free_count(s) != 0)
+            tcache_reopen(s);
+        span_own(s, me, &me->inbox);
+        return;
+    }
+    list_init(&s->link);
+    s->list_no = LIST_NONE;
+    central_give(s);
+}
+
+void heap_fork_child(void)
+{
+    if (!heap_is_ready())
+        return;
+    meta_fork_child();
+    span_pool_fork_child();
+    heap_fork_wipe_slices();
+    arena_fork_child();
+    central_fork_child();
+    tcache_fork_child();
+    heap_walk_spans(heap_fork_adopt_span, tcache_self);
+}

@@ -1,0 +1,80 @@
+/* The heap's facade: what api and gc use. A plain malloc that knows bits, not liveness.
+ *
+ * All functions run in a critical section of the caller unless said otherwise. Addresses: word -> addr -> obj, see
+ * src/README.md; only heap_find_object promotes.
+ */
+#ifndef HEAP_HEAP_H
+#define HEAP_HEAP_H
+
+#include "heap/span.h"
+#include "heap/tcache.h"
+
+struct heap_config {
+    size_t reserve_bytes; /* cap on the arena; 0: as large as the address space allows */
+    bool hugepages;
+};
+bool heap_init(const struct heap_config *config); /* idempotent; false: not even one slice could be had */
+bool heap_is_ready(void);
+
+/* A block as found by address. */
+struct heap_obj {
+    struct span *span;
+    uintptr_t start;
+    size_t size_bytes; /* usable size */
+    uint32_t idx;
+};
+enum heap_find { HEAP_LIVE, HEAP_FREE, HEAP_TAKEN, HEAP_NOT_A_BLOCK };
+/* The block that contains addr (interior addresses count). Any thread; exact only for blocks that the caller keeps live,
+ * or in a stopped world. obj is filled for LIVE, FREE and TAKEN. */
+enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj);
+
+/* ---- large blocks; large.c. Any thread. ---- */
+void *heap_large_alloc(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero); /* NULL: no memory */
+void heap_large_free(struct span *s, enum slice_tomb t); /* pre: the caller won the free bit (heap_claim_free) */
+/* Grow or shrink in place, or move its pages without copying. New address (maybe the same), or NULL: the caller copies. */
+void *heap_large_resize(struct span *s, size_t new_size_bytes);
+
+/* ---- freeing, slow: every case that the fast path does not do; free.c ---- */
+enum heap_free_result {
+    HEAP_FREED,        /* done */
+    HEAP_FREED_TAKEN,  /* the collector had taken it: nothing to do but count */
+    HEAP_FREE_FOREIGN, /* not in the arena */
+};
+/* Aborts with the fixed line on double and invalid free. The caller dealt with specials (finalizers, pins) before. */
+enum heap_free_result heap_free(void *p);
+bool heap_is_special(uintptr_t addr); /* the span of this block start has SPAN_SPECIAL */
+
+/* ---- spans; used inside the storey ---- */
+struct span *heap_new_span(unsigned class_no, unsigned flavor); /* from new slices, published, without owner; NULL: no memory */
+void heap_release_span(struct span *s); /* pre: empty, on no list, in no inbox. Its slices go back to the arena */
+void heap_add_used(size_t bytes);       /* to the estimate */
+
+/* ---- accounting ---- */
+size_t heap_used_estimate(void);  /* bytes in windows handed out since the last recount, plus large blocks: an upper bound, cheap */
+size_t heap_recount(void);        /* exact bytes of allocated blocks that are not dead; walks all spans, any thread; resets the estimate */
+size_t heap_mapped_bytes(void);   /* slices in use by spans */
+size_t heap_committed_bytes(void);
+size_t heap_purged_bytes(void);   /* of committed: given back to the kernel */
+void heap_set_used(size_t bytes); /* collector, after publishing dead bits */
+
+/* ---- giving memory back ---- */
+size_t heap_trim(size_t keep_bytes); /* free slices with content to the kernel; bytes given back */
+void heap_decay(uint64_t now_ns);    /* same for what has been free for a while; called from slow paths */
+
+/* ---- the collector's grip; world stopped ---- */
+/* Before marking: what other threads freed and what the last cycle found dead are applied, so that `free` is exact. */
+void heap_settle(void);
+/* After marking, for each span: dead bits are set, marks cleared, and the span is put where its owner's next refill finds
+ * it. Returns the number of blocks judged dead; *n_live is the number marked. */
+uint32_t heap_publish_dead(struct span *s, uint32_t *n_live);
+
+/* ---- walking; world stopped, or a caller that excludes changes ---- */
+void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx); /* in address order */
+/* Collector, world stopped: release a span that holds no live block (all free or dead) at once. Content may be purged later. */
+void heap_release_dead_span(struct span *s);
+void heap_check(void); /* ASSERT_SLOW over everything: slice table, spans, lists; world stopped or single thread */
+
+/* ---- fork ---- */
+void heap_fork_child(void); /* rebuild what is derived; only the calling thread exists */
+
+#endif

@@ -1,0 +1,120 @@
+/* Memory for our own structures; see meta.h.
+ *
+ * A bump pointer at the end of the meta part, and lists of freed pieces by exact size (up to 4 KiB) or power of two.
+ * A vanished thread (fork) can leave at most one piece lost: each change is one store that leaves the lists whole.
+ */
+#include "heap/meta.h"
+
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "heap/span.h"
+#include "heap/window.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { META_SMALL_UNITS = 64, META_POW2_LISTS = 40, META_STEP_BYTES = 256 * 1024, SCRATCH_STEP_BYTES = 64 * 1024 };
+
+struct meta_piece {
+    struct meta_piece *next;
+};
+
+static struct {
+    struct os_lock lock;
+    size_t mapped_bytes;
+    size_t used_bytes; /* bump */
+    struct meta_piece *small[META_SMALL_UNITS + 1];
+    struct meta_piece *pow2[META_POW2_LISTS];
+    size_t scratch_mapped[SCRATCH_N];
+} meta = {.lock = OS_LOCK_INIT(OS_RANK_META)};
+
+/* The list for a size, and the size rounded to what the list holds. */
+static struct meta_piece **meta_list_of(size_t *size_bytes)
+{
+    size_t units = (*size_bytes + META_UNIT - 1) / META_UNIT;
+    if (units <= META_SMALL_UNITS) {
+        *size_bytes = units * META_UNIT;
+        return &meta.small[units];
+    }
+    unsigned exponent = bits_log2_floor(*size_bytes - 1) + 1;
+    *size_bytes = (size_t)1 << exponent;
+    return &meta.pow2[exponent];
+}
+
+static void *meta_bump_locked(size_t size_bytes)
+{
+    if (!window_grow(window.meta, &meta.mapped_bytes, meta.used_bytes + size_bytes, META_STEP_BYTES) &&
+        !window_grow(window.meta, &meta.mapped_bytes, meta.used_bytes + size_bytes, OS_PAGE_SIZE_MIN))
+        return NULL;
+    void *p = (void *)(window.meta + meta.used_bytes);
+    STORE_ONCE(meta.used_bytes, meta.used_bytes + size_bytes);
+    return p;
+}
+
+void *meta_alloc(size_t size_bytes)
+{
+    struct meta_piece **list = meta_list_of(&size_bytes);
+    os_lock(&meta.lock);
+    struct meta_piece *p = *list;
+    if (p != NULL)
+        STORE_ONCE(*list, p->next);
+    void *fresh = p == NULL ? meta_bump_locked(size_bytes) : NULL;
+    os_unlock(&meta.lock);
+    if (p != NULL)
+        memset(p, 0, size_bytes);
+    return p != NULL ? p : fresh;
+}
+
+void meta_free(void *p, size_t size_bytes)
+{
+    struct meta_piece **list = meta_list_of(&size_bytes);
+    struct meta_piece *piece = p;
+    os_lock(&meta.lock);
+    piece->next = *list;
+    STORE_ONCE(*list, piece);
+    os_unlock(&meta.lock);
+}
+
+uint32_t meta_ref(const void *p)
+{
+    return (uint32_t)(((uintptr_t)p - window.meta) / META_UNIT);
+}
+
+size_t meta_used_bytes(void)
+{
+    return LOAD_ONCE(meta.used_bytes);
+}
+
+void meta_fork_child(void)
+{
+    os_lock_reset(&meta.lock);
+}
+
+static uintptr_t meta_scratch_start(enum meta_scratch region)
+{
+    return window.scratch + (size_t)region * window.scratch_region_bytes;
+}
+
+void *meta_scratch_reserve(enum meta_scratch region, size_t size_bytes)
+{
+    if (size_bytes > window.scratch_region_bytes)
+        return NULL;
+    os_lock(&meta.lock);
+    bool ok = window_grow(meta_scratch_start(region), &meta.scratch_mapped[region], size_bytes, SCRATCH_STEP_BYTES);
+    os_unlock(&meta.lock);
+    return ok ? (void *)meta_scratch_start(region) : NULL;
+}
+
+size_t meta_scratch_size(enum meta_scratch region)
+{
+    return LOAD_ONCE(meta.scratch_mapped[region]);
+}
+
+void meta_scratch_release(enum meta_scratch region, size_t keep_bytes)
+{
+    size_t keep = bits_round_up(keep_bytes, os_page_size());
+    size_t size = meta_scratch_size(region);
+    if (size > keep)
+        os_vm_purge((void *)(meta_scratch_start(region) + keep), size - keep);
+}

@@ -1,0 +1,52 @@
+/* Size classes: how many bytes a small block has.
+ *
+ * What    classes 0..71: 16 to 128 bytes by 16, then eight to each doubling up
+ *         to 32 KiB, so that a block wastes at most 12.5 % from 64 bytes on.
+ *         Every size is a multiple of 16; every alignment up to a class's
+ *         largest power of two divisor holds for its blocks.
+ * Owns    constant tables, computed here and checked exhaustively by the test.
+ */
+#ifndef HEAP_SIZECLASS_H
+#define HEAP_SIZECLASS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/bits.h"
+
+enum {
+    SIZECLASS_N = 72,
+    SIZECLASS_LARGE = 255, /* class of a span with one large block */
+    SIZECLASS_ALIGN = 16,
+    SIZECLASS_MAX_SMALL = 32768,
+    SIZECLASS_RECIP_SHIFT = 35,
+};
+
+/* pre: 1 <= size_bytes <= SIZECLASS_MAX_SMALL (0 counts as 1). */
+ALWAYS_INLINE unsigned sizeclass_of(size_t size_bytes)
+{
+    if (size_bytes <= 128)
+        return size_bytes <= 16 ? 0 : (unsigned)((size_bytes - 1) >> 4);
+    unsigned exponent = bits_log2_floor(size_bytes - 1); /* 7..14 */
+    return 8 + (exponent - 7) * 8 + (unsigned)(((size_bytes - 1) >> (exponent - 3)) & 7);
+}
+
+ALWAYS_INLINE uint32_t sizeclass_size(unsigned class_no)
+{
+    if (class_no < 8)
+        return (class_no + 1) * 16;
+    unsigned exponent = 7 + (class_no - 8) / 8;
+    return (1u << exponent) + ((class_no - 8) % 8 + 1) * (1u << (exponent - 3));
+}
+
+/* Exact for offsets below 1 MiB (see src/README.md). */
+ALWAYS_INLINE uint32_t sizeclass_recip(uint32_t size_bytes)
+{
+    return (uint32_t)(((UINT64_C(1) << SIZECLASS_RECIP_SHIFT) + size_bytes - 1) / size_bytes);
+}
+
+/* Slices in a span of the class: at least 8 blocks, and at most 1/32 lost at the end where 16 slices allow it. */
+uint32_t sizeclass_span_slices(unsigned class_no);
+/* Smallest class with size >= size_bytes whose size is a multiple of align, or SIZECLASS_N where there is none. */
+unsigned sizeclass_of_aligned(size_t size_bytes, size_t align);
+
+#endif

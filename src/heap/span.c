@@ -1,0 +1,292 @@
+/* See span.h. Descriptors are recycled by size and never given to anybody else, so that a reader who races with the end
+ * of a span (heap_recount) reads a descriptor, if an old one. */
+#include "heap/span.h"
+
+#include <string.h>
+
+#include "base/counters.h"
+#include "heap/meta.h"
+#include "heap/tcache.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { SPAN_MAX_WORDS = SLICE_SIZE / SIZECLASS_ALIGN / 64 };
+
+static struct {
+    struct os_lock lock;
+    struct span *unused[SPAN_MAX_WORDS + 1]; /* by n_words, linked through inbox_next */
+} span_pool = {.lock = OS_LOCK_INIT(OS_RANK_ARENA)};
+
+void span_pool_fork_child(void)
+{
+    os_lock_reset(&span_pool.lock);
+}
+
+static size_t span_remote_offset(uint32_t n_words)
+{
+    size_t bits = sizeof(struct span) + n_words * (sizeof(struct span_word) + sizeof(struct span_cold));
+    return bits_round_up(bits, META_UNIT);
+}
+
+size_t span_descriptor_bytes(uint32_t n_words)
+{
+    return span_remote_offset(n_words) + bits_round_up(n_words * sizeof(uint64_t), META_UNIT);
+}
+
+static struct span *span_pool_take(uint32_t n_words)
+{
+    os_lock(&span_pool.lock);
+    struct span *s = span_pool.unused[n_words];
+    if (s != NULL)
+        span_pool.unused[n_words] = atomic_load_explicit(&s->inbox_next, memory_order_relaxed);
+    os_unlock(&span_pool.lock);
+    return s;
+}
+
+void span_delete(struct span *s)
+{
+    ASSERT(!list_is_linked(&s->link));
+    s->is_ready = 0;
+    os_lock(&span_pool.lock);
+    atomic_store_explicit(&s->inbox_next, span_pool.unused[s->n_words], memory_order_relaxed);
+    span_pool.unused[s->n_words] = s;
+    os_unlock(&span_pool.lock);
+    counter_add(COUNTER_SPANS_RELEASED, 1);
+}
+
+/* All bits of a fresh span: every slot free (or, for a large block, handed out), nothing dead, taken or remote. */
+static void span_reset_bits(struct span *s, bool is_free)
+{
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        s->words[w].free = is_free ? span_valid_mask(s, w) : 0;
+        s->words[w].mark = ~span_valid_mask(s, w);
+    }
+    memset(span_cold(s), 0, s->n_words * sizeof(struct span_cold));
+    memset(s->remote, 0, s->n_words * sizeof(uint64_t));
+}
+
+static void span_shape(struct span *s, unsigned class_no, uint32_t n_slices, size_t large_size_bytes)
+{
+    bool is_large = class_no == SIZECLASS_LARGE;
+    s->size_bytes = is_large ? large_size_bytes : sizeclass_size(class_no);
+    s->n_blocks = is_large ? 1 : (uint32_t)(((size_t)n_slices << SLICE_SHIFT) / s->size_bytes);
+    s->n_slices = n_slices;
+    s->class_no = (uint8_t)class_no;
+}
+
+static uint32_t span_words_for(unsigned class_no, uint32_t n_slices)
+{
+    if (class_no == SIZECLASS_LARGE)
+        return 1;
+    return (uint32_t)((((size_t)n_slices << SLICE_SHIFT) / sizeclass_size(class_no) + 63) / 64);
+}
+
+struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint32_t n_slices, size_t large_size_bytes)
+{
+    uint32_t n_words = span_words_for(class_no, n_slices);
+    struct span *s = span_pool_take(n_words);
+    if (s == NULL)
+        s = meta_alloc(span_descriptor_bytes(n_words));
+    if (s == NULL)
+        return NULL;
+    s->n_words = n_words;
+    s->remote = (uint64_t *)((char *)s + span_remote_offset(n_words));
+    s->start = start;
+    s->flavor = (uint8_t)flavor;
+    s->fast_owner = NULL;
+    s->cursor = 0;
+    s->n_live_last = 0;
+    s->list_no = LIST_NONE;
+    list_init(&s->link);
+    atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
+    atomic_store_explicit(&s->inbox, NULL, memory_order_relaxed);
+    atomic_store_explicit(&s->flags, class_no == SIZECLASS_LARGE ? SPAN_LARGE : 0, memory_order_relaxed);
+    span_shape(s, class_no, n_slices, large_size_bytes);
+    span_reset_bits(s, class_no != SIZECLASS_LARGE);
+    __atomic_store_n(&s->is_ready, 1, __ATOMIC_RELEASE);
+    counter_add(COUNTER_SPANS_CREATED, 1);
+    return s;
+}
+
+/* Last slice first: the entry with slice_no 0 makes the span exist (heap_fork_child). */
+void span_publish(struct span *s)
+{
+    struct slice e = {.class_no = s->class_no, .flavor = s->flavor, .span = meta_ref(s)};
+    if (!span_is_large(s)) {
+        e.size = (uint32_t)s->size_bytes;
+        e.recip = sizeclass_recip(e.size);
+    }
+    struct slice *first = slice_of(s->start);
+    for (uint32_t i = s->n_slices; i-- > 0;) {
+        e.slice_no = i > UINT16_MAX ? UINT16_MAX : (uint16_t)i;
+        if (i == 0)
+            __atomic_thread_fence(__ATOMIC_RELEASE);
+        first[i] = e;
+    }
+}
+
+/* First slice first, for the same reason. Reciprocals and places stay, so that a late free of a block can be told. */
+void span_unpublish(struct span *s, enum slice_tomb tomb)
+{
+    struct slice *first = slice_of(s->start);
+    for (uint32_t i = 0; i < s->n_slices; i++) {
+        first[i].flavor = (uint8_t)tomb;
+        STORE_ONCE(first[i].span, 0);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+    }
+}
+
+/* ---- flags and the owner's fast path ---- */
+
+/* The order makes a lost race harmless: whoever sets a flag clears fast_owner afterwards, and the owner looks at the
+ * flags again after it has set fast_owner. The worst outcome is a span that is slow for no reason; its next slow free
+ * mends that. */
+static void span_refresh_fast_owner(struct span *s)
+{
+    struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+    __atomic_store_n(&s->fast_owner, owner, __ATOMIC_SEQ_CST);
+    if (atomic_load(&s->flags) != 0)
+        __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
+}
+
+void span_flag_set(struct span *s, uint32_t flag)
+{
+    atomic_fetch_or(&s->flags, flag);
+    __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
+}
+
+void span_flag_clear(struct span *s, uint32_t flag)
+{
+    if ((atomic_fetch_and(&s->flags, ~flag) & ~flag) == 0)
+        span_refresh_fast_owner(s);
+}
+
+void span_own(struct span *s, struct tcache *owner, struct inbox *inbox)
+{
+    atomic_store_explicit(&s->owner, owner, memory_order_relaxed);
+    atomic_store_explicit(&s->inbox, inbox, memory_order_release);
+    if (atomic_load_explicit(&s->flags, memory_order_relaxed) == 0)
+        span_refresh_fast_owner(s);
+    else
+        __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
+}
+
+/* ---- bits ---- */
+
+bool span_sweep(struct span *s)
+{
+    struct span_cold *cold = span_cold(s);
+    uint64_t won = 0;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t dead = cold[w].dead;
+        ASSERT((dead & s->words[w].free) == 0);
+        cold[w].dead = 0;
+        cold[w].taken |= dead;
+        s->words[w].free |= dead;
+        won |= dead;
+    }
+    if (won != 0)
+        atomic_fetch_or(&s->flags, SPAN_TAKEN);
+    span_flag_clear(s, SPAN_UNSWEPT);
+    return won != 0;
+}
+
+void span_forget_dead(struct span *s)
+{
+    struct span_cold *cold = span_cold(s);
+    for (uint32_t w = 0; w < s->n_words; w++)
+        cold[w].dead = 0;
+    span_flag_clear(s, SPAN_UNSWEPT);
+}
+
+uint32_t span_free_count(const struct span *s)
+{
+    uint32_t n = 0;
+    for (uint32_t w = 0; w < s->n_words; w++)
+        n += bits_popcount64(LOAD_ONCE(s->words[w].free));
+    return n;
+}
+
+bool span_is_empty(const struct span *s)
+{
+    const struct span_cold *cold = span_cold((struct span *)s);
+    for (uint32_t w = 0; w < s->n_words; w++)
+        if ((s->words[w].free | cold[w].dead) != span_valid_mask(s, w))
+            return false;
+    return true;
+}
+
+bool span_drop_taken(struct span *s, uint32_t idx)
+{
+    uint64_t *taken = &span_cold(s)[idx >> 6].taken;
+    uint64_t bit = UINT64_C(1) << (idx & 63);
+    bool was = (*taken & bit) != 0;
+    *taken &= ~bit;
+    return was;
+}
+
+/* One word of messages. A block that is dead or taken and was freed by the program is one that we failed to see. */
+static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
+{
+    struct span_cold *cold = &span_cold(s)[w];
+    uint64_t unseen = freed & (cold->dead | (cold->taken & s->words[w].free));
+    if (unseen != 0)
+        counter_add(COUNTER_TAKEN_FREED, bits_popcount64(unseen));
+    cold->dead &= ~freed;
+    uint64_t second = freed & s->words[w].free & ~cold->taken;
+    if (second != 0)
+        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, w * 64 + bits_ctz64(second)));
+    cold->taken &= ~freed;
+    s->words[w].free |= freed;
+}
+
+void span_drain(struct span *s)
+{
+    for (uint32_t w = 0; w < s->n_words; w++)
+        if (__atomic_load_n(&s->remote[w], __ATOMIC_RELAXED) != 0)
+            span_drain_word(s, w, __atomic_exchange_n(&s->remote[w], 0, __ATOMIC_ACQUIRE));
+}
+
+uint32_t span_publish_dead(struct span *s, uint32_t *n_live)
+{
+    struct span_cold *cold = span_cold(s);
+    uint32_t n_dead = 0, live = 0;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t mark = s->words[w].mark;
+        uint64_t dead = ~s->words[w].free & ~mark; /* bits beyond the last block are marked */
+        cold[w].dead = dead;
+        n_dead += bits_popcount64(dead);
+        live += bits_popcount64(mark & span_valid_mask(s, w));
+        s->words[w].mark = ~span_valid_mask(s, w);
+    }
+    s->n_live_last = live;
+    *n_live = live;
+    if (n_dead != 0)
+        span_flag_set(s, SPAN_UNSWEPT);
+    return n_dead;
+}
+
+void span_clear_marks(struct span *s)
+{
+    for (uint32_t w = 0; w < s->n_words; w++)
+        s->words[w].mark = ~span_valid_mask(s, w);
+}
+
+void span_check(struct span *s)
+{
+    struct span_cold *cold = span_cold(s);
+    uint32_t flags = atomic_load(&s->flags);
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t beyond = ~span_valid_mask(s, w);
+        ASSERT_SLOW((s->words[w].free & beyond) == 0);
+        ASSERT_SLOW((s->words[w].mark & beyond) == beyond);
+        ASSERT_SLOW((cold[w].dead & (s->words[w].free | beyond)) == 0);
+        ASSERT_SLOW(cold[w].dead == 0 || (flags & SPAN_UNSWEPT) != 0);
+        ASSERT_SLOW((cold[w].taken & s->words[w].free) == 0 || (flags & SPAN_TAKEN) != 0);
+        (void)beyond;
+        (void)cold;
+    }
+    ASSERT_SLOW(s->fast_owner == NULL || (flags == 0 && s->fast_owner == atomic_load(&s->owner)));
+    ASSERT_SLOW((flags & SPAN_LARGE) == 0 || span_is_large(s));
+    (void)flags;
+}

@@ -1,0 +1,173 @@
+/* Spans, the slice table, and the bits of blocks.
+ *
+ * What    the vocabulary of the whole heap: where an address belongs, and what state its block is in. See src/README.md
+ *         for the bits, flags and ownership rules; this file is their one definition.
+ * Owns    the layout of struct slice and struct span. Nothing outside storey heap and the marker touches fields.
+ * Not here  where slices come from (arena.h), who owns a span (tcache.h, central.h).
+ */
+#ifndef HEAP_SPAN_H
+#define HEAP_SPAN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "heap/sizeclass.h"
+
+enum { SLICE_SHIFT = 16, SLICE_SIZE = 1 << SLICE_SHIFT };
+
+/* What kind of blocks a span holds: fixed for the life of the span. */
+enum heap_flavor {
+    FLAVOR_MALLOC,      /* malloc family: conservative; a root in mode explicit */
+    FLAVOR_GC,          /* gc_malloc: conservative */
+    FLAVOR_GC_NOSCAN,   /* gc_malloc(GC_NOSCAN): holds no pointers, never scanned */
+    FLAVOR_ROOT,        /* GC_ROOT: always reachable, scanned */
+    FLAVOR_ROOT_NOSCAN, /* GC_ROOT | GC_NOSCAN: always reachable, not scanned */
+    FLAVOR_N
+};
+ALWAYS_INLINE bool flavor_is_noscan(unsigned f)
+{
+    return f == FLAVOR_GC_NOSCAN || f == FLAVOR_ROOT_NOSCAN;
+}
+ALWAYS_INLINE bool flavor_is_root(unsigned f)
+{
+    return f == FLAVOR_ROOT || f == FLAVOR_ROOT_NOSCAN;
+}
+
+/* One per 64 KiB of arena; all the marker and free need to turn an address into a block.
+ * span 0 is the nil span: nothing lives here, and `flavor` then holds the tomb. */
+struct slice {
+    uint32_t recip;     /* ceil(2^35 / size); 0 for a large block: index is always 0 */
+    uint32_t size;      /* block size in bytes; 0 for a large block */
+    uint32_t span;      /* meta_ref of the descriptor */
+    uint16_t slice_no;  /* this slice's place in its span; saturates at 65535 (large blocks only) */
+    uint8_t class_no;
+    uint8_t flavor;
+};
+_Static_assert(sizeof(struct slice) == 16, "four slices to a quarter line; the marker counts on it");
+enum slice_tomb { TOMB_NONE = 0, TOMB_FREED, TOMB_TAKEN, TOMB_FOREIGN };
+
+enum span_flag {
+    SPAN_FULL = 1,
+    SPAN_UNSWEPT = 2,
+    SPAN_TAKEN = 4,
+    SPAN_REMOTE = 8,
+    SPAN_SPECIAL = 16,
+    SPAN_LARGE = 32,
+};
+
+struct span_word {
+    uint64_t free; /* owner, plain; see bits in src/README.md */
+    uint64_t mark; /* markers, atomic */
+};
+struct span_cold {
+    uint64_t dead, taken; /* owner, or collector while stopped */
+};
+
+struct tcache;
+struct inbox;
+struct span {
+    /* free's fast path */
+    struct tcache *fast_owner; /* the owner while flags == 0, else NULL */
+    uint32_t n_blocks;
+    uint32_t n_words;
+    uintptr_t start;           /* address of the first slice */
+    _Atomic uint32_t flags;    /* enum span_flag */
+    uint32_t n_slices;
+    size_t size_bytes;         /* of a block; for a large one its usable size, constant between reallocs */
+    uint8_t class_no, flavor;
+    uint8_t list_no;           /* enum span_list: which list `link` is on */
+    uint8_t is_ready;          /* set last when created: fork_child trusts only ready spans */
+    /* second line */
+    struct list link;          /* owner's or central's list */
+    struct tcache *_Atomic owner;  /* NULL: central */
+    struct inbox *_Atomic inbox;   /* where a remote freer announces the span */
+    struct span *_Atomic inbox_next;
+    uint32_t cursor;           /* word at which the next refill looks first */
+    uint32_t n_live_last;      /* blocks marked by the last cycle */
+    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread */
+    struct span_word words[] __attribute__((aligned(16))); /* n_words, then struct span_cold[n_words], padding, remote */
+};
+
+enum span_list { LIST_NONE, LIST_CURRENT, LIST_AVAILABLE, LIST_FULL, LIST_CENTRAL, LIST_LARGE };
+
+/* Read-mostly; one cache line. arena_bytes is 0 until the heap exists, so every address is foreign. */
+struct heap_map {
+    uintptr_t arena_base;
+    _Atomic uintptr_t arena_bytes; /* committed; only grows. Release: pairs with readers that index the table */
+    struct slice *slices;
+    char *meta_base;
+    uintptr_t window_lo, window_hi; /* everything of ours: never a root */
+} __attribute__((aligned(64)));
+extern struct heap_map heap_map;
+
+ALWAYS_INLINE struct span_cold *span_cold(struct span *s)
+{
+    return (struct span_cold *)(s->words + s->n_words);
+}
+ALWAYS_INLINE struct span *span_of_ref(uint32_t ref)
+{
+    return (struct span *)(heap_map.meta_base + ((uint64_t)ref << 6));
+}
+ALWAYS_INLINE uint32_t slice_block_idx(const struct slice *e, uint32_t offset_in_span)
+{
+    return (uint32_t)(((uint64_t)offset_in_span * e->recip) >> SIZECLASS_RECIP_SHIFT);
+}
+/* pre: addr in the committed arena. */
+ALWAYS_INLINE struct slice *slice_of(uintptr_t addr)
+{
+    return &heap_map.slices[(addr - heap_map.arena_base) >> SLICE_SHIFT];
+}
+ALWAYS_INLINE bool heap_contains(uintptr_t addr)
+{
+    return addr - heap_map.arena_base < __atomic_load_n((const uintptr_t *)&heap_map.arena_bytes, __ATOMIC_RELAXED);
+}
+ALWAYS_INLINE bool span_is_large(const struct span *s)
+{
+    return s->class_no == SIZECLASS_LARGE;
+}
+ALWAYS_INLINE uintptr_t span_block(const struct span *s, uint32_t idx)
+{
+    return s->start + (size_t)idx * s->size_bytes;
+}
+ALWAYS_INLINE bool span_is_free(const struct span *s, uint32_t idx)
+{
+    return (__atomic_load_n(&s->words[idx >> 6].free, __ATOMIC_RELAXED) >> (idx & 63)) & 1;
+}
+/* Valid bits of word w. */
+ALWAYS_INLINE uint64_t span_valid_mask(const struct span *s, uint32_t w)
+{
+    return bits_low_mask(s->n_blocks - w * 64);
+}
+
+/* ---- creating and destroying; span.c ---- */
+/* Descriptor for a small-class span (all slots free) or a large block (allocated) at start; not yet in the slice table. */
+struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint32_t n_slices, size_t large_size_bytes);
+void span_publish(struct span *s);                     /* enters the slice table: from now on addresses resolve */
+void span_unpublish(struct span *s, enum slice_tomb t); /* leaves the slice table, tombs stay */
+void span_delete(struct span *s);                       /* gives the descriptor back */
+size_t span_descriptor_bytes(uint32_t n_words);
+
+/* ---- flags ---- */
+void span_flag_set(struct span *s, uint32_t flag);   /* any thread: flag, then fast_owner = NULL */
+void span_flag_clear(struct span *s, uint32_t flag); /* owner: clear, then fast_owner = owner where none is left */
+void span_own(struct span *s, struct tcache *owner, struct inbox *inbox);
+
+/* ---- bits; owner, or collector while stopped ---- */
+bool span_sweep(struct span *s);              /* applies `dead`; true: slots were won */
+uint32_t span_free_count(const struct span *s); /* popcount of free */
+bool span_is_empty(const struct span *s);       /* every slot free or dead, nothing remote */
+/* Take the remote bits into `free`. A bit that is already free is a second free: check_misuse. */
+void span_drain(struct span *s);
+/* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Returns blocks judged dead, adds live count. */
+uint32_t span_publish_dead(struct span *s, uint32_t *n_live);
+void span_clear_marks(struct span *s);
+bool span_drop_taken(struct span *s, uint32_t idx); /* the slot's taken bit is cleared; true: it was set */
+void span_forget_dead(struct span *s);  /* drop an unapplied dead set (mode changed, check) */
+void span_pool_fork_child(void);        /* resets the lock of the pool of descriptors */
+void span_check(struct span *s);        /* ASSERT_SLOW: the counting identities */
+
+#endif

@@ -1,0 +1,396 @@
+/* Thread caches: life, windows and lists; see tcache.h. The walk: tcache_refill.
+ *
+ * A span of a thread is on exactly one place of its (flavor, class): the bin (LIST_CURRENT), `available`, or `full`.
+ * It goes   new or adopted -> current -> full (no slot left) -> available (a slot was freed) -> current ...
+ */
+#include "heap/tcache.h"
+
+#include "base/counters.h"
+#include "heap/arena.h"
+#include "heap/central.h"
+#include "heap/heap.h"
+#include "heap/meta.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { TCACHE_TICK_FREES = 4096, TCACHE_TICK_REFILLS = 256, TCACHE_ACCOUNT_BYTES = 64 * 1024 };
+#define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
+
+uint64_t tcache_no_word;
+
+#define TCACHE_EMPTY_BIN {.word = &tcache_no_word}
+struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N - 1] = TCACHE_EMPTY_BIN}}, .ticks = INT64_MAX};
+__thread struct tcache *tcache_self __attribute__((tls_model("initial-exec"))) = &tcache_none;
+
+static struct {
+    struct os_lock lock;
+    struct tcache *_Atomic first;
+} tcaches = {.lock = OS_LOCK_INIT(OS_RANK_REGISTRY)};
+
+struct tcache *tcache_first(void)
+{
+    return atomic_load_explicit(&tcaches.first, memory_order_acquire);
+}
+
+/* ---- life ---- */
+
+static void tcache_set_init(struct tcache_set *set)
+{
+    for (unsigned c = 0; c < SIZECLASS_N; c++)
+        set->bins[c] = (struct tcache_bin)TCACHE_EMPTY_BIN;
+}
+
+static struct tcache *tcache_recycle_locked(void)
+{
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
+        if (!tc->is_active)
+            return tc;
+    return NULL;
+}
+
+static struct tcache *tcache_new_locked(void)
+{
+    struct tcache *tc = meta_alloc(sizeof(struct tcache));
+    if (tc == NULL)
+        return NULL;
+    tcache_set_init(&tc->malloc_set);
+    tc->sets[FLAVOR_MALLOC] = &tc->malloc_set;
+    tc->next = tcache_first();
+    atomic_store_explicit(&tcaches.first, tc, memory_order_release);
+    return tc;
+}
+
+struct tcache *tcache_get(void)
+{
+    struct tcache *tc = tcache_self;
+    if (LIKELY(tc != &tcache_none))
+        return tc;
+    os_lock(&tcaches.lock);
+    tc = tcache_recycle_locked();
+    if (tc == NULL)
+        tc = tcache_new_locked();
+    if (tc != NULL) {
+        tc->is_active = true;
+        tc->tid = os_gettid();
+        tc->ticks = TCACHE_TICK_FREES;
+        atomic_store_explicit(&tc->inbox.head, NULL, memory_order_release);
+        tcache_self = tc;
+    }
+    os_unlock(&tcaches.lock);
+    return tc;
+}
+
+/* NULL: no memory. */
+static struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
+{
+    struct tcache_set *set = tc->sets[flavor];
+    if (LIKELY(set != NULL))
+        return set;
+    set = meta_alloc(sizeof(struct tcache_set));
+    if (set != NULL) {
+        tcache_set_init(set);
+        tc->sets[flavor] = set;
+    }
+    return set;
+}
+
+/* Lists are zero until their first span comes. */
+static bool tcache_list_is_empty(const struct list *l)
+{
+    return l->next == NULL || list_is_empty(l);
+}
+
+static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)
+{
+    if (l->next == NULL)
+        list_init(l);
+    list_push_back(l, &s->link);
+    s->list_no = (uint8_t)list_no;
+}
+
+static struct span *tcache_list_pop(struct list *l)
+{
+    if (tcache_list_is_empty(l))
+        return NULL;
+    struct span *s = LIST_ENTRY(list_pop_front(l), struct span, link);
+    s->list_no = LIST_NONE;
+    return s;
+}
+
+/* ---- windows ---- */
+
+static void tcache_account(struct tcache *tc, size_t bytes)
+{
+    tc->used_delta_bytes += bytes;
+    if (tc->used_delta_bytes >= TCACHE_ACCOUNT_BYTES) {
+        heap_add_used(tc->used_delta_bytes);
+        tc->used_delta_bytes = 0;
+    }
+}
+
+/* Points the bin at the next word with a free slot, looking from the cursor on. false: the span is full. */
+static bool tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct span *s)
+{
+    for (uint32_t i = 0; i < s->n_words; i++) {
+        uint32_t w = s->cursor + i < s->n_words ? s->cursor + i : s->cursor + i - s->n_words;
+        if (s->words[w].free == 0)
+            continue;
+        s->cursor = w;
+        bin->span = s;
+        bin->size = (uint32_t)s->size_bytes;
+        bin->base = s->start + (size_t)w * 64 * s->size_bytes;
+        SIGNAL_FENCE(); /* base before word: malloc in a handler reads word first */
+        STORE_ONCE(bin->word, &s->words[w].free);
+        s->list_no = LIST_CURRENT;
+        tcache_account(tc, bits_popcount64(s->words[w].free) * s->size_bytes);
+        return true;
+    }
+    return false;
+}
+
+static void tcache_close_window(struct tcache_bin *bin)
+{
+    STORE_ONCE(bin->word, &tcache_no_word);
+    bin->span = NULL;
+}
+
+/* No slot is left, so each slot was handed out since it was taken. */
+static void tcache_mark_full(struct tcache_set *set, struct span *s)
+{
+    struct span_cold *cold = span_cold(s);
+    if ((atomic_load(&s->flags) & SPAN_TAKEN) != 0) {
+        for (uint32_t w = 0; w < s->n_words; w++)
+            cold[w].taken = 0;
+        span_flag_clear(s, SPAN_TAKEN);
+    }
+    span_flag_set(s, SPAN_FULL);
+    tcache_list_push(&set->lists[s->class_no].full, s, LIST_FULL);
+}
+
+void tcache_reopen(struct span *s)
+{
+    struct tcache *tc = atomic_load(&s->owner);
+    if (s->list_no == LIST_FULL) {
+        list_remove(&s->link);
+        tcache_list_push(&tc->sets[s->flavor]->lists[s->class_no].available, s, LIST_AVAILABLE);
+    }
+    span_flag_clear(s, SPAN_FULL);
+}
+
+/* ---- messages ---- */
+
+void tcache_drain_inbox(struct tcache *tc)
+{
+    for (struct span *s = inbox_take_all(&tc->inbox, false), *next; s != NULL; s = next) {
+        next = atomic_load_explicit(&s->inbox_next, memory_order_relaxed);
+        if (inbox_receive(&tc->inbox, s) && s->list_no == LIST_FULL)
+            tcache_reopen(s);
+    }
+}
+
+/* ---- refill ---- */
+
+/* Make s the bin's span. false: it has no slot (it goes to the full list). */
+static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s)
+{
+    if ((atomic_load_explicit(&s->flags, memory_order_relaxed) & SPAN_UNSWEPT) != 0)
+        span_sweep(s);
+    if (tcache_open_window(tc, &set->bins[s->class_no], s))
+        return true;
+    tcache_mark_full(set, s);
+    return false;
+}
+
+static bool tcache_refill_own(struct tcache *tc, struct tcache_set *set, unsigned class_no)
+{
+    struct tcache_bin *bin = &set->bins[class_no];
+    struct span *s = bin->span;
+    if (s != NULL) {
+        tcache_close_window(bin);
+        s->list_no = LIST_NONE;
+        if (tcache_use(tc, set, s))
+            return true;
+    }
+    while ((s = tcache_list_pop(&set->lists[class_no].available)) != NULL)
+        if (tcache_use(tc, set, s))
+            return true;
+    return false;
+}
+
+static bool tcache_adopt(struct tcache *tc, struct tcache_set *set, unsigned flavor, unsigned class_no)
+{
+    struct span *s;
+    while ((s = central_take(flavor, class_no)) != NULL) {
+        span_own(s, tc, &tc->inbox);
+        counter_add(COUNTER_SPANS_ADOPTED, 1);
+        if (tcache_use(tc, set, s))
+            return true;
+    }
+    return false;
+}
+
+bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
+{
+    struct tcache_set *set = tcache_set_of(tc, flavor);
+    if (set == NULL)
+        return false;
+    tcache_drain_inbox(tc);
+    if (++tc->n_refills % TCACHE_TICK_REFILLS == 0)
+        tcache_tick(tc);
+    return tcache_refill_own(tc, set, class_no) || tcache_adopt(tc, set, flavor, class_no);
+}
+
+bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no)
+{
+    struct tcache_set *set = tcache_set_of(tc, flavor);
+    struct span *s = set == NULL ? NULL : heap_new_span(class_no, flavor);
+    if (s == NULL)
+        return false;
+    span_own(s, tc, &tc->inbox);
+    return tcache_use(tc, set, s);
+}
+
+void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
+{
+    struct tcache_set *set = tcache_set_of(tc, flavor);
+    if (set == NULL)
+        return NULL;
+    struct tcache_bin *bin = &set->bins[class_no];
+    uint64_t free_bits = *bin->word;
+    if (free_bits == 0)
+        return NULL;
+    *bin->word = free_bits & (free_bits - 1);
+    return (void *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
+}
+
+/* ---- giving back ---- */
+
+static bool tcache_may_release(struct span *s)
+{
+    return span_is_empty(s) && (atomic_load(&s->flags) & SPAN_REMOTE) == 0;
+}
+
+static void tcache_release_from(struct list *l)
+{
+    if (tcache_list_is_empty(l))
+        return;
+    LIST_FOREACH_SAFE(n, after, l) {
+        struct span *s = LIST_ENTRY(n, struct span, link);
+        if (tcache_may_release(s)) {
+            list_remove(n);
+            s->list_no = LIST_NONE;
+            heap_release_span(s);
+        }
+    }
+}
+
+void tcache_release_empty(struct tcache *tc)
+{
+    tcache_drain_inbox(tc);
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
+            tcache_release_from(&tc->sets[f]->lists[c].available);
+}
+
+void tcache_tick(struct tcache *tc)
+{
+    tc->ticks = TCACHE_TICK_FREES;
+    uint64_t now = os_clock_coarse_ns();
+    if (now - tc->last_decay_ns < TCACHE_DECAY_NS)
+        return;
+    tc->last_decay_ns = now;
+    tcache_release_empty(tc);
+    heap_decay(now);
+}
+
+/* ---- ending ---- */
+
+static void tcache_orphan(struct span *s)
+{
+    s->list_no = LIST_NONE;
+    if (tcache_may_release(s)) {
+        heap_release_span(s);
+        return;
+    }
+    central_give(s);
+}
+
+static void tcache_orphan_list(struct list *l)
+{
+    for (struct span *s; (s = tcache_list_pop(l)) != NULL;)
+        tcache_orphan(s);
+}
+
+static void tcache_orphan_set(struct tcache_set *set)
+{
+    for (unsigned c = 0; c < SIZECLASS_N; c++) {
+        struct span *s = set->bins[c].span;
+        tcache_close_window(&set->bins[c]);
+        if (s != NULL)
+            tcache_orphan(s);
+        tcache_orphan_list(&set->lists[c].available);
+        tcache_orphan_list(&set->lists[c].full);
+    }
+}
+
+/* Senders that find the inbox closed wait for span->inbox to change, which tcache_orphan_set does for every span; what
+ * was in the inbox is drained afterwards, through central, by whoever owns it then. */
+void tcache_abandon(struct tcache *tc)
+{
+    struct span *messages = inbox_take_all(&tc->inbox, true);
+    for (struct span *s = messages, *next; s != NULL; s = next) {
+        next = atomic_load_explicit(&s->inbox_next, memory_order_relaxed);
+        span_flag_clear(s, SPAN_REMOTE);
+        span_drain(s);
+    }
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        if (tc->sets[f] != NULL)
+            tcache_orphan_set(tc->sets[f]);
+    heap_add_used(tc->used_delta_bytes);
+    tc->used_delta_bytes = 0;
+    __atomic_store_n(&tc->is_active, false, __ATOMIC_RELEASE);
+}
+
+void tcache_retire(void)
+{
+    struct tcache *tc = tcache_self;
+    if (tc == &tcache_none)
+        return;
+    tcache_self = &tcache_none;
+    tcache_abandon(tc);
+}
+
+void tcache_detach(struct span *s)
+{
+    struct tcache *tc = atomic_load(&s->owner);
+    if (s->list_no == LIST_CURRENT)
+        tcache_close_window(&tc->sets[s->flavor]->bins[s->class_no]);
+    else if (list_is_linked(&s->link))
+        list_remove(&s->link);
+    s->list_no = LIST_NONE;
+}
+
+/* Other threads' lists may have been half changed when they vanished: they are forgotten, not walked. */
+static void tcache_forget(struct tcache *tc)
+{
+    atomic_store(&tc->inbox.head, NULL);
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
+            tcache_close_window(&tc->sets[f]->bins[c]);
+            tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
+        }
+    tc->used_delta_bytes = 0;
+    tc->is_active = false;
+}
+
+void tcache_fork_child(void)
+{
+    os_lock_reset(&tcaches.lock);
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
+        if (tc != tcache_self)
+            tcache_forget(tc);
+    if (tcache_self != &tcache_none) {
+        atomic_store(&tcache_self->inbox.head, NULL);
+        tcache_self->tid = os_gettid();
+    }
+}

@@ -1,0 +1,84 @@
+/* What a thread allocates from and frees to without a lock or an atomic operation.
+ *
+ * What    one bin per (flavor, class): a window onto one word of free bits of one span, and the lists of the spans that
+ *         this thread owns.
+ * Locks   none for the owner inside a critical section; the collector may change everything while the world is stopped.
+ * Not here  the two instructions that use a bin (tcache_inl.h), the policy when all is used up (api/alloc_slow.c).
+ */
+#ifndef HEAP_TCACHE_H
+#define HEAP_TCACHE_H
+
+#include <sys/types.h>
+
+#include "heap/span.h"
+
+struct tcache_bin {
+    uint64_t *word;  /* &span->words[w].free, or &tcache_no_word */
+    uintptr_t base;  /* address of the block of bit 0 of that word */
+    uint32_t size;
+    uint32_t reserved;
+    struct span *span; /* LIST_CURRENT, or NULL */
+};
+_Static_assert(sizeof(struct tcache_bin) == 32, "tables hold bin offsets of 32 bytes");
+
+struct tcache_lists {
+    struct list available; /* some slot was free when the span came here; first in, first out */
+    struct list full;
+};
+
+struct inbox {
+    struct span *_Atomic head; /* stack through span->inbox_next; INBOX_CLOSED when its thread has ended */
+};
+#define INBOX_CLOSED ((struct span *)1)
+
+/* Bins and spans of one flavor. The lists are zero until first used: list_is_empty is asked through tcache_list_empty. */
+struct tcache_set {
+    struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
+    struct tcache_lists lists[SIZECLASS_N];
+};
+
+struct tcache {
+    struct tcache_set malloc_set; /* FLAVOR_MALLOC; at offset 0 */
+    int64_t ticks;                /* counts down on each fast free; below 0: tcache_tick */
+    struct tcache_set *sets[FLAVOR_N]; /* [FLAVOR_MALLOC] is &malloc_set; others from meta at first use */
+    struct inbox inbox;
+    struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
+    bool is_active;
+    pid_t tid;                    /* its thread */
+    uint64_t last_decay_ns;
+    size_t used_delta_bytes;      /* not yet added to the heap's estimate */
+    uint32_t n_refills;
+};
+_Static_assert(offsetof(struct tcache, malloc_set) == 0, "the fast path adds bin offsets to the cache's address");
+
+/* The cache of a thread that has none: every bin is empty, it owns nothing. Never written. */
+extern struct tcache tcache_none;
+extern __thread struct tcache *tcache_self __attribute__((visibility("hidden"), tls_model("initial-exec")));
+
+/* All below: critical section of the owner, unless said otherwise. */
+struct tcache *tcache_get(void);  /* this thread's cache, created on demand; NULL: no memory */
+/* Thread end: spans become central's and the inbox is closed. A thread that allocates even later gets a new cache, which
+ * the next collection abandons when it finds the thread gone. */
+void tcache_retire(void);
+/* Give the bin a window with at least one free slot without new slices: drain, current span, available, central's orphans.
+ * false: new slices are needed. */
+bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no);
+/* As tcache_refill, with new slices from the arena. false: no memory. */
+bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no);
+void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no); /* NULL: window empty */
+void tcache_drain_inbox(struct tcache *tc);
+void tcache_tick(struct tcache *tc);    /* every some thousand frees, and from refill: gives empty spans back when time has passed */
+void tcache_release_empty(struct tcache *tc); /* all empty spans go back now */
+/* World stopped or fork child: the spans of a cache whose thread is gone become central's. */
+void tcache_abandon(struct tcache *tc);
+/* All caches ever made, active or not; walk by ->next. World stopped, or just for reading is_active. */
+struct tcache *tcache_first(void);
+void tcache_fork_child(void);      /* forget all lists but this thread's own; heap_fork_child refills them */
+/* Owner, or collector while stopped: a full span has a free (or dead) slot again. */
+void tcache_reopen(struct span *s);
+/* World stopped: the span leaves its owner's lists and windows (it is about to be released). */
+void tcache_detach(struct span *s);
+
+extern uint64_t tcache_no_word; /* always 0 */
+
+#endif

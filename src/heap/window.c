@@ -1,0 +1,72 @@
+/* See window.h. */
+#include "heap/window.h"
+
+#include <errno.h>
+
+#include "base/bits.h"
+#include "heap/span.h"
+#include "os/os.h"
+
+#define MiB ((uint64_t)1 << 20)
+#define GiB ((uint64_t)1 << 30)
+#define TiB ((uint64_t)1 << 40)
+
+struct window window;
+struct heap_map heap_map;
+
+/* Offsets from the base, and where the base may lie. The large layout puts the arena where bits 44 to 46 of an address
+ * are fixed and byte 5 is 0x14 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators. */
+static const struct window_layout {
+    uint64_t lowest_base, n_places, place_bytes;
+    uint64_t arena_words, meta, scratch, scratch_region, arena, arena_max;
+} window_layouts[] = {
+    {19 * TiB, 8 * 1024, GiB, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
+    {5 * TiB, 1024, GiB, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
+    {160 * GiB, 64, GiB, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 64 * GiB},
+    {64 * GiB, 16, GiB, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 32 * GiB},
+};
+enum { WINDOW_FIRST_BYTES = 65536, WINDOW_TRIES = 16 };
+
+static void window_set(const struct window_layout *l, uintptr_t base, size_t arena_cap_bytes)
+{
+    window.base = base;
+    window.slices = base;
+    window.arena_words = base + l->arena_words;
+    window.meta = base + l->meta;
+    window.scratch = base + l->scratch;
+    window.scratch_region_bytes = l->scratch_region;
+    window.arena = base + l->arena;
+    window.arena_max_bytes = l->arena_max;
+    if (arena_cap_bytes != 0 && arena_cap_bytes < l->arena_max)
+        window.arena_max_bytes = bits_round_up(arena_cap_bytes, SLICE_SIZE);
+    window.end = window.arena + l->arena_max;
+}
+
+bool window_init(size_t arena_cap_bytes)
+{
+    for (size_t i = 0; i < N_ELEMENTS(window_layouts); i++) {
+        const struct window_layout *l = &window_layouts[i];
+        for (int t = 0; t < WINDOW_TRIES; t++) {
+            uintptr_t base = l->lowest_base + os_entropy() % l->n_places * l->place_bytes;
+            int e = os_vm_map_at((void *)base, WINDOW_FIRST_BYTES, true, true);
+            if (e == 0) {
+                window_set(l, base, arena_cap_bytes);
+                return true;
+            }
+            if (e != -EEXIST) /* out of range or out of memory: another place of this layout is no better */
+                break;
+        }
+    }
+    return false;
+}
+
+bool window_grow(uintptr_t start, size_t *mapped_bytes, size_t want_bytes, size_t step_bytes)
+{
+    if (want_bytes <= *mapped_bytes)
+        return true;
+    size_t target = bits_round_up(want_bytes, step_bytes);
+    if (os_vm_map_at((void *)(start + *mapped_bytes), target - *mapped_bytes, true, true) != 0)
+        return false;
+    *mapped_bytes = target;
+    return true;
+}

@@ -1,0 +1,79 @@
+/* The gate of a thread in a wrapped blocking call.
+ *
+ * What    The protocol on one word, os_thread.gate:
+ *             RUNNING   -> PUBLISHED  the thread, when its registers are on its stack
+ *             PUBLISHED -> RUNNING    the thread, when its call returned
+ *             PUBLISHED -> HELD       the collector, in a stop: counts as stopped
+ *             HELD      -> PUBLISHED  the collector, at the end of the stop
+ *         so that exactly one of both goes first.
+ * Invariants  while PUBLISHED or HELD, everything the thread needs lies at or above
+ *         published_sp, in its frame or in extra_roots.
+ * Not here  spilling the registers: os_gate_publish in stack_*.S. Opening gates: os_stop_end.
+ */
+#include "os/os.h"
+
+#include "base/check.h"
+#include "os/stop_state.h"
+
+#define GATE_BELOW_SP_BYTES 128u /* the wrapper's frame may use its red zone; costs nothing elsewhere */
+
+void os_gate_publish_at(struct os_gate_frame *f, uintptr_t sp); /* tail of os_gate_publish */
+
+static bool gate_change(struct os_thread *t, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&t->gate, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+void os_gate_publish_at(struct os_gate_frame *f, uintptr_t sp)
+{
+    struct os_thread *t = os_tls.thread;
+
+    f->is_published = false;
+    if (t == NULL || os_tls.critical != 0 || __atomic_load_n(&t->gate, __ATOMIC_RELAXED) != OS_GATE_RUNNING)
+        return;
+    t->published_sp = sp - GATE_BELOW_SP_BYTES;
+    f->is_published = true;
+    __atomic_store_n(&t->gate, OS_GATE_PUBLISHED, __ATOMIC_RELEASE); /* pairs with os_gate_hold */
+}
+
+/* The collector opens the gate before it ends the epoch, so a waiter is not kept beyond the stop. */
+static void gate_pass(struct os_thread *t)
+{
+    while (!gate_change(t, OS_GATE_PUBLISHED, OS_GATE_RUNNING)) {
+        uint32_t epoch = __atomic_load_n(&os_stop_state.epoch, __ATOMIC_ACQUIRE);
+
+        if (epoch % 2 != 0)
+            os_futex_wait(&os_stop_state.epoch, epoch, UINT64_MAX);
+        else if (gate_change(t, OS_GATE_HELD, OS_GATE_RUNNING)) /* held by a stop that is over: void */
+            return;
+    }
+}
+
+void os_gate_leave(struct os_gate_frame *f)
+{
+    if (f->is_published)
+        gate_pass(os_tls.thread);
+    f->is_published = false;
+}
+
+bool os_gate_suspend(void)
+{
+    struct os_thread *t = os_tls.thread;
+
+    if (t == NULL || __atomic_load_n(&t->gate, __ATOMIC_RELAXED) == OS_GATE_RUNNING)
+        return false;
+    gate_pass(t);
+    return true;
+}
+
+void os_gate_resume(bool was_published)
+{
+    if (was_published)
+        __atomic_store_n(&os_tls.thread->gate, OS_GATE_PUBLISHED, __ATOMIC_RELEASE);
+}
+
+bool os_gate_hold(struct os_thread *t)
+{
+    ASSERT(os_stop_is_world_stopped());
+    return gate_change(t, OS_GATE_PUBLISHED, OS_GATE_HELD);
+}

@@ -1,0 +1,88 @@
+/* Which process this is.
+ *
+ * What    The owner's pid, whether a caller is a child that shares our memory,
+ *         an inherited seccomp filter.
+ * Owns    the owner pid.
+ * Invariants  os_process_init may be called again and again: the first slow path
+ *         calls it before libc is up, the constructor once more.
+ * Not here  what a fork child rebuilds: each storey's own *_fork_child.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/compiler.h"
+#include "os/process.h"
+
+static struct {
+    pid_t owner_pid; /* 0: not initialised. Written while the process has one thread */
+} process_state;
+
+long os_file_read(const char *path, char *buf, size_t buf_size)
+{
+    int fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    size_t len = 0;
+    long n = 0;
+
+    if (fd < 0)
+        return fd;
+    while (len < buf_size - 1) {
+        n = os_syscall(SYS_read, fd, (long)(buf + len), (long)(buf_size - 1 - len), 0, 0, 0);
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    buf[len] = '\0';
+    return n < 0 ? n : (long)len;
+}
+
+/* A filter may kill for prctl, but not for what ld.so itself just did: open and read a file. So prctl is asked only
+ * where /proc is not mounted. */
+static bool process_has_filter(void)
+{
+    char text[4096];
+    const char *line;
+
+    if (os_file_read("/proc/thread-self/status", text, sizeof(text)) <= 0)
+        return os_syscall(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) > 0;
+    line = strstr(text, "\nSeccomp:\t");
+    return line != NULL && line[10] != '0';
+}
+
+void os_process_init(void)
+{
+    os_fault_set_from_environment();
+    if (process_state.owner_pid != 0)
+        return;
+    if (process_has_filter())
+        os_seccomp_note();
+    process_state.owner_pid = os_getpid();
+    os_vm_canary_create();
+    if (!os_seccomp_is_on())
+        os_stop_record_tls();
+}
+
+void os_process_fork_child(void)
+{
+    if (!os_seccomp_is_on())
+        process_state.owner_pid = os_getpid();
+    os_vm_canary_rearm();
+}
+
+/* A fork child that no handler has prepared yet has another pid too, but its canary page was wiped. Behind a filter
+ * nothing is asked: no cycle runs there, which is all that the answer is for. */
+bool os_is_vfork_child(void)
+{
+    volatile uint32_t *canary = os_vm_fork_canary();
+
+    if (process_state.owner_pid == 0 || os_seccomp_is_on() || os_getpid() == process_state.owner_pid)
+        return false;
+    return canary == NULL || *canary != 0;
+}

@@ -1,0 +1,216 @@
+/* Stopping threads: the stopped thread's side.
+ *
+ * What    The handler of signal 33 and the second signal of a thread that leaves its
+ *         critical section.
+ *             a delivery not of ours            -> the handler that was there before
+ *             its stop is over                  -> return
+ *             in a fast path (by the PC)        -> BUSY, return: signalled again later
+ *             in a critical section             -> CRITICAL, noted in os_tls, return
+ *             else                              -> registers into the slot, STOPPED, park
+ * Invariants  a slot is written only between stop_enter and stop_exit, and never after
+ *         the state of STOPPED was stored. Nothing here touches errno: the kernel is
+ *         entered without libc. Runs with all signals blocked.
+ * Not here  the collector's side: stop.c.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+
+#include "base/check.h"
+#include "os/context.h"
+#include "os/kernel.h"
+#include "os/process.h"
+#include "os/stop_state.h"
+
+#define STOP_RESEND_N_TRIALS 4
+
+static ptrdiff_t stop_tls_offset; /* &os_tls minus the thread's base register: the same in every thread */
+
+void os_stop_record_tls(void)
+{
+    stop_tls_offset = (ptrdiff_t)((uintptr_t)&os_tls - context_tls_base());
+}
+
+bool os_stop_is_fast_context(const void *ucontext)
+{
+    uintptr_t pc = context_pc(ucontext);
+
+    return pc >= os_stop_state.fast_lo && pc < os_stop_state.fast_hi;
+}
+
+/* ---- writing to slots ------------------------------------------------------- */
+
+static bool stop_enter(uint32_t epoch)
+{
+    __atomic_add_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST); /* pairs with stop_settle */
+    return epoch % 2 != 0 && __atomic_load_n(&os_stop_state.epoch, __ATOMIC_SEQ_CST) == epoch;
+}
+
+static void stop_exit(void)
+{
+    __atomic_sub_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The last store to the slot. The collector may use what was written before it. */
+static void stop_answer(struct os_stop_slot *slot, uint32_t state)
+{
+    __atomic_store_n(&slot->state, state, __ATOMIC_RELEASE);
+    __atomic_add_fetch(&os_stop_state.n_answers, 1, __ATOMIC_SEQ_CST); /* pairs with os_stop_wait */
+    if (__atomic_load_n(&os_stop_state.is_waiting, __ATOMIC_SEQ_CST) != 0)
+        os_futex_wake(&os_stop_state.n_answers, 1);
+}
+
+static void stop_park(uint32_t epoch)
+{
+    while (__atomic_load_n(&os_stop_state.epoch, __ATOMIC_ACQUIRE) == epoch)
+        os_futex_wait(&os_stop_state.epoch, epoch, UINT64_MAX);
+}
+
+/* ---- is it in a critical section? --------------------------------------------- */
+
+/* A thread that never registered may be one that libc does not know, with a base register of its own or none: its
+ * os_tls is read through the kernel, which says EFAULT where we would fault. glibc's thread block holds its own address. */
+static bool stop_has_our_tls(uintptr_t base)
+{
+    struct os_tls copy;
+    uintptr_t self_word = 0;
+    struct iovec local[2] = {{&copy, sizeof(copy)}, {&self_word, sizeof(self_word)}};
+    struct iovec remote[2] = {{(void *)(base + (uintptr_t)stop_tls_offset), sizeof(copy)},
+                              {(void *)(base + CONTEXT_TLS_SELF_OFFSET), sizeof(self_word)}};
+    long n = os_syscall(SYS_process_vm_readv, os_stop_state.pid, (long)local, 2, (long)remote, 2, 0);
+
+    if (n == -ENOSYS || n == -EPERM)
+        return true;
+    return n == (long)(sizeof(copy) + sizeof(self_word)) && (!CONTEXT_TLS_HAS_SELF || self_word == base);
+}
+
+/* This thread's os_tls, or NULL where it has none of its own: a thread made by clone may share its creator's, which is
+ * then not its own critical section. */
+static struct os_tls *stop_own_tls(const struct os_stop_slot *slot)
+{
+    struct os_tls *tls;
+
+    if (slot->thread == NULL && !stop_has_our_tls(context_tls_base()))
+        return NULL;
+    tls = &os_tls;
+    return tls->thread == NULL || tls->thread->tid == slot->tid ? tls : NULL;
+}
+
+static bool stop_is_critical(struct os_stop_slot *slot, uint32_t epoch)
+{
+    struct os_tls *tls = stop_own_tls(slot);
+
+    if (tls == NULL || tls->critical == 0)
+        return false;
+    tls->stop_epoch_pending = epoch;
+    tls->stop_pending = slot;
+    return true;
+}
+
+/* ---- the handler ----------------------------------------------------------------- */
+
+static void stop_fill(struct os_stop_slot *slot, const void *ucontext)
+{
+    slot->sp = context_sp(ucontext);
+    slot->frame_lo = (uintptr_t)__builtin_frame_address(0);
+    slot->frame_hi = context_frame_end(ucontext);
+    slot->n_regs = context_regs(ucontext, slot->regs, N_ELEMENTS(slot->regs));
+}
+
+/* What is left to do with the slot; true: park. */
+static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *ucontext)
+{
+    if (os_stop_is_fast_context(ucontext)) {
+        stop_answer(slot, OS_STOP_BUSY);
+        return false;
+    }
+    if (stop_is_critical(slot, epoch)) {
+        stop_answer(slot, OS_STOP_CRITICAL);
+        return false;
+    }
+    stop_fill(slot, ucontext);
+    stop_answer(slot, OS_STOP_STOPPED);
+    return true;
+}
+
+static void stop_receive(uint32_t epoch, uint32_t slot_idx, const void *ucontext)
+{
+    bool must_park = false;
+
+    if (stop_enter(epoch) && slot_idx < os_stop_state.n_slots && os_stop_state.slots[slot_idx].tid == os_gettid())
+        must_park = stop_serve(&os_stop_state.slots[slot_idx], epoch, ucontext);
+    stop_exit();
+    if (must_park)
+        stop_park(epoch);
+}
+
+/* Nobody handled the signal before us: let it do to the process what it would have done. It is blocked until we return. */
+static void stop_take_default_action(void)
+{
+    struct kernel_sigaction action = {SIG_DFL, 0, NULL, 0};
+
+    kernel_sigaction(STOP_SIGNAL, &action, NULL);
+    os_syscall(SYS_tgkill, os_getpid(), os_gettid(), STOP_SIGNAL, 0, 0, 0);
+}
+
+static void stop_pass_on(int sig, siginfo_t *info, void *ucontext)
+{
+    void *chained = __atomic_load_n(&os_stop_state.chained, __ATOMIC_ACQUIRE);
+
+    if (chained == (void *)SIG_IGN)
+        return;
+    if (chained == (void *)SIG_DFL)
+        stop_take_default_action();
+    else if (os_stop_state.chained_has_info)
+        ((void (*)(int, siginfo_t *, void *))chained)(sig, info, ucontext);
+    else
+        ((void (*)(int))chained)(sig);
+}
+
+static bool stop_is_ours(const siginfo_t *info)
+{
+    return info->si_code == SI_QUEUE && info->si_errno == STOP_MAGIC && info->si_pid == os_stop_state.pid;
+}
+
+void os_stop_handler(int sig, void *info, void *ucontext)
+{
+    uintptr_t value;
+
+    if (!stop_is_ours(info)) {
+        stop_pass_on(sig, info, ucontext);
+        return;
+    }
+    value = (uintptr_t)((siginfo_t *)info)->si_value.sival_ptr;
+    stop_receive((uint32_t)(value >> 32), (uint32_t)value, ucontext);
+}
+
+/* ---- leaving a critical section ------------------------------------------------------ */
+
+/* Registers are best taken by the handler, so the thread signals itself. If the kernel has no room for another queued
+ * signal, the collector is told to try again. */
+void os_stop_poll_pending(void)
+{
+    struct os_stop_slot *slot = os_tls.stop_pending;
+    uint32_t epoch = os_tls.stop_epoch_pending;
+    int err = -EAGAIN;
+
+    STORE_ONCE(os_tls.stop_pending, NULL);
+    SIGNAL_FENCE();
+    if (slot == NULL)
+        return;
+    if (stop_enter(epoch)) {
+        uint32_t slot_idx = (uint32_t)(slot - os_stop_state.slots);
+
+        for (int i = 0; i < STOP_RESEND_N_TRIALS && err == -EAGAIN; i++)
+            err = os_stop_queue(os_stop_state.pid, slot->tid, epoch, slot_idx);
+        if (err != 0)
+            stop_answer(slot, OS_STOP_BUSY);
+    }
+    stop_exit();
+}

@@ -1,0 +1,165 @@
+/* The threads that the kernel knows of.
+ *
+ * What    Their ids and states, read raw: opendir and stdio lock and allocate.
+ *         The directory is named by the pid, because under /proc/self there is
+ *         nothing any more once the main thread has ended.
+ * Not here  which of them are registered: thread.c.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/check.h"
+#include "base/fmt.h"
+#include "os/process.h"
+#include "os/text_inl.h"
+
+#define TASK_PATH_BYTES 48
+#define TASK_PF_IO_WORKER UINT64_C(0x10)
+#define TASK_PF_USER_WORKER UINT64_C(0x4000)
+
+struct task_dirent { /* what getdents64 writes */
+    uint64_t inode;
+    int64_t offset;
+    uint16_t record_bytes;
+    uint8_t type;
+    char name[];
+};
+
+/* "/proc/PID/task", and the file of one thread below it where tid is not 0. */
+static const char *task_path(struct fmt *f, pid_t tid, const char *name)
+{
+    fmt_str(f, "/proc/");
+    fmt_u64(f, (uint64_t)os_getpid());
+    fmt_str(f, "/task");
+    if (tid != 0) {
+        fmt_char(f, '/');
+        fmt_u64(f, (uint64_t)tid);
+        fmt_str(f, name);
+    }
+    return fmt_cstr(f);
+}
+
+/* ---- the list ------------------------------------------------------------------- */
+
+static long task_take_entries(const char *buf, long len, pid_t *tids, size_t n, size_t max)
+{
+    const struct task_dirent *entry;
+    uint64_t tid;
+
+    for (long at = 0; at < len; at += entry->record_bytes) {
+        entry = (const struct task_dirent *)(buf + at);
+        if (entry->name[0] == '.')
+            continue;
+        if (n == max)
+            return -E2BIG;
+        text_number(entry->name, 10, &tid);
+        tids[n++] = (pid_t)tid;
+    }
+    return (long)n;
+}
+
+static long task_read_all(int fd, pid_t *tids, size_t max)
+{
+    _Alignas(8) char buf[4096];
+    long n = 0;
+
+    while (n >= 0) {
+        long len = os_syscall(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0);
+
+        if (len <= 0)
+            return len < 0 ? len : n;
+        n = task_take_entries(buf, len, tids, (size_t)n, max);
+    }
+    return n;
+}
+
+long os_task_list(pid_t *tids, size_t max)
+{
+    char path[TASK_PATH_BYTES];
+    struct fmt f = fmt_init(path, sizeof(path));
+    long n;
+    int fd;
+
+    fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)task_path(&f, 0, NULL), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
+    if (fd < 0)
+        return fd;
+    n = task_read_all(fd, tids, max);
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    return n == 0 ? -ESRCH : n; /* we are one ourselves: an empty list is a list that could not be read */
+}
+
+/* ---- one thread -------------------------------------------------------------------- */
+
+static long task_read_file(pid_t tid, const char *name, char *buf, size_t buf_size)
+{
+    char path[TASK_PATH_BYTES];
+    struct fmt f = fmt_init(path, sizeof(path));
+
+    return os_file_read(task_path(&f, tid, name), buf, buf_size);
+}
+
+/* stat: "tid (name) S ppid pgrp session tty tpgid flags ..."; the name may hold anything, so its end is the last ')'. */
+static bool task_parse_stat(const char *text, struct os_task_state *out)
+{
+    const char *p = strrchr(text, ')');
+
+    if (p == NULL || p[1] != ' ')
+        return false;
+    out->state = p[2];
+    for (int n_spaces = 0; n_spaces < 7; n_spaces++) {
+        p = strchr(p + 1, ' ');
+        if (p == NULL)
+            return false;
+    }
+    text_number(p + 1, 10, &out->flags);
+    return true;
+}
+
+static uint64_t task_parse_blocked(const char *text)
+{
+    const char *line = strstr(text, "\nSigBlk:\t");
+    uint64_t mask = 0;
+
+    if (line != NULL)
+        text_number(line + 9, 16, &mask);
+    return mask;
+}
+
+static bool task_is_gone(long err)
+{
+    return err == -ENOENT || err == -ESRCH || err == 0;
+}
+
+/* 0, also for a thread that is gone; else it could not be found out. */
+int os_task_state(pid_t tid, struct os_task_state *out)
+{
+    char text[4096];
+    long n;
+
+    memset(out, 0, sizeof(*out));
+    n = task_read_file(tid, "/stat", text, sizeof(text));
+    if (task_is_gone(n))
+        return 0;
+    if (n < 0 || !task_parse_stat(text, out))
+        return n < 0 ? (int)n : -EIO;
+    n = task_read_file(tid, "/status", text, sizeof(text));
+    if (task_is_gone(n)) {
+        out->state = 0;
+        return 0;
+    }
+    if (n < 0)
+        return (int)n;
+    out->sig_blocked = task_parse_blocked(text);
+    return 0;
+}
+
+bool os_task_is_stoppable(const struct os_task_state *state)
+{
+    if (state->state == 0 || state->state == 'Z' || state->state == 'X' || state->state == 'x')
+        return false;
+    return (state->flags & (TASK_PF_IO_WORKER | TASK_PF_USER_WORKER)) == 0;
+}

@@ -1,0 +1,165 @@
+/* This thread's state and the registry of threads.
+ *
+ * What    Records of registered threads in chunks of their own.
+ * Owns    os_tls, the registry list, the free list, the chunks.
+ * Invariants  a record is never unmapped; records are recycled. The list and the
+ *         chain of chunks change by one store each, so that a fork child finds
+ *         them whole; it derives the free list from the chunks.
+ *         Chunks are ordinary private memory and so roots: start_arg and
+ *         extra_roots keep what they point to.
+ * Locks and callers  REGISTRY for all writes; reading the list: REGISTRY or a
+ *         stopped world.
+ * Not here  the gate word's protocol: gate.c.
+ */
+#include "os/os.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/check.h"
+#include "os/critical_inl.h"
+#include "os/kernel.h"
+
+#define THREAD_CHUNK_BYTES 65536u
+
+struct thread_chunk {
+    struct thread_chunk *next;
+    struct os_thread records[];
+};
+#define THREAD_CHUNK_N_RECORDS ((THREAD_CHUNK_BYTES - sizeof(struct thread_chunk)) / sizeof(struct os_thread))
+
+__thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
+struct os_lock os_thread_registry_lock = OS_LOCK_INIT(OS_RANK_REGISTRY);
+
+static struct {
+    struct os_thread *first;     /* REGISTRY */
+    struct os_thread *free;      /* REGISTRY */
+    struct thread_chunk *chunks; /* REGISTRY; grows only */
+} thread_state;
+
+static bool thread_add_chunk_locked(void)
+{
+    long got = os_syscall(SYS_mmap, 0, THREAD_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct thread_chunk *chunk = (struct thread_chunk *)got;
+
+    if (kernel_is_error(got))
+        return false;
+    chunk->next = thread_state.chunks;
+    STORE_ONCE(thread_state.chunks, chunk);
+    for (size_t i = 0; i < THREAD_CHUNK_N_RECORDS; i++) {
+        chunk->records[i].next = thread_state.free;
+        thread_state.free = &chunk->records[i];
+    }
+    return true;
+}
+
+static struct os_thread *thread_take_locked(void)
+{
+    struct os_thread *t;
+
+    os_lock_assert_held(&os_thread_registry_lock);
+    if (thread_state.free == NULL && !thread_add_chunk_locked())
+        return NULL;
+    t = thread_state.free;
+    thread_state.free = t->next;
+    memset(t, 0, sizeof(*t));
+    t->tid = os_gettid();
+    t->next = thread_state.first;
+    __atomic_store_n(&thread_state.first, t, __ATOMIC_RELEASE);
+    return t;
+}
+
+struct os_thread *os_thread_register(void)
+{
+    struct os_thread *t = os_tls.thread;
+
+    if (t != NULL)
+        return t;
+    os_critical_enter();
+    os_lock(&os_thread_registry_lock);
+    t = thread_take_locked();
+    os_tls.thread = t;
+    os_unlock(&os_thread_registry_lock);
+    os_critical_leave();
+    return t;
+}
+
+static void thread_unlink_locked(struct os_thread *t)
+{
+    struct os_thread **link = &thread_state.first;
+
+    os_lock_assert_held(&os_thread_registry_lock);
+    while (*link != t)
+        link = &(*link)->next;
+    STORE_ONCE(*link, t->next);
+}
+
+static void thread_recycle(struct os_thread *t)
+{
+    memset(t, 0, sizeof(*t));
+    t->next = thread_state.free;
+    thread_state.free = t;
+}
+
+void os_thread_unregister(void)
+{
+    struct os_thread *t = os_tls.thread;
+
+    if (t == NULL)
+        return;
+    os_critical_enter();
+    os_lock(&os_thread_registry_lock);
+    os_tls.thread = NULL;
+    thread_unlink_locked(t);
+    thread_recycle(t);
+    os_unlock(&os_thread_registry_lock);
+    os_critical_leave();
+}
+
+struct os_thread *os_thread_first(void)
+{
+    return __atomic_load_n(&thread_state.first, __ATOMIC_ACQUIRE);
+}
+
+static void thread_fork_child_chunk(struct thread_chunk *chunk)
+{
+    for (size_t i = 0; i < THREAD_CHUNK_N_RECORDS; i++) {
+        if (&chunk->records[i] != os_tls.thread)
+            thread_recycle(&chunk->records[i]);
+    }
+}
+
+/* The thread that forked holds no lock and is the only one: nothing is read of what others may have left half done. */
+void os_thread_fork_child(void)
+{
+    struct os_thread *self = os_tls.thread;
+
+    os_lock_reset(&os_thread_registry_lock);
+    thread_state.free = NULL;
+    for (struct thread_chunk *chunk = thread_state.chunks; chunk != NULL; chunk = chunk->next)
+        thread_fork_child_chunk(chunk);
+    if (self != NULL) {
+        self->next = NULL;
+        self->tid = os_gettid();
+        self->gate = OS_GATE_RUNNING;
+    }
+    thread_state.first = self;
+}
+
+void os_thread_record_stack(struct os_thread *t)
+{
+    pthread_attr_t attr;
+    void *lo;
+    size_t size;
+
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return;
+    if (pthread_attr_getstack(&attr, &lo, &size) == 0) {
+        t->stack_lo = (uintptr_t)lo;
+        t->stack_hi = (uintptr_t)lo + size;
+    }
+    pthread_attr_destroy(&attr);
+}

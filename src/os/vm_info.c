@@ -1,0 +1,170 @@
+/* How much memory there is.
+ *
+ * What    MemAvailable, resident size, and the limits of the process's control groups,
+ *         versions 1 and 2. A group's limit holds for all groups below it, so the
+ *         path of our group is walked up to the root and the least one counts.
+ *         What a container hides is unknown, which is no limit.
+ */
+#include "os/os.h"
+
+#include <string.h>
+
+#include "os/process.h"
+#include "os/text_inl.h"
+
+#define VM_INFO_PATH_BYTES 1024
+#define VM_INFO_V2_ROOT "/sys/fs/cgroup"
+#define VM_INFO_V1_ROOT "/sys/fs/cgroup/memory"
+
+/* A number behind blanks; behind, where asked for: its end. */
+static size_t vm_info_number(const char *p, const char **behind)
+{
+    uint64_t v;
+
+    while (*p == ' ' || *p == '\t')
+        p++;
+    p = text_number(p, 10, &v);
+    if (behind != NULL)
+        *behind = p;
+    return v;
+}
+
+/* ---- control groups ------------------------------------------------------------------ */
+
+struct vm_info_group {
+    char path[VM_INFO_PATH_BYTES]; /* directory of our group */
+    size_t root_len;               /* of the path: not walked above */
+    const char *limit_name, *usage_name;
+};
+
+/* A line of /proc/self/cgroup is "number:controllers:path"; version 2 has number 0 and no controllers. */
+static bool vm_info_is_memory_line(const char *line, bool *is_v2)
+{
+    const char *controllers = strchr(line, ':');
+    const char *end = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
+    const char *found;
+
+    if (end == NULL)
+        return false;
+    *is_v2 = end == controllers + 1;
+    found = *is_v2 ? NULL : strstr(controllers, "memory");
+    return *is_v2 || (found != NULL && found < end);
+}
+
+static bool vm_info_set_group(struct vm_info_group *g, const char *path, size_t path_len, bool is_v2)
+{
+    const char *root = is_v2 ? VM_INFO_V2_ROOT : VM_INFO_V1_ROOT;
+
+    g->root_len = strlen(root);
+    if (g->root_len + path_len >= VM_INFO_PATH_BYTES - 64) /* room for a file's name */
+        return false;
+    memcpy(g->path, root, g->root_len);
+    memcpy(g->path + g->root_len, path, path_len);
+    g->path[g->root_len + path_len] = '\0';
+    g->limit_name = is_v2 ? "/memory.max" : "/memory.limit_in_bytes";
+    g->usage_name = is_v2 ? "/memory.current" : "/memory.usage_in_bytes";
+    return true;
+}
+
+/* A version 1 line for memory goes before version 2: with both mounted the controller is in the former. */
+static bool vm_info_find_group(struct vm_info_group *g)
+{
+    char text[4096];
+    bool has_found = false, is_v2;
+
+    if (os_file_read("/proc/thread-self/cgroup", text, sizeof(text)) <= 0)
+        return false;
+    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = '\0';
+        if (vm_info_is_memory_line(line, &is_v2) && (!has_found || !is_v2)) {
+            const char *path = strchr(strchr(line, ':') + 1, ':') + 1;
+
+            has_found |= vm_info_set_group(g, path, strcmp(path, "/") == 0 ? 0 : strlen(path), is_v2);
+        }
+    }
+    return has_found;
+}
+
+static size_t vm_info_read_group(struct vm_info_group *g, const char *name)
+{
+    size_t len = strlen(g->path);
+    char text[64];
+    long n;
+
+    memcpy(g->path + len, name, strlen(name) + 1);
+    n = os_file_read(g->path, text, sizeof(text));
+    g->path[len] = '\0';
+    return n <= 0 || text[0] < '0' || text[0] > '9' ? SIZE_MAX : vm_info_number(text, NULL);
+}
+
+static bool vm_info_go_up(struct vm_info_group *g)
+{
+    char *slash = strrchr(g->path, '/');
+
+    if (strlen(g->path) <= g->root_len)
+        return false;
+    *slash = '\0';
+    return true;
+}
+
+/* Least limit on the way up, and least room (limit less usage). */
+static void vm_info_group_limits(size_t *limit, size_t *room)
+{
+    struct vm_info_group g;
+
+    *limit = *room = SIZE_MAX;
+    if (!vm_info_find_group(&g))
+        return;
+    do {
+        size_t group_limit = vm_info_read_group(&g, g.limit_name);
+        size_t usage = group_limit != SIZE_MAX ? vm_info_read_group(&g, g.usage_name) : 0;
+
+        if (group_limit >= SIZE_MAX / 32) /* "no limit" in version 1 is a huge number */
+            continue;
+        if (group_limit < *limit)
+            *limit = group_limit;
+        if (usage != SIZE_MAX && group_limit - (usage < group_limit ? usage : group_limit) < *room)
+            *room = group_limit - (usage < group_limit ? usage : group_limit);
+    } while (vm_info_go_up(&g));
+}
+
+/* ---- the contract ------------------------------------------------------------------------ */
+
+size_t os_vm_cgroup_limit(void)
+{
+    size_t limit, room;
+
+    vm_info_group_limits(&limit, &room);
+    return limit;
+}
+
+static size_t vm_info_mem_available(void)
+{
+    char text[4096];
+    const char *line;
+
+    if (os_file_read("/proc/meminfo", text, sizeof(text)) <= 0)
+        return SIZE_MAX;
+    line = strstr(text, "MemAvailable:");
+    return line == NULL ? SIZE_MAX : vm_info_number(line + strlen("MemAvailable:"), NULL) * 1024;
+}
+
+size_t os_vm_available(void)
+{
+    size_t available = vm_info_mem_available();
+    size_t limit, room;
+
+    vm_info_group_limits(&limit, &room);
+    return room < available ? room : available;
+}
+
+size_t os_vm_resident(void)
+{
+    char text[256];
+    const char *p;
+
+    if (os_file_read("/proc/thread-self/statm", text, sizeof(text)) <= 0)
+        return 0;
+    vm_info_number(text, &p);
+    return vm_info_number(p, NULL) * os_page_size();
+}

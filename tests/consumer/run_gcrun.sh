@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# usage: run_gcrun.sh GCRUN CC
+# Each thing that gcrun promises: what the command sees, and the status and words for commands that it cannot preload.
+set -u
+gcrun=$1 cc=$2
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+unset LD_PRELOAD GCMALLOC
+lib=$(dirname "$gcrun")/libgcmalloc.so.0
+n_failed=0
+
+expect() { # expect STATUS TEXT COMMAND ... : exit status, and a text in its output
+    local status=$1 text=$2 out got
+    shift 2
+    out=$("$@" 2>&1)
+    got=$?
+    if [ "$got" -ne "$status" ] || [[ $out != *"$text"* ]]; then
+        printf 'FAILED %s\n  status %s, expected %s and "%s":\n%s\n' "$*" "$got" "$status" "$text" "$out"
+        n_failed=$((n_failed + 1))
+    fi
+}
+
+expect 0 'usage: gcrun' "$gcrun" --help
+expect 0 'gcrun 0.' "$gcrun" --version
+expect 125 'no command' "$gcrun"
+expect 125 'unknown option --nonsense' "$gcrun" --nonsense true
+expect 125 'option --mode needs a value' "$gcrun" --mode
+expect 125 'expected off, report, explicit or reclaim' "$gcrun" --mode=no true
+expect 125 'cannot hold a comma' "$gcrun" --trace=a,b true
+expect 3 '' "$gcrun" -- sh -c 'exit 3'
+
+expect 0 "LD_PRELOAD=$lib" "$gcrun" env
+expect 0 "LD_PRELOAD=$lib:libc.so.6" env LD_PRELOAD=libc.so.6 "$gcrun" env
+expect 0 "LD_PRELOAD=$lib:libc.so.6" env LD_PRELOAD="$lib:libc.so.6" "$gcrun" env
+expect 0 'GCMALLOC=percent=50,limit=1G' "$gcrun" --percent 50 --limit=1G env
+expect 0 'GCMALLOC=floor=1M,mode=report' env GCMALLOC=floor=1M "$gcrun" --mode report env
+expect 0 "GCMALLOC=trace=1,trace_file=$dir/trace" "$gcrun" --trace="$dir/trace" env
+
+expect 127 'command not found' "$gcrun" no-such-command-here
+expect 127 'command not found' "$gcrun" "$dir/none"
+expect 126 'not an executable file' "$gcrun" "$dir"
+: > "$dir/plain"
+expect 126 'not an executable file' "$gcrun" "$dir/plain"
+printf '#!/bin/sh\necho script "$1"\n' > "$dir/script"
+printf 'echo no first line\n' > "$dir/bare"
+chmod +x "$dir/script" "$dir/bare"
+expect 0 'script a b' "$gcrun" "$dir/script" 'a b'
+expect 0 'no first line' env PATH="$dir:$PATH" "$gcrun" bare
+
+printf 'int main(void) { return 0; }\n' > "$dir/main.c"
+if "$cc" -static "$dir/main.c" -o "$dir/static" 2> /dev/null; then
+    expect 126 'statically linked' "$gcrun" "$dir/static"
+    printf '#!%s\n' "$dir/static" > "$dir/of_static"
+    chmod +x "$dir/of_static"
+    expect 126 'statically linked' "$gcrun" "$dir/of_static"
+fi
+# Another machine: the first bytes of a 64-bit ELF file with machine 0xf3.
+{ printf '\x7fELF\x02\x01\x01'; head -c 9 /dev/zero; printf '\x02\x00\xf3\x00'; head -c 200 /dev/zero; } > "$dir/foreign"
+chmod +x "$dir/foreign"
+expect 126 'wrong architecture' "$gcrun" "$dir/foreign"
+"$cc" "$dir/main.c" -o "$dir/suid" || exit 1
+if [ "$(id -u)" = 0 ] && chown 1 "$dir/suid" && chmod 4755 "$dir/suid"; then
+    expect 126 'set-user-ID' "$gcrun" "$dir/suid"
+fi
+[ "$n_failed" -eq 0 ] && echo "gcrun: all as promised"
+exit $((n_failed != 0))

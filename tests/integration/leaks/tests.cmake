@@ -1,0 +1,22 @@
+# Programs that leak: peak memory must follow what is live. Arguments: MB allocated in all, MB of peak allowed.
+foreach(name leak_churn leak_threads leak_cycles)
+  gcm_test_program(${name} ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
+  target_compile_options(${name} PRIVATE -O2)
+endforeach()
+gcm_test_program(leak_cxx_maps ${CMAKE_CURRENT_LIST_DIR}/leak_cxx_maps.cc)
+target_compile_options(leak_cxx_maps PRIVATE -O2)
+
+gcm_preload_test(leaks.churn_2gb LABEL quick TIMEOUT 120 COMMAND leak_churn 2048 200)
+gcm_preload_test(leaks.churn_20gb LABEL full TIMEOUT 600 COMMAND leak_churn 20480 200)
+gcm_preload_test(leaks.churn_200gb LABEL long TIMEOUT 6000 COMMAND leak_churn 204800 200)
+gcm_preload_test(leaks.threads_1gb LABEL quick TIMEOUT 120 COMMAND leak_threads 1024 300)
+gcm_preload_test(leaks.threads_8gb LABEL full TIMEOUT 600 COMMAND leak_threads 8192 300)
+gcm_preload_test(leaks.cycles_1gb LABEL quick TIMEOUT 120 COMMAND leak_cycles 1024 200)
+gcm_preload_test(leaks.cycles_4gb LABEL full TIMEOUT 600 COMMAND leak_cycles 4096 200)
+gcm_preload_test(leaks.cxx_maps_1gb LABEL quick TIMEOUT 120 COMMAND leak_cxx_maps 1024 300)
+gcm_preload_test(leaks.cxx_maps_4gb LABEL full TIMEOUT 600 COMMAND leak_cxx_maps 4096 300)
+# Every slow path collects: slow, and hardly any garbage is ever left.
+gcm_preload_test(leaks.churn_stress LABEL full TIMEOUT 300 COMMAND leak_churn 256 200 ENV GCMALLOC=stress=400)
+gcm_preload_test(leaks.cycles_stress LABEL full TIMEOUT 300 COMMAND leak_cycles 64 200 ENV GCMALLOC=stress=100)
+gcm_preload_test(leaks.threads_stress LABEL full TIMEOUT 300 COMMAND leak_threads 128 300 ENV GCMALLOC=stress=400)
+gcm_preload_test(leaks.cxx_maps_stress LABEL full TIMEOUT 300 COMMAND leak_cxx_maps 64 300 ENV GCMALLOC=stress=200)

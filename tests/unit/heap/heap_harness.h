@@ -1,0 +1,110 @@
+/* A plain malloc on storey heap, as api does it but without collections: what the heap's tests run on. */
+#ifndef TESTS_UNIT_HEAP_HARNESS_H
+#define TESTS_UNIT_HEAP_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <signal.h>
+#include <cmocka.h>
+#include "base/counters.h"
+#include "heap/arena.h"
+#include "heap/central.h"
+#include "heap/heap.h"
+#include "heap/meta.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+#include "unit_seed.h"
+
+static inline void harness_init(void)
+{
+    static const struct heap_config config = {.reserve_bytes = 0, .hugepages = true};
+    os_critical_enter();
+    assert_true(heap_init(&config));
+    os_critical_leave();
+}
+
+static inline void *harness_alloc_class(unsigned flavor, unsigned class_no)
+{
+    struct tcache *tc = tcache_get();
+    void *p = tc == NULL ? NULL : tcache_pop(tc, flavor, class_no);
+    if (p == NULL && tc != NULL &&
+        (tcache_refill(tc, flavor, class_no) || tcache_refill_new(tc, flavor, class_no)))
+        p = tcache_pop(tc, flavor, class_no);
+    return p;
+}
+
+static inline void *harness_alloc(size_t size_bytes)
+{
+    bool is_zero;
+    os_critical_enter();
+    void *p = size_bytes > SIZECLASS_MAX_SMALL ? heap_large_alloc(size_bytes, 1, FLAVOR_MALLOC, &is_zero)
+                                               : harness_alloc_class(FLAVOR_MALLOC, sizeclass_of(size_bytes));
+    os_critical_leave();
+    return p;
+}
+
+/* Takes the owner's fast path where it applies, so that both paths meet in the tests. */
+static inline void harness_free(void *p)
+{
+    uintptr_t addr = (uintptr_t)p;
+    os_critical_enter();
+    struct span *s = heap_contains(addr) ? span_of_ref(slice_of(addr)->span) : NULL;
+    uint32_t idx = s == NULL ? 0 : slice_block_idx(slice_of(addr), (uint32_t)(addr - s->start));
+    if (s != NULL && s->fast_owner == tcache_self && idx < s->n_blocks && span_block(s, idx) == addr &&
+        !span_is_free(s, idx) && --tcache_self->ticks >= 0)
+        s->words[idx >> 6].free |= UINT64_C(1) << (idx & 63);
+    else
+        assert_int_equal(heap_free(p), HEAP_FREED);
+    os_critical_leave();
+}
+
+static inline void harness_retire(void)
+{
+    os_critical_enter();
+    tcache_retire();
+    os_critical_leave();
+}
+
+static inline size_t harness_usable(void *p)
+{
+    struct heap_obj obj;
+    assert_int_equal(heap_find_object((uintptr_t)p, &obj), HEAP_LIVE);
+    assert_int_equal(obj.start, (uintptr_t)p);
+    return obj.size_bytes;
+}
+
+/* Runs fn in a child that must die by SIGABRT with exactly the line `libgcmalloc: WHAT: 0xADDR`. */
+static inline void harness_expect_abort(void (*fn)(void *), void *arg, const char *what)
+{
+    int fds[2];
+    char text[256] = {0}, want[128];
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], 2);
+        close(fds[0]);
+        signal(SIGABRT, SIG_DFL);
+        fn(arg);
+        _exit(0);
+    }
+    close(fds[1]);
+    size_t n = 0;
+    for (ssize_t got; n < sizeof text - 1 && (got = read(fds[0], text + n, sizeof text - 1 - n)) > 0;)
+        n += (size_t)got;
+    close(fds[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    snprintf(want, sizeof want, "libgcmalloc: %s: 0x", what);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    assert_int_equal(strncmp(text, want, strlen(want)), 0);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+}
+
+#endif
