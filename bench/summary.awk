@@ -1,5 +1,6 @@
 # Tables from the lines that `run` writes. Any POSIX awk.
-#   -v format=text|md   -v order="glibc mimalloc ..."   the columns; the base is glibc, else the first
+#   -v format=text|md   -v clock=elapsed|cpu   -v order="glibc mimalloc ..." (the columns; the base is glibc, else
+#   the first)
 # For macro and gc: time and peak resident memory as ratios to the base. A ratio is taken within each round, then the
 # median over the rounds; the spread (±) is half the distance between the quartiles. The geometric mean is over the
 # programs that both the base and the library survived, and their number stands below it.
@@ -30,7 +31,7 @@ $1 == "group" || /^#/ || NF < 11 { next }
         failed[program, $4] = 1
         next
     }
-    value["time", program, $4, $5] = $6
+    value["time", program, $4, $5] = clock == "cpu" ? $7 : $6
     value["memory", program, $4, $5] = $8
     metrics_take($1, program, $4, $5, $11)
 }
@@ -92,7 +93,7 @@ function group_has(group,    p) {
 function ratios_print(group, what, unit, divisor,    p, l, line, n_all) {
     if (!group_has(group))
         return
-    table_start(what == "time" ? "Elapsed time" : "Peak resident memory", group ": " unit " of " base ", ratios to it")
+    table_start(what == "time" ? (clock == "cpu" ? "Processor time" : "Elapsed time") : "Peak resident memory", group ": " unit " of " base ", ratios to it")
     for (l = 1; l <= n_libs; l++)
         log_sum[l] = n_fine[l] = 0
     for (p = 1; p <= n_programs; p++) {
@@ -138,10 +139,14 @@ function metrics_print(    m, l, line, n, list, name) {
         line = cell_first(name)
         for (l = 1; l <= n_libs; l++) {
             n = rounds_sorted("metric " name, metric_of[name], libs[l], "", list)
-            line = line cell((metric_of[name], libs[l]) in failed ? "FAILED" : n ? sprintf("%.3g", 0 + quantile(list, n, 0.5)) : "-")
+            line = line cell((metric_of[name], libs[l]) in failed ? "FAILED" : n ? figure(quantile(list, n, 0.5)) : "-")
         }
         print line
     }
+}
+
+function figure(x) {
+    return x >= 100 ? sprintf("%.0f", x) : sprintf("%.3g", x)
 }
 
 function table_start(title, note,    l, line) {

@@ -22,7 +22,7 @@ enum {
     REALLOC_TINY = 64, /* so small that shrinking never pays for a copy */
 };
 
-/* Copy to a new block of the old one's flavor. what_free: the old block is freed, not only left behind. */
+/* Copy to a new block. is_freed: the old block is freed, not only left behind. */
 static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned flavor, bool is_freed)
 {
     void *q = flavor == FLAVOR_MALLOC ? malloc(new_bytes) : alloc_block(new_bytes, SIZECLASS_ALIGN, flavor, NULL);
@@ -76,7 +76,7 @@ COLD static void *realloc_foreign(void *p, size_t new_bytes)
 COLD static void *realloc_taken(const struct heap_obj *obj, size_t new_bytes)
 {
     counter_add(COUNTER_TAKEN_REALLOC, 1);
-    return realloc_copy((void *)obj->start, obj->size_bytes, new_bytes, obj->span->flavor, false);
+    return realloc_copy((void *)obj->start, obj->size_bytes, new_bytes, FLAVOR_MALLOC, false);
 }
 
 COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)
@@ -108,6 +108,7 @@ void *realloc_block(void *p, size_t new_bytes)
     os_critical_enter();
     found = heap_find_object((uintptr_t)p, &obj);
     bool is_start = found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p;
+    unsigned flavor = found == HEAP_LIVE ? obj.span->flavor : FLAVOR_MALLOC;
     if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
         q = realloc_in_place(&obj, new_bytes);
     os_critical_leave();
@@ -120,7 +121,7 @@ void *realloc_block(void *p, size_t new_bytes)
         return q;
     if (UNLIKELY(found == HEAP_TAKEN))
         return realloc_taken(&obj, new_bytes);
-    return realloc_copy(p, obj.size_bytes, new_bytes, obj.span->flavor, true);
+    return realloc_copy(p, obj.size_bytes, new_bytes, flavor, true);
 }
 
 COLD static size_t usable_foreign(void *p)

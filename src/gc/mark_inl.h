@@ -34,6 +34,7 @@ struct marker {
     struct markstack stack;
     struct mark_range current; /* being read by mark_filter: what to read again after a fault */
     uint64_t n_scanned_bytes;
+    bool is_void; /* something could not be read: the cycle must be given up */
     struct mark_edge edges[MARK_N_EDGES];
     struct mark_range ranges[MARK_N_RANGES];
     uint64_t words[MARK_CHUNK_WORDS + 1];  /* what passed the filter */
@@ -42,10 +43,13 @@ struct marker {
 
 /* mark_blocks.c */
 NOINLINE void marker_mark_large(struct marker *m, const struct mark_edge *e);
-NOINLINE struct mark_range marker_split_sparse(struct marker *m, struct mark_range r);
+struct mark_range marker_split_sparse(struct marker *m, struct mark_range r);
 bool marker_run_guarded(struct marker *m); /* until nothing is left; false: unreadable */
 bool marker_rescan(struct marker *m);      /* scan all marked blocks again: the stack had been full */
 void marker_root_spans(struct marker *m, bool is_malloc_root);
+void marker_push_content(struct marker *m, struct span *s, uint32_t idx); /* what the block holds */
+/* mark.c */
+extern struct marker *mark_main; /* in scratch memory, so that what it holds is no root */
 
 /* ---- edges ---- */
 

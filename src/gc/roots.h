@@ -1,7 +1,13 @@
 /* What is reachable from outside the heap.
  *
  * What    walks the process's mappings after the stop and feeds every range that can hold pointers to the marker; the
- *         registers and stacks of stopped threads; ranges added by the program; queues and tables of ours that hold blocks.
+ *         registers and stacks of stopped threads; ranges added by the program; what the kernel holds for the process.
+ * Order   roots_set_caller, world_prepare, roots_prepare; stop; roots_scan (again for a second opinion); start; roots_finish.
+ *         pre of roots_scan: os_fault_guard_begin.
+ * Rules   a private page with content of its own is a root, whatever its permission; shared memory without a name in the
+ *         file system is a root whole; other shared files, devices and everything in our own window are not.
+ *         Whatever cannot be read ends the cycle: an incomplete set of roots is never used.
+ * Not here  blocks that are roots by flavor or mode (mark.h), queues and tables of finalizers (finalizer.h).
  */
 #ifndef GC_ROOTS_H
 #define GC_ROOTS_H
@@ -11,16 +17,29 @@
 #include <stdint.h>
 #include "gc/cycle.h"
 
-/* Program's own ranges; not in a critical section (they enter one). 0 or positive errno. */
+/* Program's own ranges; not in a critical section (they enter one). 0 or positive errno: EINVAL empty or wrapping range,
+ * ENOENT no such range, ENOMEM. A range may be added several times and is then removed as often. */
 int roots_add(void *start, size_t size_bytes);
 int roots_remove(void *start, size_t size_bytes);
+/* Never scanned from now on, wherever it lies but in a block. For good. */
 int roots_exclude(void *start, size_t size_bytes);
+
+/* Where the collecting thread's own stack begins: everything it needs lies at or above sp. Before roots_scan. */
+void roots_set_caller(uintptr_t sp);
+/* Before the stop, after world_prepare, in a critical section: descriptors, buffers, and an estimate of what is to be read. */
+enum cycle_skip roots_prepare(void);
 /* During a cycle: everything the process can reach directly. SKIP_NONE, or why the roots are not complete. */
 enum cycle_skip roots_scan(void);
-/* Before the stop: descriptors and buffers. After it: roots_finish. */
-enum cycle_skip roots_prepare(void);
+/* Where ranges go: the marker's functions of the same names (mark.h), or a test's. */
+struct roots_sink {
+    void (*words)(uintptr_t lo, uintptr_t hi);
+    void (*stack_words)(uintptr_t lo, uintptr_t hi);
+    void (*addr_block)(uintptr_t addr);
+};
+enum cycle_skip roots_scan_into(const struct roots_sink *sink);
+/* After the restart, also when the cycle failed after roots_prepare. */
 void roots_finish(void);
-uint64_t roots_scanned_bytes(void); /* last cycle */
-void roots_fork_child(void);        /* remember stacks of vanished threads: scanned from now on */
+uint64_t roots_scanned_bytes(void); /* last roots_scan */
+void roots_fork_child(void);
 
 #endif

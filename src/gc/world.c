@@ -316,8 +316,6 @@ enum cycle_skip world_stop(void)
     return SKIP_NONE;
 }
 
-/* Slots are emptied after the end of the stop, when no handler writes to them any more: the next stop hands all of them,
- * used or not, to os_stop_begin. */
 void world_start(void)
 {
     if (!world.is_stopping)

@@ -178,8 +178,9 @@ bool os_stop_is_fast_context(const void *ucontext);
 /* Make sure our handler is installed and chained (glibc may have replaced it). World running. 0 or -errno; -EBUSY: a
  * thread that did not answer the last stop in time is just now doing so (it may write to the slots of that stop). */
 int os_stop_prepare(void);
-/* New odd epoch. pre: os_stop_prepare returned 0. The memory of slots must stay mapped for ever (its content may be
- * reused after the end): a handler that comes too late may still be writing to it when os_stop_end returns. */
+/* New odd epoch. pre: os_stop_prepare returned 0. Slots are filled from 0 on, also after the begin, up to n_slots of them;
+ * one with tid 0 ends the list. Their memory must stay mapped for ever (its content may be reused after the end): a handler
+ * that comes too late may still be writing to it when os_stop_end returns. */
 void os_stop_begin(struct os_stop_slot *slots, size_t n_slots);
 int os_stop_send(uint32_t slot_idx);                            /* 0, -ESRCH, -EAGAIN ... */
 void os_stop_end(void); /* epoch becomes even, all parked and held threads run. Never waits for them */

@@ -146,7 +146,7 @@ void os_stop_wait(uint64_t timeout_ns)
 
 static void stop_open_gates(void)
 {
-    for (size_t i = 0; i < os_stop_state.n_slots; i++) {
+    for (size_t i = 0; i < os_stop_state.n_slots && os_stop_state.slots[i].tid != 0; i++) {
         struct os_stop_slot *slot = &os_stop_state.slots[i];
         uint32_t held = OS_GATE_HELD;
 

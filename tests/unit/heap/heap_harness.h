@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <pthread.h>
 #include <signal.h>
 #include <cmocka.h>
 #include "base/counters.h"

@@ -6,7 +6,7 @@ case_setup() {
     {
         echo '#include <stdio.h>'
         echo '#include <string.h>'
-        for i in $(seq 160); do
+        for i in $(seq 200); do
             cat <<C
 struct s$i { int a[$((i % 13 + 1))]; double d; struct s$i *next; };
 static int f$i(struct s$i *p, int n)
@@ -38,7 +38,7 @@ int g$i(int n)
 C
         done
         echo 'int main(void) { unsigned x = 1;'
-        for i in $(seq 160); do echo "    x = x * 31 + (unsigned)g$i((int)(x % 100));"; done
+        for i in $(seq 200); do echo "    x = x * 31 + (unsigned)g$i((int)(x % 100));"; done
         echo '    printf("%u\n", x); return 0; }'
     } >big.c
     [ "$(wc -l <big.c)" -gt 5000 ]

@@ -47,7 +47,7 @@ CC
     {
         echo 'int main() { std::vector<std::string> v; for (int i = 0; i < 500; i++) v.push_back(std::string(i % 40, "abc"[i % 3])); long x = fib<60>::value;'
         for i in $(seq 16); do echo "    x = x * 7 + work$i(v);"; done
-        echo '    std::ostringstream o; o << x; tower<200> t; std::cout << std::regex_replace(o.str(), std::regex("[0-4]+"), "<$&>") << t.f() << std::endl; return 0; }'
+        echo '    std::ostringstream o; o << x; tower<20> t; std::cout << std::regex_replace(o.str(), std::regex("[0-4]+"), "<$&>") << t.f() << std::endl; return 0; }'
     } >>big.cc
 }
 case_run() {

@@ -1,0 +1,83 @@
+#!/bin/bash
+# Takes the figures of README.md anew: about ten minutes on two cores that nobody else uses.
+# usage: bench/record.sh [--build DIR] [--library FILE] [--rounds N] [--brief]
+# What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, their tables and the
+#       machine's description between the two markers of README.md. Without the library it records the peers alone.
+# --brief: one round at a small scale, to try the script itself; writes to a temporary folder instead.
+set -euo pipefail
+export LC_ALL=C
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$here/../build library='' rounds=5 scale=10 gc_scale=64 readme=$here/README.md results=$here/results brief=no
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --build) build=$2; shift 2 ;;
+    --library) library=$2; shift 2 ;;
+    --rounds) rounds=$2; shift 2 ;;
+    --brief) brief=yes; shift ;;
+    *) sed -n '3p' "$0" >&2; exit 2 ;;
+    esac
+done
+if [ $brief = yes ]; then
+    rounds=1 scale=1 gc_scale=1 results=$(mktemp -d)
+    cp "$readme" "$results/README.md"
+    readme=$results/README.md
+fi
+if [ -z "$library" ] && [ -e "$build/libgcmalloc.so" ]; then
+    library=$(realpath "$build/libgcmalloc.so")
+fi
+
+day=$(date +%Y-%m-%d)
+csv=$results/$day.csv
+[ ! -e "$csv" ] || csv=$results/$day-$(date +%H%M).csv
+tables=$(mktemp)
+trap 'rm -f "$tables"' EXIT
+
+plain=glibc,mimalloc?,jemalloc?,tcmalloc? gc=free:exe=free,mimalloc-free?:exe=free,boehm?:exe=boehm
+mimalloc=$(ldconfig -p | awk '$1 ~ /^libmimalloc\.so/ { print $NF; exit }')
+[ -z "$mimalloc" ] || gc=${gc/mimalloc-free\?/mimalloc-free=$mimalloc}
+[ -n "$mimalloc" ] || gc=free:exe=free,boehm?:exe=boehm
+if [ -n "$library" ]; then
+    plain+=,gcmalloc=$library,gcmalloc-off=$library:mode=off
+    gc+=,gcmalloc?:exe=gcmalloc,gcmalloc-leak=$library:exe=leak,gcmalloc-free=$library:exe=free
+fi
+
+run_tables() {
+    local title=$1
+    shift
+    printf '\n### %s\n' "$title" >>"$tables"
+    # FAILED runs are in the tables; they must not keep the other tables from being written.
+    "$here/run" --build "$build" --csv "$csv" --append --format md "$@" >>"$tables" ||
+        printf '\nSome runs FAILED.\n' >>"$tables"
+}
+
+package_versions() {
+    dpkg-query -W -f '${Package} ${Version}\n' 'libmimalloc*' 'libjemalloc2' 'libtcmalloc-minimal*' 'libgc1' 2>/dev/null |
+        awk 'NF == 2 { printf "%s%s %s", sep, $1, $2; sep = ", " }'
+}
+
+machine_print() {
+    printf 'Recorded %s. %s, %s cores, %s GiB; Linux %s; %s; huge pages: %s; %s; %s.\n' "$day" \
+        "$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(nproc)" \
+        "$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)" "$(uname -r)" \
+        "$(getconf GNU_LIBC_VERSION)" \
+        "$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null || echo unknown)" \
+        "$(cc --version | head -1)" "$(package_versions)"
+    printf 'Load when it began: %s. Raw figures: `results/%s`.\n' "$(cut -d' ' -f1-3 /proc/loadavg)" "${csv##*/}"
+    printf '%s rounds; scale %s (gc: %s).\n' "$rounds" "$scale" "$gc_scale"
+}
+
+machine_print >>"$tables"
+mkdir -p "$results"
+run_tables 'Programs (macro)' --libs "$plain" --programs macro --rounds "$rounds" --scale "$scale"
+run_tables 'Single operations (micro)' --libs "$plain" --programs micro --rounds "$rounds" --scale "$scale"
+run_tables 'Collectors (gc)' --libs "$gc" --programs gc --rounds $(((rounds + 1) / 2)) --scale "$gc_scale"
+
+awk -v tables="$tables" '
+    /<!-- figures: end -->/ { inside = 0 }
+    !inside { print }
+    /<!-- figures: begin -->/ { inside = 1; while ((getline line < tables) > 0) print line }
+' "$readme" >"$tables.readme"
+cat "$tables.readme" >"$readme"
+rm -f "$tables.readme"
+echo "written: $csv and $readme"

@@ -1,0 +1,218 @@
+/* C++ operators new and delete by their mangled names; the two plain pairs are fast paths in malloc_fast.c.
+ *
+ * What    a new that finds no memory calls the program's new handler and tries again, and without a handler throws
+ *         std::bad_alloc, all through weak references to the C++ runtime. Where none is loaded there is nobody who
+ *         could catch: one fixed line, and abort.
+ * Not here  try and catch do not exist in C: for a nothrow new with a handler, which may throw, the runtime's own
+ *         nothrow operator is called, which catches. It calls our throwing one.
+ */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include "api/alloc.h"
+#include "api/malloc_fast.h"
+#include "base/check.h"
+
+typedef void (*cxx_new_handler_fn)(void);
+typedef void (*cxx_throw_fn)(void *exception, void *type_info, void (*destroy)(void *));
+
+/* The C++ runtime (libstdc++ or libc++abi). */
+extern cxx_new_handler_fn cxx_get_new_handler(void) __asm__("_ZSt15get_new_handlerv") __attribute__((weak));
+extern void *__cxa_allocate_exception(size_t size_bytes) __attribute__((weak));
+extern void __cxa_throw(void *exception, void *type_info, void (*destroy)(void *)) __attribute__((weak));
+extern char cxx_bad_alloc_type[] __asm__("_ZTISt9bad_alloc") __attribute__((weak));
+extern char cxx_bad_alloc_vtable[] __asm__("_ZTVSt9bad_alloc") __attribute__((weak));
+extern void cxx_bad_alloc_destroy(void *exception) __asm__("_ZNSt9bad_allocD1Ev") __attribute__((weak));
+
+enum { CXX_VTABLE_HEADER = 2 * sizeof(void *) }; /* Itanium ABI: offset to top, type */
+
+struct cxx_nothrow;
+#define CXX(type, name, params) EXPORT type name params; EXPORT type name params
+
+/* The runtime may have come by dlopen after our weak references were bound. */
+static void *cxx_find(void *weak, const char *name)
+{
+    return weak != NULL ? weak : dlsym(RTLD_DEFAULT, name);
+}
+
+COLD NORETURN static void cxx_throw_bad_alloc(size_t size_bytes)
+{
+    void *(*allocate)(size_t) = (void *(*)(size_t))cxx_find((void *)__cxa_allocate_exception, "__cxa_allocate_exception");
+    cxx_throw_fn throw = (cxx_throw_fn)cxx_find((void *)__cxa_throw, "__cxa_throw");
+    void *type = cxx_find(cxx_bad_alloc_type, "_ZTISt9bad_alloc");
+    char *vtable = cxx_find(cxx_bad_alloc_vtable, "_ZTVSt9bad_alloc");
+    void (*destroy)(void *) = (void (*)(void *))cxx_find((void *)cxx_bad_alloc_destroy, "_ZNSt9bad_allocD1Ev");
+
+    if (allocate != NULL && throw != NULL && type != NULL && vtable != NULL && destroy != NULL) {
+        void **exception = allocate(sizeof(void *)); /* std::bad_alloc is its vtable pointer and nothing else */
+        *exception = vtable + CXX_VTABLE_HEADER;
+        throw(exception, type, destroy);
+    }
+    check_misuse("operator new: no memory for this many bytes, and no C++ runtime to throw", size_bytes);
+}
+
+static cxx_new_handler_fn cxx_handler(void)
+{
+    cxx_new_handler_fn (*get)(void) =
+        (cxx_new_handler_fn(*)(void))cxx_find((void *)cxx_get_new_handler, "_ZSt15get_new_handlerv");
+
+    return get != NULL ? get() : NULL;
+}
+
+static void *cxx_try(size_t size_bytes, size_t align)
+{
+    if (align <= SIZECLASS_ALIGN)
+        return alloc_slow(size_bytes);
+    return aligned_alloc(align, size_bytes);
+}
+
+/* The loop that the standard prescribes. */
+COLD static void *cxx_new_failed(size_t size_bytes, size_t align)
+{
+    void *p;
+
+    do {
+        cxx_new_handler_fn handler = cxx_handler();
+        if (handler == NULL)
+            cxx_throw_bad_alloc(size_bytes);
+        handler();
+        p = cxx_try(size_bytes, align);
+    } while (p == NULL);
+    return p;
+}
+
+NOINLINE void *alloc_slow_new(size_t size_bytes)
+{
+    void *p = alloc_slow(size_bytes);
+
+    return LIKELY(p != NULL) ? p : cxx_new_failed(size_bytes, SIZECLASS_ALIGN);
+}
+
+static void *cxx_new_aligned(size_t size_bytes, size_t align)
+{
+    void *p = cxx_try(size_bytes, align);
+
+    return LIKELY(p != NULL) ? p : cxx_new_failed(size_bytes, align);
+}
+
+COLD static void *cxx_nothrow_failed(size_t size_bytes, const struct cxx_nothrow *tag)
+{
+    void *(*runtime_new)(size_t, const struct cxx_nothrow *);
+
+    if (cxx_handler() == NULL)
+        return NULL;
+    runtime_new = (void *(*)(size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t");
+    return runtime_new != NULL ? runtime_new(size_bytes, tag) : NULL;
+}
+
+COLD static void *cxx_nothrow_aligned_failed(size_t size_bytes, size_t align, const struct cxx_nothrow *tag)
+{
+    void *(*runtime_new)(size_t, size_t, const struct cxx_nothrow *);
+
+    if (cxx_handler() == NULL)
+        return NULL;
+    runtime_new = (void *(*)(size_t, size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT,
+                                                                             "_ZnwmSt11align_val_tRKSt9nothrow_t");
+    return runtime_new != NULL ? runtime_new(size_bytes, align, tag) : NULL;
+}
+
+CXX(void *, _ZnwmRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
+{
+    void *p = malloc(size_bytes);
+
+    return LIKELY(p != NULL) ? p : cxx_nothrow_failed(size_bytes, tag);
+}
+
+CXX(void *, _ZnamRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
+{
+    return _ZnwmRKSt9nothrow_t(size_bytes, tag);
+}
+
+CXX(void *, _ZnwmSt11align_val_t, (size_t size_bytes, size_t align))
+{
+    return cxx_new_aligned(size_bytes, align);
+}
+
+CXX(void *, _ZnamSt11align_val_t, (size_t size_bytes, size_t align))
+{
+    return cxx_new_aligned(size_bytes, align);
+}
+
+CXX(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
+{
+    void *p = cxx_try(size_bytes, align);
+
+    return LIKELY(p != NULL) ? p : cxx_nothrow_aligned_failed(size_bytes, align, tag);
+}
+
+CXX(void *, _ZnamSt11align_val_tRKSt9nothrow_t, (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
+{
+    return _ZnwmSt11align_val_tRKSt9nothrow_t(size_bytes, align, tag);
+}
+
+/* ---- delete: the address says all; what else the caller knows is only checked in checking builds ---- */
+static void cxx_delete_sized(void *p, size_t size_bytes)
+{
+    if (GCM_CHECKING && p != NULL && heap_contains((uintptr_t)p) && size_bytes > usable_size(p))
+        check_misuse(MISUSE_WRONG_SIZE, (uintptr_t)p);
+    free(p);
+}
+
+CXX(void, _ZdlPvm, (void *p, size_t size_bytes))
+{
+    cxx_delete_sized(p, size_bytes);
+}
+
+CXX(void, _ZdaPvm, (void *p, size_t size_bytes))
+{
+    cxx_delete_sized(p, size_bytes);
+}
+
+CXX(void, _ZdlPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
+{
+    (void)tag;
+    free(p);
+}
+
+CXX(void, _ZdaPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
+{
+    (void)tag;
+    free(p);
+}
+
+CXX(void, _ZdlPvSt11align_val_t, (void *p, size_t align))
+{
+    (void)align;
+    free(p);
+}
+
+CXX(void, _ZdaPvSt11align_val_t, (void *p, size_t align))
+{
+    (void)align;
+    free(p);
+}
+
+CXX(void, _ZdlPvmSt11align_val_t, (void *p, size_t size_bytes, size_t align))
+{
+    (void)align;
+    cxx_delete_sized(p, size_bytes);
+}
+
+CXX(void, _ZdaPvmSt11align_val_t, (void *p, size_t size_bytes, size_t align))
+{
+    (void)align;
+    cxx_delete_sized(p, size_bytes);
+}
+
+CXX(void, _ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const struct cxx_nothrow *tag))
+{
+    (void)align;
+    (void)tag;
+    free(p);
+}
+
+CXX(void, _ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const struct cxx_nothrow *tag))
+{
+    (void)align;
+    (void)tag;
+    free(p);
+}

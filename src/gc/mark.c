@@ -1,0 +1,199 @@
+/* See mark.h; the inner loop is in mark_blocks.c, the step from word to bit in mark_inl.h.
+ *
+ * The stack has an entry for each 128 bytes of heap: random graphs of small blocks need about a third of that, and where
+ * it does not suffice, marked blocks are walked again (marker_rescan) until nothing more was lost.
+ */
+#include "gc/mark.h"
+
+#include "base/compiler.h"
+#include "gc/mark_inl.h"
+#include "gc/markcheck.h"
+#include "heap/heap.h"
+#include "heap/meta.h"
+
+enum {
+    MARK_HEAP_BYTES_PER_ENTRY = 128,
+    MARK_STACK_MIN_ENTRIES = 32 * 1024,
+};
+
+struct marker *mark_main;
+struct mark_stats mark_stats;
+static size_t mark_stack_limit;
+
+void mark_set_stack_limit(size_t n_entries)
+{
+    mark_stack_limit = n_entries;
+}
+
+static size_t mark_stack_entries(void)
+{
+    if (mark_stack_limit != 0)
+        return mark_stack_limit;
+    size_t n = heap_mapped_bytes() / MARK_HEAP_BYTES_PER_ENTRY;
+    return n > MARK_STACK_MIN_ENTRIES ? n : MARK_STACK_MIN_ENTRIES;
+}
+
+bool mark_prepare(void)
+{
+    mark_main = meta_scratch_reserve(SCRATCH_OTHER, sizeof(struct marker));
+    return mark_main != NULL && markstack_init(&mark_main->stack, mark_stack_entries());
+}
+
+void mark_begin(void)
+{
+    struct marker *m = mark_main;
+    ASSERT(markstack_is_empty(&m->stack));
+    m->bounds.base = heap_map.arena_base;
+    m->bounds.n_bytes = heap_map.arena_bytes;
+    m->slices = heap_map.slices;
+    m->meta_base = heap_map.meta_base;
+    m->edge_at = m->n_edges = m->range_at = m->n_ranges = 0;
+    m->n_scanned_bytes = 0;
+    m->is_void = false;
+    mark_stats = (struct mark_stats){0};
+}
+
+void mark_root_spans(bool is_malloc_root)
+{
+    if (markcheck_is_active)
+        markcheck_root_spans(is_malloc_root);
+    else
+        marker_root_spans(mark_main, is_malloc_root);
+}
+
+bool mark_drain(void)
+{
+    struct marker *m = mark_main;
+    bool is_complete = marker_run_guarded(m);
+    while (is_complete && m->stack.is_overflowed)
+        is_complete = marker_rescan(m);
+    mark_stats.n_scanned_bytes = m->n_scanned_bytes;
+    mark_stats.stack_peak_bytes = (size_t)((char *)m->stack.peak - (char *)m->stack.base);
+    return is_complete;
+}
+
+void mark_finish(void)
+{
+    markstack_release(&mark_main->stack);
+}
+
+static void mark_clear_span(struct span *s, void *ctx)
+{
+    (void)ctx;
+    span_clear_marks(s);
+}
+
+void mark_clear_all(void)
+{
+    mark_main->stack.top = mark_main->stack.base;
+    heap_walk_spans(mark_clear_span, NULL);
+}
+
+/* ---- ranges ---- */
+
+void mark_words(uintptr_t lo, uintptr_t hi)
+{
+    if (UNLIKELY(markcheck_is_active)) {
+        markcheck_words(lo, hi, sizeof(uint64_t));
+        return;
+    }
+    lo = bits_round_up(lo, sizeof(uint64_t));
+    hi = bits_round_down(hi, sizeof(uint64_t));
+    while (lo < hi) {
+        size_t n_bytes = hi - lo < MARK_CHUNK_BYTES ? hi - lo : MARK_CHUNK_BYTES;
+        marker_scan_chunk(mark_main, lo, n_bytes);
+        lo += n_bytes;
+    }
+}
+
+void mark_words_unaligned(uintptr_t lo, uintptr_t hi)
+{
+    const size_t step = sizeof(uint32_t);
+    if (UNLIKELY(markcheck_is_active)) {
+        markcheck_words(lo, hi, step);
+        return;
+    }
+    struct marker *m = mark_main;
+    lo = bits_round_up(lo, step);
+    while (lo + sizeof(uint64_t) <= hi) {
+        size_t n_words = (hi - lo - sizeof(uint64_t)) / step + 1;
+        if (n_words > MARK_CHUNK_WORDS)
+            n_words = MARK_CHUNK_WORDS;
+        uint32_t n = mark_filter_unaligned(m->bounds, lo, n_words, m->words);
+        for (uint32_t i = 0; i < n; i++)
+            marker_put_word(m, m->words[i]);
+        lo += n_words * step;
+    }
+}
+
+/* The block whose last byte is just below word, where there is one. pre: word - 1 lies in the arena. */
+static void mark_put_end_word(struct marker *m, uint64_t word)
+{
+    struct mark_edge e;
+    uintptr_t end = word & MARK_ADDRESS_MASK;
+    if (end % SIZECLASS_ALIGN != 0 || !mark_word_is_plausible(word))
+        return;
+    if (!marker_find_edge(m, end - 1 - m->bounds.base, &e))
+        return;
+    const struct span *s = CONTAINER_OF(e.word, struct span, words);
+    bool is_end = e.size_bytes != 0 ? e.start + e.size_bytes == end : s->start + s->size_bytes == end;
+    if (is_end)
+        marker_put_edge(m, &e);
+}
+
+void mark_stack_words(uintptr_t lo, uintptr_t hi)
+{
+    if (UNLIKELY(markcheck_is_active)) {
+        markcheck_stack_words(lo, hi);
+        return;
+    }
+    mark_words(lo, hi);
+    /* Once more for the ends: a word behind the last block of the arena is no word of the arena. */
+    struct marker *m = mark_main;
+    struct mark_bounds ends = {m->bounds.base + 1, m->bounds.n_bytes};
+    lo = bits_round_up(lo, sizeof(uint64_t));
+    hi = bits_round_down(hi, sizeof(uint64_t));
+    while (lo < hi) {
+        size_t n_bytes = hi - lo < MARK_CHUNK_BYTES ? hi - lo : MARK_CHUNK_BYTES;
+        uint32_t n = mark_filter(ends, lo, n_bytes / sizeof(uint64_t), m->words);
+        for (uint32_t i = 0; i < n; i++)
+            mark_put_end_word(m, m->words[i]);
+        lo += n_bytes;
+    }
+}
+
+/* ---- single blocks ---- */
+
+void mark_addr_block(uintptr_t addr)
+{
+    struct marker *m = mark_main;
+    struct mark_edge e;
+    if (UNLIKELY(markcheck_is_active))
+        markcheck_addr(addr);
+    else if (addr - m->bounds.base < m->bounds.n_bytes && marker_find_edge(m, addr - m->bounds.base, &e))
+        marker_put_edge(m, &e);
+}
+
+/* The block is not marked, so a walk would not find it again: there must be room. */
+void mark_block_content(uintptr_t obj)
+{
+    struct marker *m = mark_main;
+    struct heap_obj found;
+    if (heap_find_object(obj, &found) != HEAP_LIVE || flavor_is_noscan(found.span->flavor))
+        return;
+    if (m->stack.end - m->stack.top < MARKSTACK_MIN_ENTRIES / 2)
+        marker_run_guarded(m);
+    marker_push_content(m, found.span, found.idx);
+}
+
+bool mark_is_marked(uintptr_t obj)
+{
+    if (!heap_contains(obj))
+        return false;
+    const struct slice *e = slice_of(obj);
+    if (e->span == 0)
+        return false;
+    uint32_t in_slice = obj & (SLICE_SIZE - 1);
+    uint32_t idx = slice_block_idx(e, ((uint32_t)e->slice_no << SLICE_SHIFT) + in_slice);
+    return (span_of_ref(e->span)->words[idx >> 6].mark >> (idx & 63)) & 1;
+}

@@ -1,0 +1,199 @@
+/* The marker's way through blocks: the loop over stack and queues, large and sparse blocks, flavors that are roots, pages
+ * that cannot be read, and the walk that makes up for a stack that was full. */
+#include "gc/mark_inl.h"
+
+#include "base/counters.h"
+#include "gc/mark.h"
+#include "heap/heap.h"
+#include "os/os.h"
+
+enum {
+    MARK_SPARSE_MIN_BYTES = 256 * 1024, /* from here on untouched pages are worth a system call to find */
+    MARK_MAX_RUNS = 32,
+};
+
+/* ---- long ranges ---- */
+
+struct mark_runs {
+    uintptr_t hi;
+    uint32_t n;
+    uintptr_t resume; /* where the next walk begins */
+    struct mark_range runs[MARK_MAX_RUNS];
+};
+
+static bool marker_add_run(uintptr_t lo, uintptr_t hi, void *ctx)
+{
+    struct mark_runs *runs = ctx;
+    if (hi > runs->hi)
+        hi = runs->hi;
+    if (lo >= hi)
+        return true;
+    runs->runs[runs->n++] = (struct mark_range){lo, hi - lo, false};
+    runs->resume = hi;
+    return runs->n < MARK_MAX_RUNS;
+}
+
+/* Takes the next pieces with content out of a sparse range; what is left of it goes back to the stack, below them.
+ * Returns the first piece, empty where there is none. */
+struct mark_range marker_split_sparse(struct marker *m, struct mark_range r)
+{
+    struct mark_runs runs = {.hi = r.lo + r.n_bytes};
+    uintptr_t page_lo = bits_round_down(r.lo, os_page_size());
+    uintptr_t page_hi = bits_round_up(runs.hi, os_page_size());
+    if (os_pages_walk(page_lo, page_hi, marker_add_run, &runs) != 0)
+        return (struct mark_range){r.lo, r.n_bytes, false}; /* what has content is not known: read everything */
+    if (runs.n == 0)
+        return (struct mark_range){0};
+    if (runs.n == MARK_MAX_RUNS && runs.resume < runs.hi)
+        markstack_push_big(&m->stack, runs.resume, runs.hi - runs.resume, true);
+    for (uint32_t i = runs.n; i-- > 1;)
+        markstack_push(&m->stack, runs.runs[i]);
+    return runs.runs[0];
+}
+
+/* At most a chunk of r, the rest back to the stack. */
+static NOINLINE struct mark_range marker_split(struct marker *m, struct mark_range r)
+{
+    if (r.is_sparse)
+        r = marker_split_sparse(m, r);
+    if (r.n_bytes > MARK_CHUNK_BYTES) {
+        struct mark_range rest = {r.lo + MARK_CHUNK_BYTES, r.n_bytes - MARK_CHUNK_BYTES, false};
+        markstack_push(&m->stack, rest);
+        r.n_bytes = MARK_CHUNK_BYTES;
+    }
+    return r;
+}
+
+static struct mark_range marker_large_range(const struct span *s)
+{
+    size_t n_bytes = bits_round_down(s->size_bytes, sizeof(uint64_t));
+    return (struct mark_range){s->start, n_bytes, n_bytes >= MARK_SPARSE_MIN_BYTES};
+}
+
+/* pre: the edge's block is large, handed out and unmarked. Slack behind its usable size is not the block. */
+void marker_mark_large(struct marker *m, const struct mark_edge *e)
+{
+    struct span *s = CONTAINER_OF(e->word, struct span, words);
+    if (e->start - s->start >= s->size_bytes)
+        return;
+    e->word->mark |= UINT64_C(1) << e->bit;
+    if (!e->is_noscan)
+        markstack_push(&m->stack, marker_large_range(s));
+}
+
+/* ---- the loop ---- */
+
+/* Moves ranges from the stack to the queue, their first lines on the way. false: both are empty. */
+ALWAYS_INLINE bool marker_fill(struct marker *m)
+{
+    markstack_note_peak(&m->stack);
+    while (m->n_ranges < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
+        struct mark_range r = markstack_pop(&m->stack);
+        if (UNLIKELY(r.n_bytes > MARK_CHUNK_BYTES))
+            r = marker_split(m, r);
+        if (UNLIKELY(r.n_bytes == 0))
+            continue;
+        marker_prefetch_range(r);
+        m->ranges[(m->range_at + m->n_ranges) % MARK_N_RANGES] = r;
+        m->n_ranges++;
+    }
+    return m->n_ranges != 0;
+}
+
+static void marker_run(void *arg)
+{
+    struct marker *m = arg;
+    do {
+        while (marker_fill(m)) {
+            struct mark_range r = m->ranges[m->range_at];
+            m->range_at = (m->range_at + 1) % MARK_N_RANGES;
+            m->n_ranges--;
+            marker_scan_chunk(m, r.lo, r.n_bytes);
+        }
+        while (m->n_edges != 0)
+            marker_take_oldest_edge(m);
+    } while (!markstack_is_empty(&m->stack));
+}
+
+/* The chunk that faulted, through the kernel, which does not mind what the program may do with the page. */
+static bool marker_scan_current_by_kernel(struct marker *m)
+{
+    size_t n_bytes = m->current.n_bytes;
+    mark_stats.n_faults++;
+    counter_add(COUNTER_FAULTS, 1);
+    if (os_mem_read(m->current.lo, m->bounce, n_bytes) != (long)n_bytes)
+        return false;
+    marker_scan_chunk(m, (uintptr_t)m->bounce, n_bytes);
+    return true;
+}
+
+bool marker_run_guarded(struct marker *m)
+{
+    uintptr_t fault_addr;
+    while (!m->is_void && !os_fault_guard(marker_run, m, &fault_addr))
+        if (!marker_scan_current_by_kernel(m))
+            m->is_void = true;
+    return !m->is_void;
+}
+
+/* ---- walks ---- */
+
+void marker_push_content(struct marker *m, struct span *s, uint32_t idx)
+{
+    if (span_is_large(s))
+        markstack_push(&m->stack, marker_large_range(s));
+    else
+        markstack_push_small(&m->stack, span_block(s, idx), s->size_bytes);
+}
+
+/* One block at a time and to the end, so that the stack begins empty: each walk gets further, however small it is. */
+static void marker_rescan_span(struct span *s, void *ctx)
+{
+    struct marker *m = ctx;
+    if (flavor_is_noscan(s->flavor))
+        return;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t marked = s->words[w].mark & span_valid_mask(s, w);
+        for (; marked != 0 && !m->is_void; marked &= marked - 1) {
+            marker_push_content(m, s, w * 64 + bits_ctz64(marked));
+            marker_run_guarded(m);
+        }
+    }
+}
+
+bool marker_rescan(struct marker *m)
+{
+    mark_stats.n_overflows++;
+    m->stack.is_overflowed = false;
+    heap_walk_spans(marker_rescan_span, m);
+    return !m->is_void;
+}
+
+struct marker_root_walk {
+    struct marker *m;
+    bool is_malloc_root;
+};
+
+static void marker_root_span(struct span *s, void *ctx)
+{
+    struct marker_root_walk *walk = ctx;
+    struct marker *m = walk->m;
+    if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC))
+        return;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t fresh = ~s->words[w].free & ~s->words[w].mark;
+        s->words[w].mark |= fresh;
+        if (flavor_is_noscan(s->flavor))
+            continue;
+        for (; fresh != 0; fresh &= fresh - 1)
+            marker_push_content(m, s, w * 64 + bits_ctz64(fresh));
+    }
+    if (m->stack.top - m->stack.base > (m->stack.end - m->stack.base) / 2)
+        marker_run_guarded(m);
+}
+
+void marker_root_spans(struct marker *m, bool is_malloc_root)
+{
+    struct marker_root_walk walk = {m, is_malloc_root};
+    heap_walk_spans(marker_root_span, &walk);
+}

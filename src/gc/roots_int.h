@@ -1,0 +1,137 @@
+/* What the roots_*.c share. Not part of the contract.
+ *
+ * Every function that reads memory for the marker returns false when the roots are not complete; the reason is then in
+ * roots.skip, the first one counts. All of it runs in the stopped world on the collector's stack: no allocation, no lock.
+ */
+#ifndef GC_ROOTS_INT_H
+#define GC_ROOTS_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "gc/roots.h"
+#include "os/os.h"
+
+enum {
+    ROOTS_RED_ZONE_BYTES = 128, /* x86-64: a leaf function may keep pointers this far below its stack pointer */
+    ROOTS_TEXT_BYTES = 64 * 1024,
+    ROOTS_COPY_BYTES = 64 * 1024,
+    ROOTS_RESIDENT_PAGES = 16 * 1024, /* one byte each */
+};
+/* More than this is not worth a pause (about 2 s): the cycle is skipped. */
+#define ROOTS_MAX_BYTES (UINT64_C(16) << 30)
+/* Where nobody tells which pages have content, so much may be read in the dark. */
+#define ROOTS_MAX_BLIND_BYTES (UINT64_C(1) << 30)
+
+enum roots_map_kind {
+    ROOTS_MAP_NONE,    /* listed, so that stacks in it are known, but not a root */
+    ROOTS_MAP_PRIVATE, /* pages with content are roots */
+    ROOTS_MAP_DEVICE,  /* private mapping of something in /dev: the same, if the kernel lets it be read as memory */
+    ROOTS_MAP_SHMEM,   /* shared memory in the page cache: whole; mincore knows about it */
+    ROOTS_MAP_SHARED,  /* other shared memory without a name: whole */
+};
+struct roots_map {
+    uintptr_t lo, hi;
+    uint8_t kind; /* enum roots_map_kind */
+    bool is_readable;
+    bool is_anonymous; /* no file behind it */
+};
+
+enum roots_zone_kind { ROOTS_ZONE_PLAIN, ROOTS_ZONE_STACK, ROOTS_ZONE_DEAD };
+struct roots_zone {
+    uintptr_t lo, hi;
+    enum roots_zone_kind kind;
+};
+/* Sorted and disjoint once sealed. */
+struct roots_zones {
+    struct roots_zone *zones;
+    size_t n, max;
+};
+
+/* A range of the program's, roots_table.c. */
+struct roots_range {
+    uintptr_t lo, hi;
+};
+struct roots_table {
+    size_t n;
+    struct roots_range ranges[];
+};
+
+struct roots {
+    const struct roots_sink *sink;
+    uintptr_t caller_sp;
+    enum cycle_skip skip; /* why the roots are incomplete */
+    uint64_t n_bytes;     /* fed to the sink */
+    bool has_pagemap;
+    bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
+    bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
+    bool has_uring;       /* the kernel holds pointers that nobody can list */
+    struct roots_map *maps; /* SCRATCH_MAPS, behind the text buffer */
+    size_t n_maps, max_maps, n_maps_hint;
+    char *text;             /* SCRATCH_MAPS */
+    struct roots_zones threads, excluded; /* SCRATCH_ROOTS */
+    uintptr_t *copy;        /* SCRATCH_ROOTS, ROOTS_COPY_BYTES */
+    unsigned char *resident;/* SCRATCH_ROOTS, ROOTS_RESIDENT_PAGES */
+};
+extern struct roots roots;
+
+/* The first reason stays. Always false. */
+bool roots_fail(enum cycle_skip skip);
+
+/* ---- roots_feed.c: reading memory ------------------------------------------------------------------------------- */
+enum roots_rule { ROOTS_RULE_WORDS, ROOTS_RULE_STACK };
+/* Words of our own, which cannot fault. */
+void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words);
+/* Memory of the program that is mapped readable. A page that faults is read through the kernel; where is_shared, one that
+ * cannot be read has no content (end of file). */
+bool roots_feed_direct(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared);
+/* Memory that is not readable now. */
+bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared);
+void roots_feed_block(uintptr_t addr); /* of the arena */
+
+/* ---- roots_zones.c ------------------------------------------------------------------------------------------------ */
+void roots_zones_add(struct roots_zones *z, uintptr_t lo, uintptr_t hi, enum roots_zone_kind kind);
+/* Sort and merge: where zones overlap, the union becomes one zone of kind `overlap`. */
+void roots_zones_seal(struct roots_zones *z, enum roots_zone_kind overlap);
+/* Kind at addr; *end is lowered to where that changes. */
+enum roots_zone_kind roots_zones_at(const struct roots_zones *z, uintptr_t addr, uintptr_t *end);
+
+/* ---- roots_maps.c ------------------------------------------------------------------------------------------------- */
+bool roots_maps_collect(void); /* fills the table of mappings; fails when the list is not complete */
+struct roots_map *roots_maps_find(uintptr_t addr); /* NULL: not mapped, or ours */
+bool roots_maps_scan(void);
+uint64_t roots_maps_estimate(void); /* world running: bytes of content in the collected mappings */
+
+/* ---- roots_content.c: which pages of a mapping are worth reading ---------------------------------------------------- */
+typedef bool (*roots_run_fn)(uintptr_t lo, uintptr_t hi, void *ctx);
+bool roots_content_walk(const struct roots_map *m, roots_run_fn fn, void *ctx);
+/* Something was swapped out while pages were left out because nothing was: the roots are in doubt. */
+bool roots_content_verify(void);
+
+/* ---- roots_threads.c ---------------------------------------------------------------------------------------------- */
+bool roots_threads_place(void); /* zones of all stacks; fails when a stack is not in the list of mappings */
+bool roots_threads_scan(void);  /* registers, frames, records */
+
+/* ---- roots_kernel.c: pointers that only the kernel holds ---------------------------------------------------------- */
+void roots_kernel_prepare(void);
+bool roots_kernel_scan(void);
+
+/* ---- roots_table.c ------------------------------------------------------------------------------------------------ */
+size_t roots_table_n_excluded(void);
+void roots_table_place(void); /* excluded ranges become zones */
+bool roots_table_scan(void);  /* added ranges */
+void roots_table_fork_child(void);
+
+/* ---- roots_sys.c: results as os_syscall's ------------------------------------------------------------------------- */
+int roots_sys_open(const char *path);
+long roots_sys_read(int fd, void *buf, size_t len);
+void roots_sys_close(int fd);
+long roots_sys_readlink(const char *path, char *buf, size_t size);
+int roots_sys_device_of(int fd, uint64_t *dev);  /* device of the descriptor's inode */
+uint64_t roots_sys_anon_device(void);            /* of anonymous inodes; 0 unknown */
+uint64_t roots_sys_shmem_device(void);           /* of memory files and shared anonymous memory, small pages; 0 unknown */
+int roots_sys_resident(uintptr_t lo, size_t n_pages, unsigned char *pages); /* mincore */
+bool roots_sys_swap_in_use(void);                /* true where unknown */
+uintptr_t roots_sys_altstack(void);              /* of the calling thread; 0 none */
+
+#endif

@@ -1,0 +1,138 @@
+/* Slices against a shadow: runs never overlap, alignment holds, zero means zero, purged content is gone. */
+#include "heap_harness.h"
+
+enum { N_RUNS = 300, N_STEPS = 6000 };
+
+struct run {
+    uintptr_t addr;
+    uint32_t n_slices;
+};
+
+static bool runs_overlap(const struct run *a, const struct run *b)
+{
+    return a->addr < b->addr + ((uintptr_t)b->n_slices << SLICE_SHIFT) &&
+           b->addr < a->addr + ((uintptr_t)a->n_slices << SLICE_SHIFT);
+}
+
+static void touch(const struct run *r)
+{
+    for (uint32_t i = 0; i < r->n_slices; i++)
+        *(volatile uintptr_t *)(r->addr + ((uintptr_t)i << SLICE_SHIFT) + 8) = r->addr;
+}
+
+static bool reads_as_zero(const struct run *r)
+{
+    for (uint32_t i = 0; i < r->n_slices; i++)
+        if (*(volatile uintptr_t *)(r->addr + ((uintptr_t)i << SLICE_SHIFT) + 8) != 0)
+            return false;
+    return true;
+}
+
+static void runs_never_overlap_and_zero_means_zero(void **state)
+{
+    (void)state;
+    static struct run runs[N_RUNS];
+    uint64_t rng = unit_seed();
+    os_critical_enter();
+    for (int step = 0; step < N_STEPS; step++) {
+        struct run *r = &runs[unit_below(&rng, N_RUNS)];
+        if (r->addr != 0) {
+            assert_int_equal(*(uintptr_t *)(r->addr + 8), r->addr);
+            arena_give(r->addr, r->n_slices);
+            r->addr = 0;
+        } else {
+            bool is_zero;
+            uint32_t align = 1u << unit_below(&rng, 5);
+            r->n_slices = (uint32_t)unit_below(&rng, 100) + 1;
+            r->addr = arena_take(r->n_slices, align, &is_zero);
+            assert_true(r->addr != 0);
+            assert_int_equal(r->addr % ((uintptr_t)align << SLICE_SHIFT), 0);
+            for (int k = 0; k < N_RUNS; k++)
+                assert_true(&runs[k] == r || runs[k].addr == 0 || !runs_overlap(&runs[k], r));
+            assert_true(!is_zero || reads_as_zero(r));
+            touch(r);
+        }
+        if (step % 500 == 0) {
+            arena_purge(step % 1000 == 0);
+            arena_age();
+        }
+    }
+    for (int k = 0; k < N_RUNS; k++)
+        if (runs[k].addr != 0)
+            arena_give(runs[k].addr, runs[k].n_slices);
+    os_critical_leave();
+}
+
+static void purge_takes_the_old_generation_first(void **state)
+{
+    (void)state;
+    bool is_zero;
+    os_critical_enter();
+    arena_purge(true);
+    assert_int_equal(arena_dirty_bytes(), 0);
+    uintptr_t a = arena_take(3, 1, &is_zero), b = arena_take(5, 1, &is_zero);
+    arena_give(a, 3);
+    arena_age();
+    arena_give(b, 5);
+    assert_int_equal(arena_dirty_bytes(), 8 * SLICE_SIZE);
+    assert_int_equal(arena_purge(false), 3 * SLICE_SIZE);
+    assert_int_equal(arena_purge(false), 0);
+    assert_int_equal(arena_purge(true), 5 * SLICE_SIZE);
+    os_critical_leave();
+}
+
+static void growth_in_place_takes_exactly_free_neighbours(void **state)
+{
+    (void)state;
+    bool is_zero;
+    os_critical_enter();
+    uintptr_t a = arena_take(4, 1, &is_zero), b;
+    bool got = arena_take_at(a + 4 * SLICE_SIZE, 2);
+    assert_true(got);
+    b = arena_take(1, 1, &is_zero);
+    assert_true(b < a || b >= a + 6 * SLICE_SIZE);
+    assert_false(arena_take_at(a, 1));
+    arena_give(a, 6);
+    arena_give(b, 1);
+    os_critical_leave();
+}
+
+static void a_foreign_mapping_in_the_way_is_stepped_over(void **state)
+{
+    (void)state;
+    bool is_zero;
+    uintptr_t end = heap_map.arena_base + arena_committed_bytes();
+    assert_int_equal(os_vm_map_at((void *)end, 4096, true, false), 0);
+    *(char *)end = 42;
+    os_critical_enter();
+    uint32_t n = arena_n_slices() + 64;
+    uintptr_t a = arena_take(n, 1, &is_zero);
+    os_critical_leave();
+    assert_true(a != 0);
+    assert_true(a > end);
+    memset((void *)a, 1, 65536);
+    assert_int_equal(*(char *)end, 42);
+    os_critical_enter();
+    arena_give(a, n);
+    arena_purge(true);
+    os_critical_leave();
+    assert_int_equal(*(char *)end, 42);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    harness_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
+        cmocka_unit_test(purge_takes_the_old_generation_first),
+        cmocka_unit_test(growth_in_place_takes_exactly_free_neighbours),
+        cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,83 @@
+/* Pieces are zeroed, aligned, disjoint and reused; scratch keeps its address. */
+#include "heap_harness.h"
+
+enum { N_PIECES = 500, N_STEPS = 20000 };
+
+static void pieces_are_zeroed_disjoint_and_reused(void **state)
+{
+    (void)state;
+    static struct {
+        unsigned char *p;
+        size_t size;
+    } pieces[N_PIECES];
+    uint64_t rng = unit_seed();
+    os_critical_enter();
+    size_t used_half = 0;
+    for (int i = 0; i < N_STEPS; i++) {
+        size_t k = unit_below(&rng, N_PIECES);
+        if (pieces[k].p != NULL) {
+            for (size_t b = 0; b < pieces[k].size; b++)
+                assert_int_equal(pieces[k].p[b], (unsigned char)k);
+            meta_free(pieces[k].p, pieces[k].size);
+            pieces[k].p = NULL;
+            continue;
+        }
+        pieces[k].size = unit_below(&rng, 10) == 0 ? unit_below(&rng, 60000) + 1 : unit_below(&rng, 4096) + 1;
+        pieces[k].p = meta_alloc(pieces[k].size);
+        assert_non_null(pieces[k].p);
+        assert_int_equal((uintptr_t)pieces[k].p % META_UNIT, 0);
+        for (size_t b = 0; b < pieces[k].size; b++)
+            assert_int_equal(pieces[k].p[b], 0);
+        memset(pieces[k].p, (int)k, pieces[k].size);
+        if (i >= N_STEPS / 2 && used_half == 0)
+            used_half = meta_used_bytes();
+    }
+    assert_true(meta_used_bytes() < used_half + used_half / 2 + 1000000);
+    os_critical_leave();
+}
+
+static void a_reference_leads_back_to_its_piece(void **state)
+{
+    (void)state;
+    os_critical_enter();
+    void *p = meta_alloc(200);
+    os_critical_leave();
+    assert_ptr_equal(span_of_ref(meta_ref(p)), p);
+    assert_int_not_equal(meta_ref(p), 0);
+}
+
+static void scratch_grows_in_place_and_keeps_its_content(void **state)
+{
+    (void)state;
+    os_critical_enter();
+    char *p = meta_scratch_reserve(SCRATCH_OTHER, 1000);
+    assert_non_null(p);
+    p[999] = 7;
+    assert_ptr_equal(meta_scratch_reserve(SCRATCH_OTHER, 5000000), p);
+    assert_int_equal(p[999], 7);
+    p[4999999] = 8;
+    assert_true(meta_scratch_size(SCRATCH_OTHER) >= 5000000);
+    meta_scratch_release(SCRATCH_OTHER, 4096);
+    assert_int_equal(p[999], 7);
+    assert_int_equal(p[4999999], 0);
+    assert_null(meta_scratch_reserve(SCRATCH_OTHER, (size_t)1 << 50));
+    assert_ptr_not_equal(meta_scratch_reserve(SCRATCH_ROOTS, 1), p);
+    os_critical_leave();
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    harness_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_zeroed_disjoint_and_reused),
+        cmocka_unit_test(a_reference_leads_back_to_its_piece),
+        cmocka_unit_test(scratch_grows_in_place_and_keeps_its_content),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,189 @@
+/* A small world for the tests of stopping: stop every other thread of this process, look, let them run.
+ *
+ * What    The protocol of os.h as a storey above would use it, with a deadline instead
+ *         of a policy. Threads of a test are told to end by `world_is_over`.
+ */
+#ifndef UNIT_OS_STOP_HARNESS_H
+#define UNIT_OS_STOP_HARNESS_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum {
+    WORLD_N_SLOTS = 1024,
+    WORLD_LOOK_AGAIN_MS = 10,
+    WORLD_DEADLINE_MS = 5000,
+};
+
+static struct os_stop_slot world_slots[WORLD_N_SLOTS];
+static size_t world_n_slots;
+static volatile bool world_is_over;
+static unsigned world_n_busy, world_n_critical, world_n_held, world_n_gone;
+
+static inline struct os_thread *world_find_thread(pid_t tid)
+{
+    struct os_thread *t;
+
+    os_critical_enter();
+    os_lock(&os_thread_registry_lock);
+    for (t = os_thread_first(); t != NULL && t->tid != tid; t = t->next)
+        ;
+    os_unlock(&os_thread_registry_lock);
+    os_critical_leave();
+    return t;
+}
+
+static inline bool world_has_slot(pid_t tid)
+{
+    for (size_t i = 0; i < world_n_slots; i++) {
+        if (world_slots[i].tid == tid && world_slots[i].state != OS_STOP_GONE)
+            return true;
+    }
+    return false;
+}
+
+static inline void world_send(uint32_t idx)
+{
+    int err;
+
+    do
+        err = os_stop_send(idx);
+    while (err == -EAGAIN);
+    if (err != 0) {
+        assert_int_equal(err, -ESRCH);
+        world_slots[idx].state = OS_STOP_GONE;
+        world_n_gone++;
+    }
+}
+
+static inline void world_add(pid_t tid)
+{
+    struct os_stop_slot *slot = &world_slots[world_n_slots];
+
+    assert_true(world_n_slots < WORLD_N_SLOTS);
+    memset(slot, 0, sizeof(*slot));
+    slot->tid = tid;
+    slot->thread = world_find_thread(tid);
+    world_n_slots++;
+    if (slot->thread != NULL && os_gate_hold(slot->thread)) {
+        slot->state = OS_STOP_PUBLISHED;
+        world_n_held++;
+        return;
+    }
+    world_send((uint32_t)world_n_slots - 1);
+}
+
+static inline bool world_add_new(void)
+{
+    static pid_t tids[WORLD_N_SLOTS];
+    long n = os_task_list(tids, WORLD_N_SLOTS);
+    bool is_any_new = false;
+
+    assert_true(n > 0);
+    for (long i = 0; i < n; i++) {
+        if (tids[i] == os_gettid() || world_has_slot(tids[i]))
+            continue;
+        world_add(tids[i]);
+        is_any_new = true;
+    }
+    return is_any_new;
+}
+
+/* How many threads are not stopped yet; those that were busy are signalled again. */
+static inline size_t world_count_silent(bool must_look)
+{
+    size_t n_silent = 0;
+
+    for (size_t i = 0; i < world_n_slots; i++) {
+        uint32_t state = __atomic_load_n(&world_slots[i].state, __ATOMIC_ACQUIRE);
+        struct os_task_state task;
+
+        if (state == OS_STOP_STOPPED || state == OS_STOP_PUBLISHED || state == OS_STOP_GONE)
+            continue;
+        n_silent++;
+        world_n_busy += state == OS_STOP_BUSY;
+        world_n_critical += state == OS_STOP_CRITICAL;
+        if (state == OS_STOP_BUSY)
+            world_send((uint32_t)i);
+        else if (must_look && os_task_state(world_slots[i].tid, &task) == 0 && !os_task_is_stoppable(&task)) {
+            world_slots[i].state = OS_STOP_GONE;
+            world_n_gone++;
+        }
+    }
+    return n_silent;
+}
+
+static inline bool world_wait(void)
+{
+    uint64_t begin_ns = os_clock_ns();
+
+    while (world_count_silent(os_clock_ns() - begin_ns > WORLD_LOOK_AGAIN_MS * 1000000ull) != 0) {
+        if (os_clock_ns() - begin_ns > WORLD_DEADLINE_MS * 1000000ull)
+            return false;
+        os_stop_wait(WORLD_LOOK_AGAIN_MS * 1000000ull);
+    }
+    return true;
+}
+
+/* Stop all; false: somebody did not answer in time. In either case world_start must follow. */
+static inline bool world_stop(void)
+{
+    int err;
+
+    while ((err = os_stop_prepare()) == -EBUSY)
+        ;
+    assert_int_equal(err, 0);
+    world_n_slots = 0;
+    memset(&world_slots[0], 0, sizeof(world_slots[0]));
+    os_stop_begin(world_slots, WORLD_N_SLOTS);
+    do {
+        world_add_new();
+        if (!world_wait())
+            return false;
+    } while (world_add_new());
+    return true;
+}
+
+static inline void world_start(void)
+{
+    os_stop_end();
+}
+
+static inline struct os_stop_slot *world_slot_of(pid_t tid)
+{
+    for (size_t i = 0; i < world_n_slots; i++) {
+        if (world_slots[i].tid == tid)
+            return &world_slots[i];
+    }
+    return NULL;
+}
+
+static inline pthread_t world_spawn(void *(*fn)(void *), void *arg)
+{
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
+    return thread;
+}
+
+#endif
