@@ -1,5 +1,6 @@
-/* Not a bench: prints the file that this process's malloc comes from. `run` asks it before it measures, because
- * ld.so goes on without a library that it cannot preload, and every figure would then be another allocator's. */
+/* Not a bench: prints the file that this process's malloc comes from. `run` asks it before it measures,
+ * because ld.so goes on without a library that it cannot preload, and every figure would then be another
+ * allocator's. */
 #include <dlfcn.h>
 
 #include "bench.h"

@@ -1,13 +1,15 @@
 #!/bin/bash
 # Takes the figures of README.md anew: about ten minutes on two cores that nobody else uses.
 # usage: bench/record.sh [--build DIR] [--library FILE] [--rounds N] [--brief]
-# What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, their tables and the
-#       machine's description between the two markers of README.md. Without the library it records the peers alone.
+# What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, their tables and
+#       the machine's description between the two markers of README.md. Without the library it records the
+#       peers alone.
 # --brief: one round at a small scale, to try the script itself; writes to a temporary folder instead.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=$here/../build library='' rounds=5 scale=10 gc_scale=64 readme=$here/README.md results=$here/results brief=no
+build=$here/../build library='' rounds=5 scale=10 gc_scale=64 brief=no
+readme=$here/README.md results=$here/results
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -33,13 +35,15 @@ csv=$results/$day.csv
 tables=$(mktemp)
 trap 'rm -f "$tables"' EXIT
 
-plain=glibc,mimalloc?,jemalloc?,tcmalloc? gc=free:exe=free,mimalloc-free?:exe=free,boehm?:exe=boehm
-mimalloc=$(ldconfig -p | awk '$1 ~ /^libmimalloc\.so/ { print $NF; exit }')
-[ -z "$mimalloc" ] || gc=${gc/mimalloc-free\?/mimalloc-free=$mimalloc}
-[ -n "$mimalloc" ] || gc=free:exe=free,boehm?:exe=boehm
+losses=()
+plain='glibc,mimalloc?,jemalloc?,tcmalloc?' gc='free:exe=free'
+mimalloc=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 ~ /^libmimalloc\.so/ { print $NF; exit }')
+[ -z "$mimalloc" ] || gc+=",mimalloc-free=$mimalloc:exe=free"
+gc+=',boehm?:exe=boehm'
 if [ -n "$library" ]; then
-    plain+=,gcmalloc=$library,gcmalloc-off=$library:mode=off
-    gc+=,gcmalloc?:exe=gcmalloc,gcmalloc-leak=$library:exe=leak,gcmalloc-free=$library:exe=free
+    losses=(--losses gcmalloc)
+    plain+=",gcmalloc=$library,gcmalloc-off=$library:mode=off"
+    gc+=",gcmalloc?:exe=gcmalloc,gcmalloc-leak=$library:exe=leak,gcmalloc-free=$library:exe=free"
 fi
 
 run_tables() {
@@ -47,13 +51,14 @@ run_tables() {
     shift
     printf '\n### %s\n' "$title" >>"$tables"
     # FAILED runs are in the tables; they must not keep the other tables from being written.
-    "$here/run" --build "$build" --csv "$csv" --append --format md "$@" >>"$tables" ||
+    "$here/run" --build "$build" --csv "$csv" --append --format md ${losses[@]+"${losses[@]}"} "$@" \
+        >>"$tables" ||
         printf '\nSome runs FAILED.\n' >>"$tables"
 }
 
 package_versions() {
-    dpkg-query -W -f '${Package} ${Version}\n' 'libmimalloc*' 'libjemalloc2' 'libtcmalloc-minimal*' 'libgc1' 2>/dev/null |
-        awk 'NF == 2 { printf "%s%s %s", sep, $1, $2; sep = ", " }'
+    dpkg-query -W -f '${Package} ${Version}\n' 'libmimalloc*' libjemalloc2 'libtcmalloc-minimal*' libgc1 \
+        2>/dev/null | awk 'NF == 2 { printf "%s%s %s", sep, $1, $2; sep = ", " }'
 }
 
 machine_print() {
@@ -61,9 +66,11 @@ machine_print() {
         "$(awk -F': ' '/^model name/ { print $2; exit }' /proc/cpuinfo)" "$(nproc)" \
         "$(awk '/^MemTotal/ { printf "%.0f", $2 / 1048576 }' /proc/meminfo)" "$(uname -r)" \
         "$(getconf GNU_LIBC_VERSION)" \
-        "$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null || echo unknown)" \
+        "$(sed 's/.*\[\(.*\)\].*/\1/' /sys/kernel/mm/transparent_hugepage/enabled 2>/dev/null)" \
         "$(cc --version | head -1)" "$(package_versions)"
-    printf 'Load when it began: %s. Raw figures: `results/%s`.\n' "$(cut -d' ' -f1-3 /proc/loadavg)" "${csv##*/}"
+    # shellcheck disable=SC2016 # backticks of markdown
+    printf 'Load when it began: %s. Raw figures: `results/%s`.\n' \
+        "$(cut -d' ' -f1-3 /proc/loadavg)" "${csv##*/}"
     printf '%s rounds; scale %s (gc: %s).\n' "$rounds" "$scale" "$gc_scale"
 }
 

@@ -1,14 +1,16 @@
 # Tables from the lines that `run` writes. Any POSIX awk.
-#   -v format=text|md   -v clock=elapsed|cpu   -v order="glibc mimalloc ..." (the columns; the base is glibc, else
-#   the first)
-# For macro and gc: time and peak resident memory as ratios to the base. A ratio is taken within each round, then the
-# median over the rounds; the spread (±) is half the distance between the quartiles. The geometric mean is over the
-# programs that both the base and the library survived, and their number stands below it.
+#   -v format=text|md   -v clock=elapsed|cpu
+#   -v order="glibc mimalloc ..."   the columns; the base is glibc, else the first
+#   -v losses=NAME                  also lists where this library is behind the best of the others
+# For macro and gc: time and peak resident memory as ratios to the base. A ratio is taken within each round,
+# then the median over the rounds; the spread (±) is half the distance between the quartiles. The geometric mean
+# is over the programs that both the base and the library survived, and their number stands below it.
 # For all groups: the programs' own metrics, median of the absolute values.
 # One FAILED run makes the cell FAILED: it is never averaged away.
 
 BEGIN {
     FS = ","
+    LOSS = 1.1
     n_libs = split(order, libs, " ")
     base = libs[1]
     for (l = 1; l <= n_libs; l++)
@@ -43,6 +45,8 @@ END {
         ratios_print(groups[g], "memory", "MiB", 1024)
     }
     metrics_print()
+    if (losses != "" && (group_has("macro") || group_has("gc")))
+        losses_print(losses)
 }
 
 function metrics_take(group, program, lib, round, text,    n, i, parts, pair) {
@@ -59,7 +63,8 @@ function metrics_take(group, program, lib, round, text,    n, i, parts, pair) {
     }
 }
 
-# Fills list[1..n] with the sorted values over the rounds; with over != "", divided by that library's in the same round.
+# Fills list[1..n] with the sorted values over the rounds; with over != "", divided by that library's in the
+# same round.
 function rounds_sorted(what, program, lib, over, list,    r, n, x, i) {
     n = 0
     for (r = 1; r <= n_rounds; r++) {
@@ -83,21 +88,27 @@ function quantile(list, n, q,    at, low) {
     return low >= n ? list[n] : list[low] + (at - low) * (list[low + 1] - list[low])
 }
 
+# What the base does not run (a collection, where the base cannot collect) has metrics only.
+function is_compared(program, group) {
+    return group_of[program] == group && (program, base) in ran
+}
+
 function group_has(group,    p) {
     for (p = 1; p <= n_programs; p++)
-        if (group_of[programs[p]] == group)
+        if (is_compared(programs[p], group))
             return 1
     return 0
 }
 
-function ratios_print(group, what, unit, divisor,    p, l, line, n_all) {
+function ratios_print(group, what, unit, divisor,    p, l, line, n_all, title) {
     if (!group_has(group))
         return
-    table_start(what == "time" ? (clock == "cpu" ? "Processor time" : "Elapsed time") : "Peak resident memory", group ": " unit " of " base ", ratios to it")
+    title = what == "memory" ? "Peak resident memory" : clock == "cpu" ? "Processor time" : "Elapsed time"
+    table_start(title, group ": " unit " of " base ", ratios to it")
     for (l = 1; l <= n_libs; l++)
         log_sum[l] = n_fine[l] = 0
     for (p = 1; p <= n_programs; p++) {
-        if (group_of[programs[p]] != group)
+        if (!is_compared(programs[p], group))
             continue
         n_all++
         line = cell_first(programs[p])
@@ -107,7 +118,7 @@ function ratios_print(group, what, unit, divisor,    p, l, line, n_all) {
     }
     line = cell_first("geometric mean")
     for (l = 1; l <= n_libs; l++)
-        line = line cell(libs[l] == base ? "1.00" : n_fine[l] ? sprintf("%.2f", exp(log_sum[l] / n_fine[l])) : "-")
+        line = line cell(n_fine[l] ? sprintf("%.2f", exp(log_sum[l] / n_fine[l])) : "-")
     print line
     line = cell_first("programs compared")
     for (l = 1; l <= n_libs; l++)
@@ -130,7 +141,7 @@ function ratio_text(what, program, l, divisor,    list, n, median, spread) {
     return sprintf("%.2f", median) (n > 1 ? sprintf(" ±%.2f", spread) : "")
 }
 
-function metrics_print(    m, l, line, n, list, name) {
+function metrics_print(    m, l, line, n, list, name, text) {
     if (n_metrics == 0)
         return
     table_start("The programs' own figures", "medians")
@@ -139,10 +150,46 @@ function metrics_print(    m, l, line, n, list, name) {
         line = cell_first(name)
         for (l = 1; l <= n_libs; l++) {
             n = rounds_sorted("metric " name, metric_of[name], libs[l], "", list)
-            line = line cell((metric_of[name], libs[l]) in failed ? "FAILED" : n ? figure(quantile(list, n, 0.5)) : "-")
+            text = n ? figure(quantile(list, n, 0.5)) : "-"
+            line = line cell((metric_of[name], libs[l]) in failed ? "FAILED" : text)
         }
         print line
     }
+}
+
+# How the library stands to the one that it is furthest behind of; "" if that is within LOSS and the spread.
+function loss_text(what, program, lib,    l, list, n, median, worst, text) {
+    worst = LOSS
+    for (l = 1; l <= n_libs; l++) {
+        if (libs[l] == lib || index(libs[l], lib "-") == 1 || (program, libs[l]) in failed)
+            continue
+        n = rounds_sorted(what, program, lib, libs[l], list)
+        median = n ? quantile(list, n, 0.5) : 0
+        if (median > worst && quantile(list, n, 0.25) > 1) {
+            worst = median
+            text = sprintf("%s %.2f of %s", what, median, libs[l])
+        }
+    }
+    return text
+}
+
+function losses_print(lib,    p, time, memory, n) {
+    printf format == "md" ? "\n**Where %s loses** (more than %.0f %% behind the best)\n\n" : \
+        "\nWhere %s loses (more than %.0f %% behind the best)\n", lib, 100 * LOSS - 100
+    for (p = 1; p <= n_programs; p++) {
+        if (group_of[programs[p]] == "micro")
+            continue
+        time = loss_text("time", programs[p], lib)
+        memory = loss_text("memory", programs[p], lib)
+        if ((programs[p], lib) in failed)
+            time = "FAILED"
+        if (time == "" && memory == "")
+            continue
+        n++
+        printf "* %s: %s%s%s\n", programs[p], time, time != "" && memory != "" ? ", " : "", memory
+    }
+    if (!n)
+        print "nowhere"
 }
 
 function figure(x) {

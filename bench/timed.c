@@ -131,7 +131,8 @@ static void output_read(struct outcome *outcome, int fd, uint64_t deadline_ns)
             return;
         }
         size_t room = sizeof outcome->output - 1 - outcome->output_bytes;
-        ssize_t n = read(fd, room > 0 ? outcome->output + outcome->output_bytes : rest, room > 0 ? room : sizeof rest);
+        ssize_t n = read(fd, room > 0 ? outcome->output + outcome->output_bytes : rest,
+                         room > 0 ? room : sizeof rest);
         if (n <= 0)
             return;
         if (room > 0)
@@ -172,7 +173,8 @@ static void status_format(const struct outcome *outcome, const char *checksum, c
 }
 
 /* Picks "checksum X" and "metric N V" lines out of the output; other lines are the program's own affair. */
-static void output_parse(char *output, char *checksum, size_t checksum_bytes, char *metrics, size_t metrics_bytes)
+static void output_parse(char *output, char *checksum, size_t checksum_bytes, char *metrics,
+                         size_t metrics_bytes)
 {
     size_t used = 0;
     char *save = NULL;
@@ -181,7 +183,8 @@ static void output_parse(char *output, char *checksum, size_t checksum_bytes, ch
         if (sscanf(line, "checksum %63s", value) == 1)
             snprintf(checksum, checksum_bytes, "%s", value);
         else if (sscanf(line, "metric %63s %63s", name, value) == 2 && used < metrics_bytes)
-            used += (size_t)snprintf(metrics + used, metrics_bytes - used, "%s%s=%s", used > 0 ? ";" : "", name, value);
+            used += (size_t)snprintf(metrics + used, metrics_bytes - used, "%s%s=%s", used > 0 ? ";" : "",
+                                     name, value);
     }
 }
 
@@ -200,7 +203,7 @@ int main(int argc, char **argv)
     output_parse(outcome.output, checksum, sizeof checksum, metrics, sizeof metrics);
     status_format(&outcome, checksum, status, sizeof status);
     uint64_t cpu_ns = timeval_ns(outcome.usage.ru_utime) + timeval_ns(outcome.usage.ru_stime);
-    printf("%" PRIu64 ",%" PRIu64 ",%ld,%s,%s,%s\n", outcome.elapsed_ns, cpu_ns, outcome.usage.ru_maxrss, status,
-           checksum, metrics);
+    printf("%" PRIu64 ",%" PRIu64 ",%ld,%s,%s,%s\n", outcome.elapsed_ns, cpu_ns, outcome.usage.ru_maxrss,
+           status, checksum, metrics);
     return 0;
 }

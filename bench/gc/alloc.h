@@ -1,9 +1,11 @@
-/* One source, four memory managers. A program of this folder allocates and frees through these functions alone;
- * BENCH_ALLOC says at build time what they do:
- *   ALLOC_LEAK      malloc, never freed (also: what the library reclaims when it is preloaded)
- *   ALLOC_FREE      malloc and free
- *   ALLOC_BOEHM     libgc, collected
- *   ALLOC_GCMALLOC  libgcmalloc's own interface, collected
+/* One source, four memory managers. A program of this folder allocates and frees through these functions
+ * alone. What they do is chosen at build time by BENCH_ALLOC:
+ *
+ *   - ALLOC_LEAK: malloc, never freed (also: what the library reclaims when it is preloaded)
+ *   - ALLOC_FREE: malloc and free
+ *   - ALLOC_BOEHM: libgc, collected
+ *   - ALLOC_GCMALLOC: libgcmalloc's own interface, collected
+ *
  * Include it first: libgc takes over pthread_create by macros. */
 #ifndef BENCH_GC_ALLOC_H
 #define BENCH_GC_ALLOC_H
@@ -48,9 +50,7 @@ static inline void alloc_collect(void)
 
 #elif BENCH_ALLOC == ALLOC_GCMALLOC
 
-static inline void alloc_init(void)
-{
-}
+static inline void alloc_init(void) {}
 
 static inline void *alloc_new(size_t size_bytes)
 {
@@ -69,9 +69,7 @@ static inline void alloc_collect(void)
 
 #else
 
-static inline void alloc_init(void)
-{
-}
+static inline void alloc_init(void) {}
 
 static inline void *alloc_new(size_t size_bytes)
 {

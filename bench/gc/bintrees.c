@@ -1,5 +1,6 @@
-/* binary-trees: one long-lived tree, and very many complete trees of even depths that are built, counted, dropped.
- * A node is two pointers, so what a memory manager adds to 16 bytes decides much. BINTREES_THREADS threads share the work. */
+/* binary-trees: one long-lived tree, and very many complete trees of even depths that are built, counted,
+ * dropped. A node is two pointers, so what a memory manager adds to 16 bytes decides much. BINTREES_THREADS
+ * threads share the work. */
 #include "alloc.h"
 
 enum { FIRST_DEPTH = 11, MIN_DEPTH = 4 };

@@ -1,5 +1,6 @@
-/* The classic mix for collectors: a tree and an array that live throughout, and around them trees of every depth that
- * are built downwards (children hung into existing nodes) and upwards (children first), and dropped at once. */
+/* The classic mix for collectors: a tree and an array that live throughout, and around them trees of every
+ * depth that are built downwards (children hung into existing nodes) and upwards (children first), and
+ * dropped at once. */
 #include "alloc.h"
 
 enum { FIRST_DEPTH = 11, MIN_DEPTH = 4, STRETCH_BITS = 2 };

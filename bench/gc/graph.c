@@ -1,8 +1,8 @@
-/* Marking alone: a graph of objects of 48 to 128 bytes with five references each, all of it alive, collected again
- * and again. GRAPH_LOCAL: the references point to objects allocated shortly before, as most programs' do; else anywhere, which
- * is the worst case for a cache. 10 MiB for each unit of the scale.
- * Metrics: a collection's median time, and objects marked a second. The first collections are left out: a collector
- * may still be growing its mark stack. */
+/* Marking alone: a graph of objects of 48 to 128 bytes with five references each, all of it alive, collected
+ * again and again. GRAPH_LOCAL: the references point to objects allocated shortly before, as most programs'
+ * do; else anywhere, which is the worst case for a cache. 10 MiB for each unit of the scale. Metrics: a
+ * collection's median time, and objects marked a second. The first collections are left out: a collector may
+ * still be growing its mark stack. */
 #include "alloc.h"
 
 enum { OBJECTS_PER_SCALE = 120000, N_REFS = 5, MAX_EXTRA_WORDS = 10, NEAR = 1000, N_WARM = 2, N_TIMED = 5 };
@@ -24,7 +24,8 @@ static struct object *object_new(struct bench_rng *rng, uint64_t tag)
 static void object_link(struct object **objects, uint32_t i, uint32_t n_objects, struct bench_rng *rng)
 {
     for (unsigned r = 0; r < N_REFS; r++) {
-        uint32_t to = GRAPH_LOCAL ? i - (i < NEAR ? 0 : bench_rng_below(rng, NEAR)) : bench_rng_below(rng, n_objects);
+        uint32_t to =
+            GRAPH_LOCAL ? i - (i < NEAR ? 0 : bench_rng_below(rng, NEAR)) : bench_rng_below(rng, n_objects);
         objects[i]->refs[r] = objects[to];
     }
     /* The chain keeps every object reachable after the table is gone. */

@@ -1,6 +1,6 @@
-/* A store in memory that answers requests: each looks up ten records and replaces two. One thread, closed loop;
- * about 10 MiB live for each unit of the scale. Metrics: requests a second, and how long single requests took:
- * the median, the 99.9th percentile, the longest. A collector's stops are in the last two. */
+/* A store in memory that answers requests: each looks up ten records and replaces two. One thread, closed
+ * loop; about 10 MiB live for each unit of the scale. Metrics: requests a second, and how long single
+ * requests took: the median, the 99.9th percentile, the longest. A collector's stops are in the last two. */
 #include "alloc.h"
 
 enum {

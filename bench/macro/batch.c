@@ -1,5 +1,5 @@
-/* Build much, then tear it down: batches of 20,000 blocks, freed in the order of allocation, in reverse, and at
- * random. Measures: lists and bitmaps far from the warm pair malloc/free, and what order does to them. */
+/* Build much, then tear it down: batches of 20,000 blocks, freed in the order of allocation, in reverse, and
+ * at random. Measures: lists and bitmaps far from the warm pair malloc/free, and what order does to them. */
 #include "bench.h"
 
 enum { N_BLOCKS = 20000, BATCHES_PER_SCALE = 30 };

@@ -1,5 +1,6 @@
-/* Symbolic algebra: random expressions are built, differentiated (which copies and rewrites subtrees), simplified
- * and evaluated, then freed. Nodes of 32 bytes, freed in the order of the tree and not of their allocation. */
+/* Symbolic algebra: random expressions are built, differentiated (which copies and rewrites subtrees),
+ * simplified and evaluated, then freed. Nodes of 32 bytes, freed in the order of the tree and not of their
+ * allocation. */
 #include "bench.h"
 
 enum { EXPRESSIONS_PER_SCALE = 2000, DEPTH = 7 };
@@ -29,14 +30,16 @@ static void node_free(struct node *node)
 
 static struct node *node_copy(const struct node *node)
 {
-    return node == NULL ? NULL : node_new(node->kind, node_copy(node->left), node_copy(node->right), node->value);
+    return node == NULL ? NULL
+                        : node_new(node->kind, node_copy(node->left), node_copy(node->right), node->value);
 }
 
 static struct node *node_random(struct bench_rng *rng, unsigned depth)
 {
     uint32_t chance = bench_rng_below(rng, 8);
     if (depth == 0 || chance == 0)
-        return chance < 4 ? node_new(KIND_VARIABLE, NULL, NULL, 0) : node_new(KIND_NUMBER, NULL, NULL, chance);
+        return chance < 4 ? node_new(KIND_VARIABLE, NULL, NULL, 0)
+                          : node_new(KIND_NUMBER, NULL, NULL, chance);
     struct node *left = node_random(rng, depth - 1);
     return node_new(chance < 5 ? KIND_SUM : KIND_PRODUCT, left, node_random(rng, depth - 1), 0);
 }

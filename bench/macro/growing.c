@@ -1,6 +1,6 @@
-/* A heap that grows and frees everything itself: records linked into a tree by key up to 20 MiB for each unit of
- * the scale, every second one removed, filled up again, and torn down. Nothing leaks: for a collector under an
- * explicit free every cycle here is wasted, and this program shows how many it pays for. */
+/* A heap that grows and frees everything itself: records linked into a tree by key up to 20 MiB for each unit
+ * of the scale, every second one removed, filled up again, and torn down. Nothing leaks: for a collector
+ * under an explicit free every cycle here is wasted, and this program shows how many it pays for. */
 #include "bench.h"
 
 enum { RECORDS_PER_SCALE = 50000, N_STRIPES = 4096, MIN_BYTES = 64, MAX_BYTES = 768 };
@@ -19,7 +19,8 @@ static void record_add(struct bench_rng *rng)
     struct record **stripe = &stripes[bench_rng_below(rng, N_STRIPES)];
     struct record *record = bench_malloc(size_bytes);
     bench_stamp(record, size_bytes, 0);
-    *record = (struct record){*stripe, *stripe != NULL ? (*stripe)->next : NULL, bench_rng_next(rng), size_bytes};
+    *record =
+        (struct record){*stripe, *stripe != NULL ? (*stripe)->next : NULL, bench_rng_next(rng), size_bytes};
     *stripe = record;
 }
 

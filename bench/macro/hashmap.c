@@ -1,5 +1,6 @@
-/* A cache of strings: a chained hash map from key to value that grows, is looked up, overwritten and shrinks again.
- * Measures: three block sizes mixed (entry, key, value), random order of frees, and a table that doubles. */
+/* A cache of strings: a chained hash map from key to value that grows, is looked up, overwritten and shrinks
+ * again. Measures: three block sizes mixed (entry, key, value), random order of frees, and a table that
+ * doubles. */
 #include "bench.h"
 
 enum { OPS_PER_SCALE = 120000, N_KEYS = 60000, FIRST_BUCKETS = 64 };

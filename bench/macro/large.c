@@ -1,6 +1,7 @@
-/* Large blocks, 64 KiB to 64 MiB, every power of two as often as the next: allocated, grown by a half, freed at
- * random; eight alive at a time. Only the start and the end of a block and every 16th page are written: an allocator (or a
- * collector) that touches pages which the program did not touch shows in the memory column. */
+/* Large blocks, 64 KiB to 64 MiB, every power of two as often as the next: allocated, grown by a half, freed
+ * at random; eight alive at a time. Only the start and the end of a block and every 16th page are written: an
+ * allocator (or a collector) that touches pages which the program did not touch shows in the memory column.
+ */
 #include "bench.h"
 
 enum { N_SLOTS = 8, OPS_PER_SCALE = 30, LOW_BITS = 16, HIGH_BITS = 26, STRIDE_BYTES = 16 * 4096 };

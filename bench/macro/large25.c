@@ -1,8 +1,16 @@
 /* Blocks of 5 to 25 MiB, every page written once, replaced at random among a few that are alive.
- * Measures: what a large block costs from the kernel's side, that is, whether its pages are kept for the next one. */
+ * Measures: what a large block costs from the kernel's side, that is, whether its pages are kept for the next
+ * one. */
 #include "bench.h"
 
-enum { N_SLOTS = 10, OPS_PER_SCALE = 12, MIB = 1 << 20, MIN_BYTES = 5 * MIB, MAX_BYTES = 25 * MIB, PAGE_BYTES = 4096 };
+enum {
+    N_SLOTS = 10,
+    OPS_PER_SCALE = 12,
+    MIB = 1 << 20,
+    MIN_BYTES = 5 * MIB,
+    MAX_BYTES = 25 * MIB,
+    PAGE_BYTES = 4096
+};
 
 int main(int argc, char **argv)
 {

@@ -1,5 +1,6 @@
-// Containers of the C++ library: an ordered and a hashed map of strings to vectors of strings, filled, searched,
-// thinned out and copied. Measures: operator new and sized delete, nodes, strings beyond the small buffer, vectors.
+// Containers of the C++ library: an ordered and a hashed map of strings to vectors of strings, filled,
+// searched, thinned out and copied. Measures: operator new and sized delete, nodes, strings beyond the small
+// buffer, vectors.
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -21,7 +22,8 @@ using Hashed = std::unordered_map<std::string, Values>;
 
 std::string random_text(struct bench_rng &rng, unsigned max_length)
 {
-    return std::string(1 + bench_rng_below(&rng, max_length), static_cast<char>('a' + bench_rng_below(&rng, 26)));
+    return std::string(1 + bench_rng_below(&rng, max_length),
+                       static_cast<char>('a' + bench_rng_below(&rng, 26)));
 }
 
 std::string random_key(struct bench_rng &rng)

@@ -1,5 +1,6 @@
-/* Matrices as arrays of rows, one block a row, of sizes that change from one product to the next: temporaries are
- * made and dropped as numeric code does. Rows of 64 bytes to 2 KiB; the arithmetic keeps the caches busy. */
+/* Matrices as arrays of rows, one block a row, of sizes that change from one product to the next: temporaries
+ * are made and dropped as numeric code does. Rows of 64 bytes to 2 KiB; the arithmetic keeps the caches busy.
+ */
 #include "bench.h"
 
 enum { PRODUCTS_PER_SCALE = 800, MIN_ROWS = 8, MAX_ROWS = 128 };
@@ -56,7 +57,8 @@ static struct matrix matrix_multiply(struct matrix a, struct matrix t)
 static uint64_t product_sum(struct bench_rng *rng)
 {
     unsigned n = MIN_ROWS + bench_rng_below(rng, MAX_ROWS - MIN_ROWS);
-    unsigned k = MIN_ROWS + bench_rng_below(rng, MIN_ROWS); /* thin, so that allocation is a part that shows */
+    unsigned k =
+        MIN_ROWS + bench_rng_below(rng, MIN_ROWS); /* thin, so that allocation is a part that shows */
     struct matrix a = matrix_random(n, k, rng), b = matrix_random(k, n, rng);
     struct matrix t = matrix_transpose(b);
     struct matrix p = matrix_multiply(a, t);

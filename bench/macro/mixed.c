@@ -1,7 +1,7 @@
-/* Everything at once: two threads with tables of blocks from 16 bytes to 64 KiB, allocated by malloc, calloc and
- * aligned_alloc, resized, freed, and now and then swapped with a block of the other thread through a shared table.
- * Each block carries its size and a stamp. The sum over all stamps written must be the sum over all stamps freed:
- * which thread frees which block is left to chance, the sum is not. */
+/* Everything at once: two threads with tables of blocks from 16 bytes to 64 KiB, allocated by malloc, calloc
+ * and aligned_alloc, resized, freed, and now and then swapped with a block of the other thread through a
+ * shared table. Each block carries its size and a stamp. The sum over all stamps written must be the sum over
+ * all stamps freed: which thread frees which block is left to chance, the sum is not. */
 #include <stdatomic.h>
 
 #include "bench.h"

@@ -1,5 +1,6 @@
-/* A particle simulation's memory: in every time step an octree over all bodies is built node by node, walked, and
- * freed as a whole. Nodes of 96 bytes; the tree is built in random order and freed in depth-first order. */
+/* A particle simulation's memory: in every time step an octree over all bodies is built node by node, walked,
+ * and freed as a whole. Nodes of 96 bytes; the tree is built in random order and freed in depth-first order.
+ */
 #include "bench.h"
 
 enum { N_BODIES = 4000, STEPS_PER_SCALE = 60, COORDINATE_BITS = 16 };

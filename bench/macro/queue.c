@@ -1,6 +1,7 @@
 /* Two threads that send each other messages: every block is freed by the thread that did not allocate it.
- * One ring for each direction, one writer and one reader each, so that the queue itself costs next to nothing.
- * Measures: free by another thread, and whether the sender gets the memory back while it goes on allocating. */
+ * One ring for each direction, one writer and one reader each, so that the queue itself costs next to
+ * nothing. Measures: free by another thread, and whether the sender gets the memory back while it goes on
+ * allocating. */
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -6,7 +6,14 @@
 
 #include "bench.h"
 
-enum { N_CHAINS = 2, N_SLOTS = 1000, N_OPS = 20000, GENERATIONS_PER_SCALE = 60, MIN_BYTES = 16, MAX_BYTES = 512 };
+enum {
+    N_CHAINS = 2,
+    N_SLOTS = 1000,
+    N_OPS = 20000,
+    GENERATIONS_PER_SCALE = 60,
+    MIN_BYTES = 16,
+    MAX_BYTES = 512
+};
 
 struct chain {
     struct {

@@ -1,7 +1,7 @@
-/* False sharing: two threads that write their own small block over and over. If both blocks lie in one cache line,
- * the line travels between the cores and the program is many times slower.
- * Two programs from this file: with SHARING_PASSIVE the main thread allocates the first blocks, one after the
- * other, and hands them out: an allocator that lets the thread reuse what another one freed keeps the sharing up. */
+/* False sharing: two threads that write their own small block over and over. If both blocks lie in one cache
+ * line, the line travels between the cores and the program is many times slower. Two programs from this file:
+ * with SHARING_PASSIVE the main thread allocates the first blocks, one after the other, and hands them out:
+ * an allocator that lets the thread reuse what another one freed keeps the sharing up. */
 #include "bench.h"
 
 enum { N_THREADS = 2, ROUNDS_PER_SCALE = 2500, N_WRITES = 10000, BLOCK_BYTES = 24 };
@@ -39,7 +39,8 @@ int main(int argc, char **argv)
     uint64_t sum = 0;
     unsigned n_rounds = ROUNDS_PER_SCALE * bench_scale(argc, argv);
     for (unsigned t = 0; t < N_THREADS; t++)
-        writers[t] = (struct writer){.first = SHARING_PASSIVE ? bench_malloc(BLOCK_BYTES) : NULL, .n_rounds = n_rounds};
+        writers[t] = (struct writer){.first = SHARING_PASSIVE ? bench_malloc(BLOCK_BYTES) : NULL,
+                                     .n_rounds = n_rounds};
     for (unsigned t = 0; t < N_THREADS; t++)
         threads[t] = bench_thread_start(writer_run, &writers[t]);
     for (unsigned t = 0; t < N_THREADS; t++) {

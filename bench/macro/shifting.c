@@ -1,6 +1,6 @@
-/* A long run whose sizes drift: the bytes alive stay the same while the typical size wanders from small to large
- * and back, so that memory laid out for one phase has to serve the next. What survives is chosen at random.
- * Metrics: resident / live at the worst moment and at the end (1.0 is perfect). */
+/* A long run whose sizes drift: the bytes alive stay the same while the typical size wanders from small to
+ * large and back, so that memory laid out for one phase has to serve the next. What survives is chosen at
+ * random. Metrics: resident / live at the worst moment and at the end (1.0 is perfect). */
 #include "bench.h"
 
 enum { PHASES = 14, KIB_PER_SCALE = 2048, MAX_SLOTS = 1 << 20, TURNOVERS = 2 };

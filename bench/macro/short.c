@@ -1,5 +1,6 @@
 /* Many small objects that live for microseconds: a request is parsed into a list of headers with strings,
- * looked at, and thrown away. One thread. Measures: the fast paths of malloc and free on sizes up to 100 bytes. */
+ * looked at, and thrown away. One thread. Measures: the fast paths of malloc and free on sizes up to 100
+ * bytes. */
 #include "bench.h"
 
 enum { REQUESTS_PER_SCALE = 30000, MAX_HEADERS = 24, MAX_VALUE_BYTES = 64 };

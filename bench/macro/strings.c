@@ -1,5 +1,6 @@
-/* Strings built by appending: realloc by the few bytes that are appended, as naive text code does. Four strings
- * grow in turn, so that none has the space behind it for itself; most end small, some reach 256 KiB. */
+/* Strings built by appending: realloc by the few bytes that are appended, as naive text code does. Four
+ * strings grow in turn, so that none has the space behind it for itself; most end small, some reach 256 KiB.
+ */
 #include "bench.h"
 
 enum { N_STRINGS = 4, BUILDS_PER_SCALE = 400, MAX_PIECE_BYTES = 48, LOW_BITS = 8, HIGH_BITS = 18 };

@@ -1,5 +1,6 @@
-/* Threads that live for a moment: each frees what its predecessor left, allocates a little, leaves half of it, exits.
- * Measures: what the first malloc of a thread and its exit cost, and whether memory of dead threads piles up. */
+/* Threads that live for a moment: each frees what its predecessor left, allocates a little, leaves half of
+ * it, exits. Measures: what the first malloc of a thread and its exit cost, and whether memory of dead
+ * threads piles up. */
 #include "bench.h"
 
 enum { THREADS_PER_SCALE = 250, N_BLOCKS = 64 };

@@ -1,5 +1,6 @@
-/* 64 threads that all work, on however few cores there are: each replaces random blocks of a table of its own.
- * Measures: what is shared among threads (locks, central lists), and what each thread's cache keeps for itself. */
+/* 64 threads that all work, on however few cores there are: each replaces random blocks of a table of its
+ * own. Measures: what is shared among threads (locks, central lists), and what each thread's cache keeps for
+ * itself. */
 #include "bench.h"
 
 enum { N_THREADS = 64, N_SLOTS = 256, OPS_PER_SCALE = 15000 };

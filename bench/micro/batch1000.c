@@ -1,4 +1,5 @@
-/* 1000 blocks allocated, then freed in the same order, ns for each malloc or free: blocks of one size, mixed sizes. */
+/* 1000 blocks allocated, then freed in the same order, ns for each malloc or free: blocks of one size, mixed
+ * sizes. */
 #include "bench.h"
 
 enum { N_BLOCKS = 1000, BATCHES_PER_SCALE = 200, ONE_SIZE_BYTES = 64 };

@@ -1,4 +1,5 @@
-/* What a program of one line takes: private and resident memory after one malloc, KiB, and how much address space. */
+/* What a program of one line takes: private and resident memory after one malloc, KiB, and how much address
+ * space. */
 #include "bench.h"
 
 static double address_space_mib(void)

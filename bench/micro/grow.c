@@ -1,8 +1,14 @@
-/* One buffer grown by realloc, 16 bytes a call, to 4 MiB; ns for each call. Then by a half each time, 64 bytes to
- * 64 MiB, every page written: us for the whole climb. */
+/* One buffer grown by realloc, 16 bytes a call, to 4 MiB; ns for each call. Then by a half each time, 64
+ * bytes to 64 MiB, every page written: us for the whole climb. */
 #include "bench.h"
 
-enum { STEP_BYTES = 16, END_BYTES = 4 << 20, CLIMB_FROM_BYTES = 64, CLIMB_TO_BYTES = 64 << 20, PAGE_BYTES = 4096 };
+enum {
+    STEP_BYTES = 16,
+    END_BYTES = 4 << 20,
+    CLIMB_FROM_BYTES = 64,
+    CLIMB_TO_BYTES = 64 << 20,
+    PAGE_BYTES = 4096
+};
 
 static double creep_ns(void)
 {

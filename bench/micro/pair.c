@@ -1,5 +1,5 @@
-/* The warm pair malloc + free, ns: one size at a time, then sizes 16..1024 mixed (chosen beforehand, so that chance
- * is not in the loop), then the same by two threads at once. */
+/* The warm pair malloc + free, ns: one size at a time, then sizes 16..1024 mixed (chosen beforehand, so that
+ * chance is not in the loop), then the same by two threads at once. */
 #include "bench.h"
 
 enum { PAIRS_PER_SCALE = 200000, N_SIZES = 4096 };

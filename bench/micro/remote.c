@@ -1,8 +1,8 @@
-/* free by a thread that did not allocate, ns for each. The owner allocates batches, the other thread frees them:
- * in turn (quiet), where only one of the two is ever busy, and with two batches on the way (busy), where the owner
- * allocates while its blocks are being freed, as a pipeline does. The malloc metrics are the owner's side: what it
- * pays to take the blocks back. Each thread has a core of its own where there are two: on one core the blocks would
- * never have to travel. */
+/* free by a thread that did not allocate, ns for each. The owner allocates batches, the other thread frees
+ * them: in turn (quiet), where only one of the two is ever busy, and with two batches on the way (busy),
+ * where the owner allocates while its blocks are being freed, as a pipeline does. The malloc metrics are the
+ * owner's side: what it pays to take the blocks back. Each thread has a core of its own where there are two:
+ * on one core the blocks would never have to travel. */
 #include <sched.h>
 #include <semaphore.h>
 

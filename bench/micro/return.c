@@ -1,9 +1,17 @@
-/* Does memory go back to the kernel after a peak? Small blocks, about 40 MiB for each unit of the scale, all freed but
- * one in a thousand, then a second of light work elsewhere; then the rest is freed and the light work goes on for
- * another second. Metrics: resident at the peak, at once after the frees, and after each of the two seconds. */
+/* Does memory go back to the kernel after a peak? Small blocks, about 40 MiB for each unit of the scale, all
+ * freed but one in a thousand, then a second of light work elsewhere; then the rest is freed and the light
+ * work goes on for another second. Metrics: resident at the peak, at once after the frees, and after each of
+ * the two seconds. */
 #include "bench.h"
 
-enum { BLOCKS_PER_SCALE = 64 * 1024, KEEP_EVERY = 1000, MAX_WORK_MS = 1000, WORK_MS_PER_SCALE = 100, TICK_MS = 10, OPS_A_TICK = 200 };
+enum {
+    BLOCKS_PER_SCALE = 64 * 1024,
+    KEEP_EVERY = 1000,
+    MAX_WORK_MS = 1000,
+    WORK_MS_PER_SCALE = 100,
+    TICK_MS = 10,
+    OPS_A_TICK = 200
+};
 
 static void light_work(struct bench_rng *rng, unsigned work_ms)
 {

@@ -1,7 +1,7 @@
-/* How many instructions warm malloc and free take: a child runs them, its parent single-steps it and counts every
- * instruction outside the program itself (so the call and our loop do not count, ld.so's trampoline neither, for
- * the pairs before the count have bound the names). Exact, and free of noise.
- * Metrics: the median over up to 101 calls, for 64 bytes and 1000 bytes; the largest of them shows the refills. Some
+/* How many instructions warm malloc and free take: a child runs them, its parent single-steps it and counts
+ * every instruction outside the program itself (so the call and our loop do not count, ld.so's trampoline
+ * neither, for the pairs before the count have bound the names). Exact, and free of noise. Metrics: the
+ * median over up to 101 calls, for 64 bytes and 1000 bytes; the largest of them shows the refills. Some
  * blocks of the size stay alive, so that free never empties a page: giving pages back is another path. */
 #include <link.h>
 #include <signal.h>

@@ -18,7 +18,8 @@
 /* ---- this thread ---- */
 struct api_tls {
     uint64_t deferred_mask;    /* the program's signal mask, while has_deferred */
-    uintptr_t deferred_return; /* return address of the fast path that a signal interrupted; see signal_thunk.S */
+    uintptr_t deferred_return; /* true return address of the fast path that a signal interrupted; 0: none */
+    uintptr_t *deferred_slot;  /* where it belongs */
     uint32_t in_cycle;         /* inside cycle_run: signals wait */
     uint8_t has_deferred;      /* a signal waits, blocked, for the end of the slow path */
     uint8_t is_retired;        /* the cache was given up: the thread is in its last throes */
@@ -67,6 +68,9 @@ void emergency_run_deferred(void);
 void *realloc_block(void *p, size_t size_bytes); /* pre: p is not NULL, size_bytes > 0 */
 /* Usable size of a block of ours or of libc; what: the texts of misuse. */
 size_t usable_size(void *p);
+
+/* ---- malloc_info.c ---- */
+struct mallinfo malloc_info_clipped(void); /* mallinfo, whose fields are too small for what they count */
 
 /* ---- passthrough.c: the other allocator ---- */
 void *passthrough_malloc(size_t size_bytes);

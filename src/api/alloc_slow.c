@@ -76,7 +76,7 @@ static unsigned alloc_class(size_t size_bytes, size_t align)
 
 static void *alloc_large(struct alloc_request *r)
 {
-    return heap_large_alloc(r->size_bytes, r->align, r->flavor, &r->is_zero);
+    return heap_large_alloc(r->size_bytes != 0 ? r->size_bytes : 1, r->align, r->flavor, &r->is_zero);
 }
 
 /* What the cache holds already. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include "api/alloc.h"
 #include "api/malloc_fast.h"
+#include "api/signal_defer.h"
 #include "base/check.h"
 
 typedef void (*cxx_new_handler_fn)(void);
@@ -70,6 +71,7 @@ COLD static void *cxx_new_failed(size_t size_bytes, size_t align)
 {
     void *p;
 
+    signal_unhook(); /* handler and exception leave here by other ways than our return */
     do {
         cxx_new_handler_fn handler = cxx_handler();
         if (handler == NULL)

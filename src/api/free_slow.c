@@ -7,6 +7,7 @@
 #include "api/alloc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include "api/real.h"
 #include "base/check.h"
 #include "base/counters.h"

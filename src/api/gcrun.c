@@ -1,11 +1,12 @@
 /* gcrun: run a command under libgcmalloc.
  *
- * What    finds the library, looks at the command, sets LD_PRELOAD and GCMALLOC, executes. It looks first, because the
- *         dynamic linker is silent about programs that it cannot preload: static ones, set-user-ID ones, those of
- *         another machine or another libc.
- * Status  125 gcrun itself failed, 126 the command cannot be run (so), 127 it was not found; else the command's own.
- * Options are the library's own: names, bounds and help come from its table, which is linked in. A bad value is told here,
- * before the command runs.
+ * What    finds the library, looks at the command, sets LD_PRELOAD and GCMALLOC, executes. It looks first,
+ *         because the dynamic linker is silent about programs that it cannot preload: static ones,
+ *         set-user-ID ones, those of another machine or another libc.
+ * Status  125 gcrun itself failed, 126 the command cannot be run (so), 127 it was not found; else the
+ *         command's own.
+ * Options the library's own: names, bounds and help come from its table, which is linked in. A bad value is
+ *         told here, before the command runs.
  */
 #include <elf.h>
 #include <errno.h>
@@ -53,7 +54,7 @@ __attribute__((format(printf, 1, 2))) static char *gcrun_format(const char *form
 static void gcrun_print_help(void)
 {
     puts("usage: gcrun [option ...] [--] command [argument ...]\n"
-         "Run a command with libgcmalloc as its allocator: memory that it leaks is reclaimed while it runs.\n");
+         "Run a command with libgcmalloc as its allocator: memory that it leaks is reclaimed.\n");
     for (size_t i = 0; i < N_ELEMENTS(gcrun_keys); i++) {
         const struct option_row *row = options_find(gcrun_keys[i], strlen(gcrun_keys[i]));
         printf("  --%s%s\n      ", row->name, strcmp(row->name, "trace") == 0 ? "[=FILE]" : "=VALUE");
@@ -68,7 +69,7 @@ static void gcrun_print_help(void)
          "VALUE may be an argument of its own. These and more: GCMALLOC=key=value,... in gcmalloc(3).");
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------------- */
+/* ---- arguments ----------------------------------------------------------------------------------------- */
 
 static void settings_report(const char *line, size_t len, void *ctx)
 {
@@ -143,9 +144,9 @@ static int gcrun_parse(char **argv, struct settings *settings)
     return i;
 }
 
-/* ---- the library ------------------------------------------------------------------------------------------------ */
+/* ---- the library --------------------------------------------------------------------------------------- */
 
-/* By its soname, not by the file that it points to today: an upgrade must not break children that run for long. */
+/* By its soname, not by the file that it points to today: an upgrade must not break running children. */
 static char *library_try(const char *dir, const char *more)
 {
     char *joined = gcrun_format("%s/%s", dir, more);
@@ -177,7 +178,7 @@ static char *library_find(void)
     return lib;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------------ */
+/* ---- the command --------------------------------------------------------------------------------------- */
 
 static bool file_is_runnable(const char *path)
 {
@@ -233,7 +234,7 @@ static void elf_read_interp(int fd, const Elf64_Ehdr *h, struct elf_facts *facts
     }
 }
 
-/* false: not an ELF file. interp is read for files of our own class only; others are refused before it matters. */
+/* false: not an ELF file. interp is read for 64-bit files only; others are refused before it matters. */
 static bool elf_read(int fd, struct elf_facts *facts)
 {
     Elf64_Ehdr h = {0};
@@ -267,7 +268,8 @@ static void command_check_elf(const char *path, const struct elf_facts *facts)
     if (!facts->interp[0])
         gcrun_fail(STATUS_CANNOT_RUN, "%s: statically linked: nothing can be preloaded into it", path);
     if (strcmp(path_base(facts->interp), path_base(own.interp)) != 0)
-        gcrun_fail(STATUS_CANNOT_RUN, "%s: needs another dynamic linker (%s): another libc", path, facts->interp);
+        gcrun_fail(STATUS_CANNOT_RUN, "%s: needs another dynamic linker (%s): another libc", path,
+                   facts->interp);
 }
 
 static void command_check_privilege(const char *path, int fd)
@@ -280,7 +282,8 @@ static void command_check_privilege(const char *path, int fd)
     if ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getgid())
         gcrun_fail(STATUS_CANNOT_RUN, "%s: set-group-ID: the dynamic linker ignores LD_PRELOAD for it", path);
     if (getuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-        gcrun_fail(STATUS_CANNOT_RUN, "%s: has file capabilities: the dynamic linker ignores LD_PRELOAD for it", path);
+        gcrun_fail(STATUS_CANNOT_RUN,
+                   "%s: has file capabilities: the dynamic linker ignores LD_PRELOAD for it", path);
 }
 
 /* The interpreter that a first line of "#! path argument" names, into line; NULL where there is none. */
@@ -314,7 +317,7 @@ static void command_check(const char *path, int depth)
     close(fd);
 }
 
-/* ---- the environment -------------------------------------------------------------------------------------------- */
+/* ---- the environment ----------------------------------------------------------------------------------- */
 
 static void environment_set(const char *name, const char *value)
 {

@@ -3,6 +3,7 @@
  */
 #include <malloc.h>
 #include <stdlib.h>
+#include "api/alloc.h"
 #include "base/compiler.h"
 
 #define ALIAS(type, name, params) EXPORT type name params; EXPORT type name params
@@ -54,7 +55,7 @@ ALIAS(int, __posix_memalign, (void **out, size_t align, size_t size_bytes))
 
 ALIAS(struct mallinfo, __libc_mallinfo, (void))
 {
-    return mallinfo();
+    return malloc_info_clipped();
 }
 
 ALIAS(int, __libc_mallopt, (int param, int value))

@@ -6,14 +6,17 @@
  *         A check after linking looks at the machine code.
  * Not here  every decision: alloc_slow.c, free_slow.c, cxx.c.
  */
-#include "api/malloc_fast.h"
-
 #include <stdint.h>
 #include <stdlib.h>
+
+/* What other files of ours define is reached without the global offset table. */
+#pragma GCC visibility push(hidden)
 #include "api/alloc.h"
+#include "api/malloc_fast.h"
 #include "base/compiler.h"
 #include "heap/span.h"
 #include "heap/tcache.h"
+#pragma GCC visibility pop
 
 enum {
     FAST_TABLE_MAX = 1024, /* sizes up to here take their bin from the table; a multiple of 16 */
@@ -44,7 +47,7 @@ ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_slow
     if (UNLIKELY(bits == 0))
         return slow(size_bytes);
     *word = bits & (bits - 1);
-    return (void *)(bin->base + (uintptr_t)bits_ctz64(bits) * bin->size);
+    return (void *)(bin->base + bits_ctz64(bits) * bin->size); /* at most 63 * 32 KiB: 32 bits */
 }
 
 FAST_TEXT static void *fast_medium(size_t size_bytes)

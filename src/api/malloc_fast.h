@@ -3,15 +3,16 @@
 #define API_MALLOC_FAST_H
 
 #include <stddef.h>
+#include "base/compiler.h"
 
 /* Set by the linker, because the section's name is a C identifier. */
 extern const char __start_gcm_fast[] __attribute__((visibility("hidden")));
 extern const char __stop_gcm_fast[] __attribute__((visibility("hidden")));
 
-void *_Znwm(size_t size_bytes);
-void *_Znam(size_t size_bytes);
-void _ZdlPv(void *p);
-void _ZdaPv(void *p);
+EXPORT void *_Znwm(size_t size_bytes);
+EXPORT void *_Znam(size_t size_bytes);
+EXPORT void _ZdlPv(void *p);
+EXPORT void _ZdaPv(void *p);
 
 /* ASSERTs that the table of bins says what sizeclass_of says. */
 void fast_check(void);

@@ -48,7 +48,7 @@ static int info_clip(size_t bytes)
     return bytes > INT_MAX ? INT_MAX : (int)bytes;
 }
 
-EXPORT struct mallinfo mallinfo(void)
+struct mallinfo malloc_info_clipped(void)
 {
     struct mallinfo2 m = mallinfo2();
 
@@ -57,6 +57,11 @@ EXPORT struct mallinfo mallinfo(void)
         .uordblks = info_clip(m.uordblks),
         .fordblks = info_clip(m.fordblks),
     };
+}
+
+EXPORT struct mallinfo mallinfo(void)
+{
+    return malloc_info_clipped();
 }
 
 /* No parameter of ptmalloc means anything here; a program that sets one is served all the same. */

@@ -1,7 +1,8 @@
 /* One collection, from decision to restart: the order of the phases, and nothing else.
  *
- * Not in a critical section when called; any registered or unregistered thread. Runs on a stack of ours. Holds CYCLE
- * for its duration. Phases are in world.h, roots.h, mark.h, finalizer.h, weak.h, sweep.h, pacer.h and never call each other.
+ * Not in a critical section when called; any registered or unregistered thread. Runs on a stack of ours, with the signals
+ * of the program blocked from the stop to the restart. Holds CYCLE for its duration. Phases are in world.h, roots.h,
+ * mark.h, finalizer.h, weak.h, sweep.h, pacer.h and never call each other.
  */
 #ifndef GC_CYCLE_H
 #define GC_CYCLE_H

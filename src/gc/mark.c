@@ -74,7 +74,8 @@ bool mark_drain(void)
 
 void mark_finish(void)
 {
-    markstack_release(&mark_main->stack);
+    if (mark_main != NULL)
+        markstack_release(&mark_main->stack);
 }
 
 static void mark_clear_span(struct span *s, void *ctx)

@@ -13,7 +13,6 @@
 #include "os/os.h"
 
 enum {
-    ROOTS_RED_ZONE_BYTES = 128, /* x86-64: a leaf function may keep pointers this far below its stack pointer */
     ROOTS_TEXT_BYTES = 64 * 1024,
     ROOTS_COPY_BYTES = 64 * 1024,
     ROOTS_RESIDENT_PAGES = 16 * 1024, /* one byte each */
@@ -26,14 +25,14 @@ enum {
 enum roots_map_kind {
     ROOTS_MAP_NONE,    /* listed, so that stacks in it are known, but not a root */
     ROOTS_MAP_PRIVATE, /* pages with content are roots */
-    ROOTS_MAP_DEVICE,  /* private mapping of something in /dev: the same, if the kernel lets it be read as memory */
+    ROOTS_MAP_DEVICE,  /* private, perhaps of a device: the same, if the kernel lets it be read as memory */
     ROOTS_MAP_SHMEM,   /* shared memory in the page cache: whole; mincore knows about it */
     ROOTS_MAP_SHARED,  /* other shared memory without a name: whole */
 };
 struct roots_map {
     uintptr_t lo, hi;
     uint8_t kind; /* enum roots_map_kind */
-    bool is_readable;
+    bool is_readable;  /* by plain loads */
     bool is_anonymous; /* no file behind it */
 };
 
@@ -66,6 +65,7 @@ struct roots {
     bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
     bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
     bool has_uring;       /* the kernel holds pointers that nobody can list */
+    bool has_userfault;   /* a page that is not there may be a stopped thread's to deliver */
     struct roots_map *maps; /* SCRATCH_MAPS, behind the text buffer */
     size_t n_maps, max_maps, n_maps_hint;
     char *text;             /* SCRATCH_MAPS */
@@ -90,6 +90,7 @@ bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is
 void roots_feed_block(uintptr_t addr); /* of the arena */
 
 /* ---- roots_zones.c ------------------------------------------------------------------------------------------------ */
+/* Where there is no room, the zone is not made: what lies there is read by the plain rule. */
 void roots_zones_add(struct roots_zones *z, uintptr_t lo, uintptr_t hi, enum roots_zone_kind kind);
 /* Sort and merge: where zones overlap, the union becomes one zone of kind `overlap`. */
 void roots_zones_seal(struct roots_zones *z, enum roots_zone_kind overlap);
@@ -114,10 +115,11 @@ bool roots_threads_scan(void);  /* registers, frames, records */
 
 /* ---- roots_kernel.c: pointers that only the kernel holds ---------------------------------------------------------- */
 void roots_kernel_prepare(void);
+uint64_t roots_kernel_shmem_device(void); /* of shared anonymous memory and memory files of small pages; 0 unknown */
 bool roots_kernel_scan(void);
 
 /* ---- roots_table.c ------------------------------------------------------------------------------------------------ */
-size_t roots_table_n_excluded(void);
+size_t roots_table_n_excluded(void); /* world running, in a critical section */
 void roots_table_place(void); /* excluded ranges become zones */
 bool roots_table_scan(void);  /* added ranges */
 void roots_table_fork_child(void);

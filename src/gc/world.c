@@ -7,8 +7,7 @@
  *     3. wait until each claimed thread has answered; who is silent is looked up in /proc (world_watch.c)
  *     4. again from 2, until a listing proves that nobody is missing
  * What a listing proves. The kernel walks its list of threads, to whose end new threads are added, so a thread can only be
- * missed when the entry under the cursor disappears while the listing is read; that entry has been reported. Threads that
- * stand still do not disappear. So a listing that reports no thread without slot and none that counts as gone misses
+ * missed when one that was already reported disappears while the listing is read. Threads that stand still do not. So a listing that reports no thread without slot and none that counts as gone misses
  * nobody. One that reports a gone thread (a zombie leader, a worker of the kernel, a thread in its last throes) counts
  * only if the listing before it was the same.
  * Owns      the world's scratch: slots, watches, table, list of ids.
@@ -205,6 +204,8 @@ static bool world_add_slot(struct world_entry *e)
     if (world.n_slots == world.capacity)
         return false;
     memset(slot, 0, sizeof(*slot));
+    if (world.n_slots + 1 < world.capacity)
+        slot[1].tid = 0; /* where the handlers and os_stop_end find the end of the list */
     slot->tid = e->tid;
     slot->thread = e->thread;
     e->slot_no = (uint32_t)++world.n_slots;
@@ -302,6 +303,7 @@ enum cycle_skip world_stop(void)
     world.self_tid = os_gettid();
     world.n_slots = 0;
     world.n_open = 0;
+    world.slots[0].tid = 0;
     world_index_threads();
     world.deadline_ns = os_clock_ns() + WORLD_DEADLINE_NS + world.capacity * WORLD_DEADLINE_NS_PER_THREAD;
     os_stop_begin(world.slots, world.capacity);

@@ -2,7 +2,8 @@
  *
  * What    A depth in os_tls. The stop handler that finds it above zero notes the
  *         stop in os_tls.stop_pending and returns; leaving the outermost section
- *         signals the thread itself again.
+ *         signals the thread itself again. In a section, fast paths are never cut
+ *         (os_stop_set_fast_hooks).
  * Invariants  the depth goes to zero before stop_pending is read, so a signal at any
  *         instruction of os_critical_leave is either noted before that read or
  *         parks the thread by itself.
@@ -19,6 +20,8 @@ ALWAYS_INLINE void os_critical_enter(void)
 {
     STORE_ONCE(os_tls.critical, os_tls.critical + 1);
     SIGNAL_FENCE();
+    if (UNLIKELY(LOAD_ONCE(os_tls.is_fast_cut) != 0))
+        os_stop_mend_fast();
 }
 
 ALWAYS_INLINE void os_critical_leave(void)

@@ -95,8 +95,9 @@ struct os_stop_slot;
 struct os_tls {
     uint32_t critical;                 /* depth of critical sections; this thread and its handlers */
     uint32_t ranks_held;               /* checking builds: bit per lock rank */
-    struct os_stop_slot *stop_pending; /* a stop that arrived in a critical section */
+    struct os_stop_slot *stop_pending; /* a stop that arrived in a critical section or in a fast path */
     uint32_t stop_epoch_pending;
+    uint32_t is_fast_cut;              /* the cut hook has run, the mend hook not yet */
     uint32_t in_handler;               /* a program's signal handler runs (trampoline depth) */
     struct os_thread *thread;          /* record of a registered thread, else NULL */
 };
@@ -164,6 +165,8 @@ struct os_stop_slot {
     uintptr_t regs[34]; /* general registers of the interrupted context, n_regs of them */
     uint32_t n_regs;
     struct os_thread *thread; /* registered record or NULL */
+    uint32_t n_busy;    /* of os_stop_send: how often in a row the answer was BUSY */
+    uint32_t answer_no; /* of the handler: how many answers there were before the one that was BUSY */
 };
 /* What lies below a stack pointer and is still in use (x86-64: leaf functions keep data there). */
 #if defined(__x86_64__)
@@ -173,6 +176,11 @@ struct os_stop_slot {
 #endif
 /* PCs in [lo, hi) belong to fast paths. Once, at init. */
 void os_stop_set_fast_text(uintptr_t lo, uintptr_t hi);
+/* A program may live in its fast paths: a loop of malloc and free is never found outside them. So a thread that was found
+ * in one gets it cut: cut() makes its later fast paths fail over to the slow one (the storey above exchanges the thread's
+ * cache for an empty one), os_critical_enter calls mend() first, and the thread parks when it leaves. Once, at init; cut
+ * runs in the stop handler, outside critical sections, with a fast path of the same thread half done. */
+void os_stop_set_fast_hooks(void (*cut)(void), void (*mend)(void));
 /* For the trampoline of the program's handlers: was a fast path interrupted (ucontext is a handler's third argument)? */
 bool os_stop_is_fast_context(const void *ucontext);
 /* Make sure our handler is installed and chained (glibc may have replaced it). World running. 0 or -errno; -EBUSY: a
@@ -182,10 +190,14 @@ int os_stop_prepare(void);
  * one with tid 0 ends the list. Their memory must stay mapped for ever (its content may be reused after the end): a handler
  * that comes too late may still be writing to it when os_stop_end returns. */
 void os_stop_begin(struct os_stop_slot *slots, size_t n_slots);
-int os_stop_send(uint32_t slot_idx);                            /* 0, -ESRCH, -EAGAIN ... */
+/* 0, -ESRCH, -EAGAIN ... pre: the state of a slot that is sent for the first time is 0. Sent again to a thread that was
+ * BUSY, it first lets that thread run a little (microseconds, at most a millisecond): else the next signal would find it
+ * at the same instruction, for ever. */
+int os_stop_send(uint32_t slot_idx);
 void os_stop_end(void); /* epoch becomes even, all parked and held threads run. Never waits for them */
 void os_stop_wait(uint64_t timeout_ns); /* until some slot changed state, or timeout */
 void os_stop_poll_pending(void);        /* called by os_critical_leave (outermost) when stop_pending is set */
+void os_stop_mend_fast(void);           /* called by os_critical_enter when is_fast_cut is set */
 bool os_stop_is_world_stopped(void);
 void os_stop_fork_child(void);
 uint32_t os_stop_signal_number(void); /* 33 */

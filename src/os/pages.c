@@ -8,7 +8,7 @@
  *         is read through /proc/thread-self/mem, which fails for a guard page.
  * Owns    the two descriptors, from os_pages_prepare to os_pages_finish (one cycle:
  *         kept longer, they could show the parent of a fork child).
- * Locks and callers  one collector at a time; os_mem_read: its markers too.
+ * Locks and callers  prepare and finish: one collector at a time; the rest: its markers.
  */
 #include "os/os.h"
 
@@ -56,7 +56,7 @@ enum pages_method {
 
 static struct {
     int pagemap_fd, mem_fd;
-    enum pages_method method; /* the best that this kernel has; only ever goes down the list */
+    uint32_t method; /* atomic: the best that this kernel has; only ever goes down the list */
 } pages_state = {PAGES_FD_NONE, PAGES_FD_NONE, PAGES_SCAN_WITH_GUARD};
 
 /* ---- runs: neighbours are joined before they are handed out ------------------------------ */
@@ -66,6 +66,7 @@ struct pages_walk {
     void *ctx;
     uintptr_t lo, hi; /* the run so far; empty: lo == hi */
     bool is_ended;    /* cb has had enough */
+    enum pages_method method;
 };
 
 static void pages_flush(struct pages_walk *w)
@@ -99,9 +100,9 @@ static void pages_add_swapped(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
 
 /* ---- PAGEMAP_SCAN ---------------------------------------------------------------------------- */
 
-static struct pages_scan_arg pages_scan_arg_make(uintptr_t lo, uintptr_t hi, struct pages_region *regions)
+static struct pages_scan_arg pages_scan_arg_make(enum pages_method method, uintptr_t lo, uintptr_t hi, struct pages_region *regions)
 {
-    bool has_guard = pages_state.method == PAGES_SCAN_WITH_GUARD;
+    bool has_guard = method == PAGES_SCAN_WITH_GUARD;
     uint64_t unwanted = PAGES_IS_FILE | PAGES_IS_PFNZERO | (has_guard ? PAGES_IS_GUARD : 0);
 
     return (struct pages_scan_arg){
@@ -121,7 +122,7 @@ static struct pages_scan_arg pages_scan_arg_make(uintptr_t lo, uintptr_t hi, str
 static void pages_take_regions(struct pages_walk *w, const struct pages_region *regions, long n)
 {
     for (long i = 0; i < n && !w->is_ended; i++) {
-        if (pages_state.method == PAGES_SCAN_PLAIN && (regions[i].categories & PAGES_IS_SWAPPED) != 0)
+        if (w->method == PAGES_SCAN_PLAIN && (regions[i].categories & PAGES_IS_SWAPPED) != 0)
             pages_add_swapped(w, regions[i].start, regions[i].end);
         else
             pages_add(w, regions[i].start, regions[i].end);
@@ -133,7 +134,7 @@ static int pages_scan(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
     struct pages_region regions[PAGES_N_REGIONS];
 
     while (lo < hi && !w->is_ended) {
-        struct pages_scan_arg arg = pages_scan_arg_make(lo, hi, regions);
+        struct pages_scan_arg arg = pages_scan_arg_make(w->method, lo, hi, regions);
         long n = os_syscall(SYS_ioctl, pages_state.pagemap_fd, (long)PAGES_SCAN, (long)&arg, 0, 0, 0);
 
         if (n == -EINTR)
@@ -190,7 +191,7 @@ static bool pages_is_unsupported(int err)
 
 static int pages_walk_once(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
 {
-    int err = pages_state.method == PAGES_READ_ENTRIES ? pages_read_entries(w, lo, hi) : pages_scan(w, lo, hi);
+    int err = w->method == PAGES_READ_ENTRIES ? pages_read_entries(w, lo, hi) : pages_scan(w, lo, hi);
 
     pages_flush(w);
     return err;
@@ -199,16 +200,17 @@ static int pages_walk_once(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
 /* A kernel that does not know a method says so before it hands out anything, so the next one begins from scratch. */
 int os_pages_walk(uintptr_t lo, uintptr_t hi, bool (*cb)(uintptr_t lo, uintptr_t hi, void *ctx), void *ctx)
 {
-    struct pages_walk w = {.cb = cb, .ctx = ctx};
+    struct pages_walk w = {.cb = cb, .ctx = ctx, .method = __atomic_load_n(&pages_state.method, __ATOMIC_RELAXED)};
     int err;
 
     ASSERT(lo % os_page_size() == 0 && hi % os_page_size() == 0 && lo <= hi);
     if (pages_state.pagemap_fd == PAGES_FD_NONE)
         return -EBADF;
     while ((err = pages_walk_once(&w, lo, hi)) != 0) {
-        if (!pages_is_unsupported(err) || pages_state.method == PAGES_READ_ENTRIES)
+        if (!pages_is_unsupported(err) || w.method == PAGES_READ_ENTRIES)
             return err;
-        pages_state.method++;
+        w.method++;
+        __atomic_store_n(&pages_state.method, w.method, __ATOMIC_RELAXED);
     }
     return 0;
 }

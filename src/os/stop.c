@@ -28,6 +28,8 @@
 #define STOP_SETTLE_NS UINT64_C(200000) /* one look at late handlers; ten looks before -EBUSY */
 #define STOP_SETTLE_N_LOOKS 10
 #define STOP_INSTALL_N_TRIALS 8
+#define STOP_PAUSE_NS UINT64_C(4000)
+#define STOP_PAUSE_N_DOUBLINGS 8u /* 1 ms */
 
 struct stop_state os_stop_state;
 
@@ -41,6 +43,12 @@ void os_stop_set_fast_text(uintptr_t lo, uintptr_t hi)
     ASSERT(lo <= hi);
     os_stop_state.fast_lo = lo;
     os_stop_state.fast_hi = hi;
+}
+
+void os_stop_set_fast_hooks(void (*cut)(void), void (*mend)(void))
+{
+    os_stop_state.mend_fast = mend;
+    os_stop_state.cut_fast = cut;
 }
 
 bool os_stop_is_world_stopped(void)
@@ -121,12 +129,46 @@ int os_stop_queue(pid_t pid, pid_t tid, uint32_t epoch, uint32_t slot_idx)
     return (int)os_syscall(SYS_rt_tgsigqueueinfo, pid, tid, STOP_SIGNAL, (long)&info, 0, 0);
 }
 
+static void stop_sleep(uint64_t ns)
+{
+    uint32_t word = 0;
+
+    os_futex_wait(&word, 0, ns);
+}
+
+/* A signal that is queued before the thread was back from the last one is delivered at the very instruction where that
+ * one found it. So the thread must have run in between: first as long as a fast path takes on another CPU, then, by
+ * sleeping, for longer and longer. One pause serves all threads that were busy before it began. */
+static void stop_pause(uint32_t n_busy)
+{
+    uint64_t end_ns = os_clock_ns() + STOP_PAUSE_NS;
+
+    os_stop_state.n_paused = __atomic_load_n(&os_stop_state.n_answers, __ATOMIC_SEQ_CST);
+    if (n_busy > 1)
+        stop_sleep(STOP_PAUSE_NS << (n_busy < STOP_PAUSE_N_DOUBLINGS ? n_busy : STOP_PAUSE_N_DOUBLINGS));
+    while (os_clock_ns() < end_ns)
+        os_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+/* Answers are counted modulo 2^32. */
+static bool stop_has_run_since(const struct os_stop_slot *slot)
+{
+    return (int32_t)(os_stop_state.n_paused - slot->answer_no) > 0;
+}
+
+/* A thread that was busy or in a critical section may signal itself and answer at any time: then there is nothing to do. */
 int os_stop_send(uint32_t slot_idx)
 {
     struct os_stop_slot *slot = &os_stop_state.slots[slot_idx];
+    uint32_t state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
 
     ASSERT(os_stop_is_world_stopped() && slot_idx < os_stop_state.n_slots);
-    __atomic_store_n(&slot->state, OS_STOP_SENT, __ATOMIC_RELAXED);
+    slot->n_busy = state == OS_STOP_BUSY ? slot->n_busy + 1 : 0;
+    if (slot->n_busy != 0 && !stop_has_run_since(slot))
+        stop_pause(slot->n_busy);
+    if (state == OS_STOP_STOPPED || !__atomic_compare_exchange_n(&slot->state, &state, OS_STOP_SENT, false,
+                                                                 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return 0;
     return os_stop_queue(os_stop_state.pid, slot->tid, os_stop_state.epoch, slot_idx);
 }
 
@@ -172,5 +214,5 @@ void os_stop_fork_child(void)
     os_stop_state.is_waiting = 0;
     os_stop_state.slots = NULL;
     os_stop_state.n_slots = 0;
-    os_tls.stop_pending = NULL;
+    os_tls.stop_pending = NULL; /* is_fast_cut stays: the next critical section mends */
 }

@@ -4,7 +4,8 @@
  *         critical section.
  *             a delivery not of ours            -> the handler that was there before
  *             its stop is over                  -> return
- *             in a fast path (by the PC)        -> BUSY, return: signalled again later
+ *             in a fast path (by the PC)        -> cut it, noted in os_tls; BUSY, return:
+ *                                                  signalled again, or parks in the slow path
  *             in a critical section             -> CRITICAL, noted in os_tls, return
  *             else                              -> registers into the slot, STOPPED, park
  * Invariants  a slot is written only between stop_enter and stop_exit, and never after
@@ -102,15 +103,41 @@ static struct os_tls *stop_own_tls(const struct os_stop_slot *slot)
     return tls->thread == NULL || tls->thread->tid == slot->tid ? tls : NULL;
 }
 
+static void stop_note(struct os_tls *tls, struct os_stop_slot *slot, uint32_t epoch)
+{
+    tls->stop_epoch_pending = epoch;
+    tls->stop_pending = slot;
+}
+
 static bool stop_is_critical(struct os_stop_slot *slot, uint32_t epoch)
 {
     struct os_tls *tls = stop_own_tls(slot);
 
     if (tls == NULL || tls->critical == 0)
         return false;
-    tls->stop_epoch_pending = epoch;
-    tls->stop_pending = slot;
+    stop_note(tls, slot, epoch);
     return true;
+}
+
+/* ---- cutting fast paths ------------------------------------------------------------- */
+
+/* Not in a critical section (a handler of the program's runs in it): the section relies on what is cut. */
+static void stop_cut_fast(struct os_stop_slot *slot, uint32_t epoch)
+{
+    if (os_stop_state.cut_fast == NULL || os_tls.critical != 0)
+        return;
+    stop_note(&os_tls, slot, epoch);
+    if (os_tls.is_fast_cut == 0)
+        os_stop_state.cut_fast();
+    os_tls.is_fast_cut = 1;
+}
+
+/* Cleared first or last makes no difference: in a critical section nothing is cut. */
+void os_stop_mend_fast(void)
+{
+    ASSERT(os_tls.critical > 0);
+    os_stop_state.mend_fast();
+    STORE_ONCE(os_tls.is_fast_cut, 0);
 }
 
 /* ---- the handler ----------------------------------------------------------------- */
@@ -123,11 +150,18 @@ static void stop_fill(struct os_stop_slot *slot, const void *ucontext)
     slot->n_regs = context_regs(ucontext, slot->regs, N_ELEMENTS(slot->regs));
 }
 
+static void stop_answer_busy(struct os_stop_slot *slot)
+{
+    slot->answer_no = __atomic_load_n(&os_stop_state.n_answers, __ATOMIC_SEQ_CST);
+    stop_answer(slot, OS_STOP_BUSY);
+}
+
 /* What is left to do with the slot; true: park. */
 static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *ucontext)
 {
     if (os_stop_is_fast_context(ucontext)) {
-        stop_answer(slot, OS_STOP_BUSY);
+        stop_cut_fast(slot, epoch);
+        stop_answer_busy(slot);
         return false;
     }
     if (stop_is_critical(slot, epoch)) {
@@ -210,7 +244,7 @@ void os_stop_poll_pending(void)
         for (int i = 0; i < STOP_RESEND_N_TRIALS && err == -EAGAIN; i++)
             err = os_stop_queue(os_stop_state.pid, slot->tid, epoch, slot_idx);
         if (err != 0)
-            stop_answer(slot, OS_STOP_BUSY);
+            stop_answer_busy(slot);
     }
     stop_exit();
 }

@@ -18,10 +18,13 @@ struct stop_state {
     uint32_t is_waiting;    /* atomic: the collector sleeps on n_answers, or is about to */
     uint32_t n_inside;      /* atomic: handlers that may be about to write to a slot */
     uint32_t n_seen;        /* collector: answers up to here were reported by os_stop_wait */
+    uint32_t n_paused;      /* collector: answers at the beginning of the last pause for busy threads */
     pid_t pid;              /* collector, world running */
     struct os_stop_slot *slots; /* written before the epoch becomes odd */
     size_t n_slots;
     uintptr_t fast_lo, fast_hi; /* once, at init */
+    void (*cut_fast)(void);     /* once, at init; NULL: busy threads are only signalled again */
+    void (*mend_fast)(void);
     void *chained;              /* handler that was found for the signal, or SIG_DFL, SIG_IGN */
     bool chained_has_info;      /* it takes three arguments */
 };

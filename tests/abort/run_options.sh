@@ -27,8 +27,8 @@ expect() {
 expect "" 0
 expect "percent=200" 0
 expect "mode=off" 0
-expect "mode=reclaim,percent=50,floor=16m,stress=100" 0
-expect "limit=1g,budget=20" 0
+expect "mode=reclaim,percent=50,floor=16M,stress=100" 0
+expect "limit=1G,budget=20" 0
 
 expect "nonsense=1" 1 nonsense
 expect "nonsense" 1 nonsense
@@ -40,7 +40,7 @@ expect "mode=sideways" 1 mode
 expect "probation=never" 1 probation
 expect "stress=-1" 1 stress
 expect "limit=99999999999999999999999999" 1 limit
-expect "percent=50,nonsense=1,floor=16m" 1 nonsense
+expect "percent=50,nonsense=1,floor=16M" 1 nonsense
 expect "nonsense=1,percent=abc" 2 nonsense
 expect "nonsense=1,percent=abc" 2 percent
 

@@ -1,5 +1,5 @@
-/* A server that never frees: each request builds a list of small strings and forgets it; a table of sessions stays alive
- * and is checked at the end, so that reclaiming too much shows as well as reclaiming too little.
+/* A server that never frees: each request builds a list of small strings and forgets it; a table of sessions
+ * stays alive and is checked at the end, so that reclaiming too much shows as well as reclaiming too little.
  *
  * usage: leaky [GIB-TO-ALLOCATE] (default 2)
  */
@@ -86,7 +86,8 @@ int main(int argc, char **argv)
     while (allocated_bytes < goal_bytes)
         n_chars += request_serve(n_requests++);
     getrusage(RUSAGE_SELF, &usage);
-    printf("allocated %.1f GiB in %llu requests (%llu characters), freed nothing: at most %ld MiB resident, sessions %s\n",
+    printf("allocated %.1f GiB in %llu requests (%llu characters), freed nothing: at most %ld MiB resident, "
+           "sessions %s\n",
            (double)allocated_bytes / (1 << 30), (unsigned long long)n_requests, (unsigned long long)n_chars,
            usage.ru_maxrss / 1024, sessions_are_intact() ? "intact" : "DAMAGED");
     return !sessions_are_intact();

@@ -2,7 +2,8 @@
 # usage: export_fast.sh OBJDUMP LIBRARY
 # Section gcm_fast holds the fast paths. The stop handler lets a thread run on that it finds there, so none of them may
 # be left but by its return or by a tail jump to a slow half: no call, no system call, no indirect jump, no other jump
-# out of the section. The compiler decides that, so the linked library is read. x86-64 (AT&T syntax) and aarch64.
+# out of the section; and no stack frame, so that the return address always lies where the caller put it. The compiler
+# decides that, so the linked library is read. x86-64 (AT&T syntax) and aarch64.
 set -u
 objdump=$1 library=$2
 text=$("$objdump" -d -j gcm_fast --no-show-raw-insn "$library") || exit 1
@@ -18,6 +19,7 @@ printf '%s\n' "$text" | awk '
         op = $first
         n_instructions++
         if (op ~ /^(call|callq|bl|blr|blraa|syscall|sysenter|int|svc)$/) { bad("call"); next }
+        if (op ~ /^(push|pop|enter|leave)/ || /%rsp|%esp|[^a-z0-9_]sp[^a-z0-9_]|[^a-z0-9_]sp$/) { bad("use of the stack"); next }
         is_jump = op ~ /^(j[a-z]+|loop[a-z]*|b|b\.[a-z]+|cbn?z|tbn?z|br|braa)$/
         if (!is_jump) next
         if (!match($0, /[0-9a-f]+ <[^>]*>/)) { bad("indirect jump"); next }

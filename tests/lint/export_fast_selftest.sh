@@ -32,6 +32,8 @@ expect() { # expect NAME STATUS TEXT
 
 build good 'return n > 9 ? alloc_slow(n) : (void *)n;' && expect good 0 ' 0 faults' || n_failed=1
 build call 'return (char *)other(n) + 1;' && expect call 1 'call in malloc' || n_failed=1
+build stack 'volatile char b[16]; b[n & 15] = 1; return (void *)n;' &&
+    expect stack 1 'use of the stack in malloc' || n_failed=1
 build out 'return other(n);' && expect out 1 'jump out to other' || n_failed=1
 build indirect 'return pointer(n);' && expect indirect 1 'indirect jump in malloc' || n_failed=1
 exit $((n_failed != 0))

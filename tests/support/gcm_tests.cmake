@@ -1,12 +1,10 @@
 # What the CMakeLists of integration, abort and stress share: how a test program is built, and how it is run on the
 # library. Labels: quick (a minute in all), full (with quick at most a quarter of an hour on two cores), long (beyond).
-include_guard(GLOBAL)
+include_guard(DIRECTORY)
 
 # Normally empty. Another library here lets the tests themselves be tried, on an allocator that must pass or must fail.
 set(GCM_TEST_LIBRARY "" CACHE FILEPATH "library that the tests preload; empty: the one built here")
 
-set(GCM_TEST_SUPPORT_DIR ${CMAKE_CURRENT_LIST_DIR})
-set(GCM_TEST_INCLUDE_DIR ${CMAKE_CURRENT_LIST_DIR}/../../include)
 
 # gcm_preload_path(VAR): the file to preload, as a generator expression.
 function(gcm_preload_path var)
@@ -22,7 +20,7 @@ endfunction()
 function(gcm_test_program name)
   cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
-  target_include_directories(${name} PRIVATE ${GCM_TEST_SUPPORT_DIR} ${GCM_TEST_INCLUDE_DIR})
+  target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Wundef -Wno-unknown-warning-option -fno-builtin -g
     $<$<BOOL:${GCMALLOC_WERROR}>:-Werror>)

@@ -437,6 +437,11 @@ void os_stop_poll_pending(void)
     os_tls.stop_pending = NULL;
 }
 
+void os_stop_mend_fast(void)
+{
+    os_tls.is_fast_cut = 0;
+}
+
 void os_stop_fork_child(void)
 {
     fake.is_world_stopped = false;

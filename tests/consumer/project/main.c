@@ -33,6 +33,7 @@ int main(void)
     char *obj = gc_malloc(100, 0);
     int is_zero = obj && obj[0] == 0 && obj[99] == 0;
     int leaked = leak_much();
-    printf("version %s, malloc ours %d, gc_malloc zeroed %d, leaked %d\n", gc_version(), is_ours, is_zero, leaked);
+    printf("version %s, malloc ours %d, gc_malloc zeroed %d, leaked %d\n", gc_version(), is_ours, is_zero,
+           leaked);
     return is_ours && is_zero && leaked ? 0 : 1;
 }

@@ -133,13 +133,29 @@ static inline size_t world_count_silent(bool must_look)
     return n_silent;
 }
 
+static inline void world_tell_silent(void)
+{
+    for (size_t i = 0; i < world_n_slots; i++) {
+        struct os_task_state task;
+
+        if (world_slots[i].state == OS_STOP_STOPPED || world_slots[i].state == OS_STOP_PUBLISHED)
+            continue;
+        os_task_state(world_slots[i].tid, &task);
+        print_error("slot %zu tid %d state %u: task %c flags %#lx blocked %#lx\n", i, world_slots[i].tid,
+                    world_slots[i].state, task.state != 0 ? task.state : '-', (unsigned long)task.flags,
+                    (unsigned long)task.sig_blocked);
+    }
+}
+
 static inline bool world_wait(void)
 {
     uint64_t begin_ns = os_clock_ns();
 
     while (world_count_silent(os_clock_ns() - begin_ns > WORLD_LOOK_AGAIN_MS * 1000000ull) != 0) {
-        if (os_clock_ns() - begin_ns > WORLD_DEADLINE_MS * 1000000ull)
+        if (os_clock_ns() - begin_ns > WORLD_DEADLINE_MS * 1000000ull) {
+            world_tell_silent();
             return false;
+        }
         os_stop_wait(WORLD_LOOK_AGAIN_MS * 1000000ull);
     }
     return true;

@@ -1,0 +1,205 @@
+/* The gc_* functions that allocate, collect and keep blocks; contract in include/gcmalloc.h.
+ *
+ * Locks   all are called outside critical sections and enter none while the program's functions run.
+ * Not here  algorithms: gc; finalizers and weak references: gc_api_lifetime.c; figures: gc_api_stats.c.
+ */
+#include "gcmalloc.h"
+
+#include <errno.h>
+#include <string.h>
+#include "api/alloc.h"
+#include "base/bits.h"
+#include "gc/finalizer.h"
+#include "gc/pacer.h"
+#include "gc/roots.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum {
+    GC_FLAGS_KNOWN = GC_NOSCAN | GC_NOZERO | GC_ROOT,
+    GC_PERCENT_MAX = 100000,
+};
+_Static_assert((int)GC_MODE_OFF == MODE_OFF && (int)GC_MODE_REPORT == MODE_REPORT &&
+                   (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM,
+               "the public modes are the collector's");
+
+static unsigned gc_flavor(unsigned flags)
+{
+    if (flags & GC_ROOT)
+        return flags & GC_NOSCAN ? FLAVOR_ROOT_NOSCAN : FLAVOR_ROOT;
+    return flags & GC_NOSCAN ? FLAVOR_GC_NOSCAN : FLAVOR_GC;
+}
+
+EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
+{
+    bool is_zero = false;
+    void *p;
+
+    if (flags & ~(unsigned)GC_FLAGS_KNOWN) {
+        errno = EINVAL;
+        return NULL;
+    }
+    p = alloc_block(size_bytes, SIZECLASS_ALIGN, gc_flavor(flags), &is_zero);
+    if (p != NULL && !is_zero && !(flags & GC_NOZERO))
+        memset(p, 0, size_bytes);
+    return p;
+}
+
+EXPORT size_t gc_good_size(size_t size_bytes)
+{
+    if (size_bytes > PTRDIFF_MAX - OS_PAGE_SIZE_MIN)
+        return 0;
+    if (size_bytes <= SIZECLASS_MAX_SMALL)
+        return sizeclass_size(sizeclass_of(size_bytes));
+    return bits_round_up(size_bytes, OS_PAGE_SIZE_MIN);
+}
+
+/* What a call of the program's at this place may do besides: it holds no lock that malloc may be called under. */
+static void gc_poke(void)
+{
+    finalizer_thread_poke();
+}
+
+static bool gc_is_due(enum cycle_cause *cause)
+{
+    bool is_due;
+
+    os_critical_enter();
+    is_due = pacer_is_due(0, cause);
+    os_critical_leave();
+    return is_due;
+}
+
+static int gc_run(enum cycle_cause cause)
+{
+    enum cycle_skip skip = api_collect(cause);
+
+    if (skip == SKIP_BUSY) {
+        cycle_wait();
+        skip = api_collect(cause);
+    }
+    api_exit_slow();
+    gc_poke();
+    return skip == SKIP_NONE ? 0 : ECANCELED;
+}
+
+static void gc_tidy(void)
+{
+    finalizer_run_queued();
+    os_critical_enter();
+    if (tcache_self != &tcache_none)
+        tcache_release_empty(tcache_self);
+    heap_trim(0);
+    os_critical_leave();
+    api_exit_slow();
+}
+
+EXPORT int gc_collect_level(int level)
+{
+    enum cycle_cause cause = CYCLE_EXPLICIT;
+    int error;
+
+    if (level < GC_IF_DUE || level > GC_FULL_EAGER)
+        return EINVAL;
+    if (!api_enter_slow())
+        return ECANCELED;
+    if (level == GC_IF_DUE && !gc_is_due(&cause))
+        return 0;
+    error = gc_run(cause);
+    if (level == GC_FULL_EAGER && error == 0)
+        gc_tidy();
+    return error;
+}
+
+EXPORT void gc_collect(void)
+{
+    gc_collect_level(GC_FULL);
+}
+
+EXPORT void gc_inhibit(void)
+{
+    cycle_inhibit();
+}
+
+EXPORT void gc_uninhibit(void)
+{
+    cycle_uninhibit();
+}
+
+EXPORT int gc_set_percent(int percent)
+{
+    if (percent > GC_PERCENT_MAX)
+        return EINVAL;
+    pacer_set_percent(percent);
+    return 0;
+}
+
+EXPORT int gc_set_limit(size_t limit_bytes)
+{
+    pacer_set_limit(limit_bytes);
+    return 0;
+}
+
+EXPORT int gc_set_mode(int mode)
+{
+    if (mode < GC_MODE_OFF || mode > GC_MODE_RECLAIM)
+        return EINVAL;
+    cycle_set_mode((enum cycle_mode)mode);
+    return 0;
+}
+
+EXPORT int gc_pin(void *obj)
+{
+    int error = finalizer_pin(obj);
+
+    api_exit_slow();
+    return error;
+}
+
+EXPORT int gc_unpin(void *obj)
+{
+    int error = finalizer_unpin(obj);
+
+    api_exit_slow();
+    return error;
+}
+
+EXPORT int gc_add_roots(void *start, size_t size_bytes)
+{
+    int error = api_enter_slow() ? roots_add(start, size_bytes) : ENOMEM;
+
+    api_exit_slow();
+    return error;
+}
+
+EXPORT int gc_remove_roots(void *start, size_t size_bytes)
+{
+    int error = roots_remove(start, size_bytes);
+
+    api_exit_slow();
+    return error;
+}
+
+EXPORT int gc_exclude_roots(void *start, size_t size_bytes)
+{
+    int error = api_enter_slow() ? roots_exclude(start, size_bytes) : ENOMEM;
+
+    api_exit_slow();
+    return error;
+}
+
+EXPORT void *gc_find_object(const void *address, size_t *size_bytes)
+{
+    struct heap_obj obj;
+    enum heap_find found;
+
+    os_critical_enter();
+    found = heap_find_object((uintptr_t)address, &obj);
+    os_critical_leave();
+    api_exit_slow();
+    if (found != HEAP_LIVE)
+        return NULL;
+    if (size_bytes != NULL)
+        *size_bytes = obj.size_bytes;
+    return (void *)obj.start;
+}

@@ -1,0 +1,116 @@
+/* Start-up: what the first malloc could not do yet.
+ *
+ * What    the constructor. malloc works before it, on defaults and without collecting; here come options, libc's own
+ *         functions, the main thread, fork, and the collector. It may allocate, and does.
+ * Invariants  runs once, before other constructors where the linker grants it, and holds no lock of ours.
+ * Not here  options' meaning: base/options_table.c; what each part needs at start: its own init function.
+ */
+#include <string.h>
+#include <sys/auxv.h>
+#include "api/alloc.h"
+#include "api/environment.h"
+#include "api/malloc_fast.h"
+#include "api/real.h"
+#include "api/thread.h"
+#include "api/trace_file.h"
+#include "base/fmt.h"
+#include "base/options.h"
+#include "gc/finalizer.h"
+#include "gc/pacer.h"
+#include "os/os.h"
+
+_Static_assert((int)OPTION_MODE_OFF == MODE_OFF && (int)OPTION_MODE_REPORT == MODE_REPORT &&
+                   (int)OPTION_MODE_EXPLICIT == MODE_EXPLICIT && (int)OPTION_MODE_RECLAIM == MODE_RECLAIM,
+               "the option's modes are the collector's");
+
+/* Runtimes that watch every access themselves; they are in the process or they are not. */
+extern void __asan_init(void) __attribute__((weak));
+extern void __tsan_init(void) __attribute__((weak));
+extern void __msan_init(void) __attribute__((weak));
+
+static struct options init_options;
+
+static void init_report_option(const char *line, size_t len, void *ctx)
+{
+    (void)ctx;
+    os_write_all(2, line, len);
+}
+
+/* A setuid program's settings are not its caller's to choose. */
+static void init_read_options(char **envp)
+{
+    const char *text = getauxval(AT_SECURE) == 0 ? environment_get(envp, "GCMALLOC") : NULL;
+
+    options_init(&init_options);
+    if (text != NULL)
+        options_parse(text, &init_options, init_report_option, NULL);
+    if (!init_options.inherit)
+        environment_disinherit(envp);
+}
+
+static bool init_has_sanitizer(void)
+{
+    return __asan_init != NULL || __tsan_init != NULL || __msan_init != NULL;
+}
+
+static void init_heap(void)
+{
+    struct heap_config config = {
+        .reserve_bytes = init_options.reserve_bytes,
+        .hugepages = init_options.hugepages,
+    };
+
+    os_process_init();
+    heap_init(&config);
+    fast_check();
+}
+
+static void init_report_trace_file(void)
+{
+    static const char line[] = "libgcmalloc: option trace_file: the file cannot be opened\n";
+
+    os_write_all(2, line, sizeof(line) - 1);
+}
+
+static void init_collector(void)
+{
+    int trace_fd = init_options.trace != 0 ? trace_file_open(init_options.trace_file) : -1;
+    struct cycle_config cycle = {
+        .mode = init_has_sanitizer() ? MODE_OFF : (enum cycle_mode)init_options.mode,
+        .trace = (unsigned)init_options.trace,
+        .trace_fd = trace_fd,
+        .check = init_options.check,
+    };
+    struct pacer_config pacer = {
+        .percent = init_options.percent,
+        .floor_bytes = init_options.floor_bytes,
+        .limit_bytes = init_options.limit_bytes == OPTION_LIMIT_CGROUP ? 0 : init_options.limit_bytes,
+        .limit_is_cgroup = init_options.limit_bytes == OPTION_LIMIT_CGROUP,
+        .budget_percent = (unsigned)init_options.budget_percent,
+        .stress = (unsigned)init_options.stress,
+    };
+
+    if (init_options.trace != 0 && trace_fd < 0)
+        init_report_trace_file();
+    finalizer_set_thread_starter(thread_start_helper);
+    finalizer_thread_enable(init_options.finalizer_thread);
+    os_stop_set_fast_text((uintptr_t)__start_gcm_fast, (uintptr_t)__stop_gcm_fast);
+    pacer_init(&pacer);
+    cycle_init(&cycle);
+}
+
+__attribute__((constructor(101))) static void init_process(int argc, char **argv, char **envp)
+{
+    (void)argc;
+    (void)argv;
+    if (api_state.is_initialised)
+        return;
+    init_read_options(envp);
+    init_heap();
+    real_lookup_all();
+    api_state.is_passthrough = !real_is_malloc_ours();
+    thread_install();
+    api_fork_install();
+    init_collector();
+    api_state.is_initialised = true;
+}

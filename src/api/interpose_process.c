@@ -1,0 +1,79 @@
+/* Calls that make a process, load a library, or give up system calls.
+ *
+ * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no cycle starts
+ *         until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before ours would hand our blocks
+ *         to it. prctl: once the kernel filters system calls, the storey below uses fewer.
+ * Not here  vfork and dlopen themselves, which need their caller's frame and return address: interpose_process_*.S.
+ *         system, popen and wordexp wait long after their child has its own memory; their short vfork is left to the
+ *         collector, which skips a cycle in which a thread cannot be stopped.
+ */
+#include "api/interpose.h"
+
+#include <errno.h>
+#include <dlfcn.h>
+#include <linux/prctl.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <sys/prctl.h>
+#include "api/alloc.h"
+#include "api/real.h"
+#include "os/os.h"
+
+EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+                       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+    int error;
+
+    cycle_vfork_begin();
+    error = REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
+    cycle_vfork_end();
+    return error;
+}
+
+EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+                        const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+    int error;
+
+    cycle_vfork_begin();
+    error = REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
+    cycle_vfork_end();
+    return error;
+}
+
+/* The child shares this thread's record, and may have ended inside a wrapped call: its publication is not ours. */
+int interpose_vfork_end(long result)
+{
+    os_gate_suspend();
+    cycle_vfork_end();
+    if (result >= 0)
+        return (int)result;
+    errno = (int)-result;
+    return -1;
+}
+
+void interpose_vfork_begin(void)
+{
+    cycle_vfork_begin();
+}
+
+void *interpose_dlopen_target(void)
+{
+    return (void *)REAL(dlopen);
+}
+
+EXPORT int prctl(int option, ...)
+{
+    unsigned long args[4];
+    va_list ap;
+    int result;
+
+    va_start(ap, option);
+    for (int i = 0; i < 4; i++)
+        args[i] = va_arg(ap, unsigned long);
+    va_end(ap);
+    result = REAL(prctl)(option, args[0], args[1], args[2], args[3]);
+    if (option == PR_SET_SECCOMP && result == 0)
+        os_seccomp_note();
+    return result;
+}

@@ -1,0 +1,74 @@
+/* vfork and dlopen; see interpose_process.c. */
+#if defined(__aarch64__)
+    .text
+#define SYS_CLONE 220
+#define CLONE_VFORK_VM_SIGCHLD (0x4000 | 0x100 | 17)
+#define RTLD_DEEPBIND 8
+
+/* The child returns from here first and then uses the stack that the parent will return on, so the return address is kept
+ * in a register, which the kernel restores in the parent. */
+    .globl  vfork
+    .type   vfork, %function
+    .globl  __vfork
+    .type   __vfork, %function
+    .balign 16
+vfork:
+__vfork:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-16]!
+    .cfi_def_cfa_offset 16
+    .cfi_offset x29, -16
+    .cfi_offset x30, -8
+    bl      interpose_vfork_begin
+    ldp     x29, x30, [sp], #16
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+    mov     x0, #CLONE_VFORK_VM_SIGCHLD
+    mov     x1, #0
+    mov     x2, #0
+    mov     x3, #0
+    mov     x4, #0
+    mov     x8, #SYS_CLONE
+    svc     #0
+    cbz     x0, 1f
+    stp     x29, x30, [sp, #-16]!
+    .cfi_def_cfa_offset 16
+    .cfi_offset x29, -16
+    .cfi_offset x30, -8
+    bl      interpose_vfork_end
+    ldp     x29, x30, [sp], #16
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+1:  ret
+    .cfi_endproc
+    .size   vfork, . - vfork
+    .size   __vfork, . - __vfork
+
+/* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library along the path
+ * of whoever its return address belongs to. */
+    .globl  dlopen
+    .type   dlopen, %function
+    .balign 16
+dlopen:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-32]!
+    .cfi_def_cfa_offset 32
+    .cfi_offset x29, -32
+    .cfi_offset x30, -24
+    stp     x0, x1, [sp, #16]
+    bl      interpose_dlopen_target
+    mov     x16, x0
+    ldp     x0, x1, [sp, #16]
+    ldp     x29, x30, [sp], #32
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+    and     w1, w1, #~RTLD_DEEPBIND
+    br      x16
+    .cfi_endproc
+    .size   dlopen, . - dlopen
+
+#endif
+    .section .note.GNU-stack, "", %progbits

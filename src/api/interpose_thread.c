@@ -1,0 +1,40 @@
+/* pthread_create: the new thread is known to us before the program's function runs in it.
+ *
+ * What    fn and arg travel in a block that is a root, because between the two threads nothing else holds arg. The parent
+ *         does not wait for the child.
+ * Not here  the thread's end: thread.c. pthread_exit and cancellation come there by the key's destructor.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include "api/alloc.h"
+#include "api/real.h"
+#include "api/thread.h"
+#include "gc/finalizer.h"
+
+struct create_start {
+    void *(*fn)(void *);
+    void *arg;
+};
+
+static void *create_child(void *start)
+{
+    struct create_start s = *(struct create_start *)start;
+
+    thread_begin();
+    free_slow(start);
+    return s.fn(s.arg);
+}
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    struct create_start *start = alloc_block(sizeof(*start), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
+    int error;
+
+    if (start == NULL)
+        return EAGAIN;
+    *start = (struct create_start){fn, arg};
+    error = REAL(pthread_create)(thread, attr, create_child, start);
+    if (error != 0)
+        free_slow(start);
+    return error;
+}

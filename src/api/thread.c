@@ -1,0 +1,131 @@
+/* A thread's life with us: its record, its cache, its end.
+ *
+ * What    api_thread_adopt    gives a thread that we did not see start a record, at its first slow path.
+ *         thread_start_helper  the collector's own threads.
+ *         At the end the destructor of a thread-specific key gives the cache up. Destructors of others may still free,
+ *         so ours re-arms itself until the last round that libc makes. What is freed after that, by libc itself, takes
+ *         the way of a thread without a cache.
+ * Invariants  once api_tls.is_retired is set, the thread gets neither cache nor record again.
+ * Not here  the wrapper of pthread_create: interpose_thread.c.
+ */
+#include "api/thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include "api/alloc.h"
+#include "api/real.h"
+#include "heap/tcache.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum {
+    THREAD_KEYS_INLINE = 32, /* glibc: values of lower keys live in the thread block, so setting one allocates nothing */
+    THREAD_HELPER_STACK_BYTES = 256 * 1024,
+};
+
+static struct {
+    pthread_key_t exit_key;
+    bool has_exit_key;
+} thread_state;
+
+/* A key beyond the inline ones is set only where allocation is allowed, by threads that we start. */
+static void thread_arm_exit(bool may_allocate)
+{
+    if (thread_state.has_exit_key && (may_allocate || thread_state.exit_key < THREAD_KEYS_INLINE))
+        pthread_setspecific(thread_state.exit_key, &thread_state);
+}
+
+void api_thread_adopt(void)
+{
+    if (api_tls.is_retired || os_is_vfork_child())
+        return;
+    if (os_thread_register() != NULL)
+        thread_arm_exit(false);
+}
+
+void api_thread_retire(void)
+{
+    if (api_tls.is_retired)
+        return;
+    os_critical_enter();
+    api_tls.is_retired = true;
+    tcache_retire();
+    os_thread_unregister();
+    os_critical_leave();
+    api_exit_slow();
+}
+
+static void thread_exit(void *value)
+{
+    if (++api_tls.exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS)
+        pthread_setspecific(thread_state.exit_key, value);
+    else
+        api_thread_retire();
+}
+
+void thread_begin(void)
+{
+    struct os_thread *t = os_thread_register();
+
+    if (t != NULL)
+        os_thread_record_stack(t);
+    thread_arm_exit(true);
+}
+
+void thread_install(void)
+{
+    thread_state.has_exit_key = pthread_key_create(&thread_state.exit_key, thread_exit) == 0;
+    thread_begin();
+}
+
+/* ---- helpers ---- */
+struct thread_helper {
+    void *(*fn)(void *);
+    void *arg;
+};
+
+static void *thread_helper_main(void *start)
+{
+    struct thread_helper h = *(struct thread_helper *)start;
+
+    free_slow(start);
+    thread_begin();
+    pthread_setname_np(pthread_self(), "gc-finalizer");
+    return h.fn(h.arg);
+}
+
+static int thread_create_blocked(const pthread_attr_t *attr, struct thread_helper *h)
+{
+    sigset_t all, before;
+    pthread_t id;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = REAL(pthread_create)(&id, attr, thread_helper_main, h);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+int thread_start_helper(void *(*fn)(void *), void *arg)
+{
+    struct thread_helper *h = alloc_block(sizeof(*h), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
+    pthread_attr_t attr;
+    int error;
+
+    if (h == NULL)
+        return ENOMEM;
+    *h = (struct thread_helper){fn, arg};
+    error = pthread_attr_init(&attr);
+    if (error == 0) {
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attr, THREAD_HELPER_STACK_BYTES);
+        error = thread_create_blocked(&attr, h);
+        pthread_attr_destroy(&attr);
+    }
+    if (error != 0)
+        free_slow(h);
+    return error;
+}

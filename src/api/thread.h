@@ -1,0 +1,13 @@
+/* Threads as api sees them: a record from their first breath to their last free. */
+#ifndef API_THREAD_H
+#define API_THREAD_H
+
+/* Constructor: the key whose destructor ends a thread, and the main thread's record and stack. */
+void thread_install(void);
+/* The calling thread, new: record, stack bounds, exit. Takes locks of libc. */
+void thread_begin(void);
+/* A thread of ours: detached, small stack, all signals blocked that can be, named. 0 or an errno value. Takes locks of
+ * libc: from wrapped calls and gc_* functions only. */
+int thread_start_helper(void *(*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,290 @@
+/* The order of a cycle; see cycle.h. */
+#include "gc/cycle.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "base/counters.h"
+#include "gc/cycle_gate.h"
+#include "gc/finalizer.h"
+#include "gc/mark.h"
+#include "gc/pacer.h"
+#include "gc/roots.h"
+#include "gc/sweep.h"
+#include "gc/trace.h"
+#include "gc/weak.h"
+#include "gc/world.h"
+#include "heap/heap.h"
+#include "heap/meta.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { CYCLE_STACK_BYTES = 256 * 1024, CYCLE_SIGSET_BYTES = 8 };
+
+/* One cycle, from phase to phase. */
+struct cycle {
+    struct trace_cycle trace; /* cause, skip, times, totals */
+    uint64_t lap_ns;          /* end of the last phase */
+    uint64_t cpu_ns;          /* of the process, when the world stood */
+    char *stack_top;
+};
+
+static struct {
+    uint64_t n_completed, n_tried; /* atomic */
+    bool is_checking;
+} cycle_state;
+
+/* ---- reasons ---- */
+
+static const struct {
+    const char *name;
+    enum counter counter;
+} cycle_skips[SKIP_N] = {
+    [SKIP_NONE] = {"not skipped", COUNTER_COUNT},
+    [SKIP_BUSY] = {"another thread is collecting", COUNTER_SKIP_NESTED},
+    [SKIP_OFF] = {"collection is off", COUNTER_COUNT},
+    [SKIP_INHIBITED] = {"inhibited", COUNTER_SKIP_INHIBITED},
+    [SKIP_FORK] = {"fork in progress", COUNTER_SKIP_FORK},
+    [SKIP_VFORK] = {"vfork in progress", COUNTER_SKIP_VFORK_CHILD},
+    [SKIP_SECCOMP] = {"system calls are filtered", COUNTER_SKIP_SECCOMP},
+    [SKIP_NO_PROC] = {"mappings cannot be read", COUNTER_SKIP_NO_PROC},
+    [SKIP_NO_PAGEMAP] = {"pagemap cannot be read", COUNTER_SKIP_NO_PAGEMAP},
+    [SKIP_NOT_STOPPED] = {"thread not stopped", COUNTER_SKIP_THREAD_NOT_STOPPED},
+    [SKIP_UNINTERRUPTIBLE] = {"thread waits in the kernel", COUNTER_SKIP_THREAD_UNINTERRUPTIBLE},
+    [SKIP_STACK_MISSING] = {"stack not among the mappings", COUNTER_SKIP_STACK_MISSING},
+    [SKIP_FAULT] = {"page with content cannot be read", COUNTER_SKIP_FAULT},
+    [SKIP_IO_URING] = {"io_uring in use", COUNTER_SKIP_IO_URING},
+    [SKIP_NO_MEMORY] = {"no memory for tables", COUNTER_SKIP_NO_MEMORY},
+    [SKIP_TOO_MANY_ROOTS] = {"too many roots", COUNTER_SKIP_TOO_MANY_ROOTS},
+    [SKIP_NESTED] = {"nested call", COUNTER_SKIP_NESTED},
+};
+
+const char *cycle_skip_name(enum cycle_skip s)
+{
+    return cycle_skips[s].name;
+}
+
+uint64_t cycle_count(void)
+{
+    return __atomic_load_n(&cycle_state.n_completed, __ATOMIC_RELAXED);
+}
+
+void cycle_init(const struct cycle_config *config)
+{
+    cycle_state.is_checking = config->check;
+    trace_init(config->trace, config->trace_fd);
+    cycle_set_mode(config->mode);
+}
+
+/* ---- phases; world stopped, on our own stack ---- */
+
+static void cycle_lap(struct cycle *c, enum trace_phase phase)
+{
+    uint64_t now = os_clock_ns();
+    c->trace.phase_ns[phase] += now - c->lap_ns;
+    c->lap_ns = now;
+}
+
+/* Everything that is alive by itself. Twice in one cycle where the marker is checked. */
+static enum cycle_skip cycle_give_roots(void)
+{
+    enum cycle_skip skip = roots_scan();
+    if (skip != SKIP_NONE)
+        return skip;
+    mark_root_spans(cycle_mode() == MODE_EXPLICIT);
+    finalizer_mark_roots();
+    return SKIP_NONE;
+}
+
+static bool cycle_give_roots_again(void *ctx)
+{
+    (void)ctx;
+    return cycle_give_roots() == SKIP_NONE;
+}
+
+static enum cycle_skip cycle_mark(struct cycle *c)
+{
+    mark_begin();
+    enum cycle_skip skip = cycle_give_roots();
+    c->trace.roots_bytes = roots_scanned_bytes();
+    cycle_lap(c, PHASE_ROOTS);
+    if (skip != SKIP_NONE)
+        return skip;
+    bool is_complete = mark_drain();
+    if (is_complete && cycle_state.is_checking)
+        is_complete = mark_check(cycle_give_roots_again, NULL);
+    is_complete = is_complete && finalizer_mark_args();
+    cycle_lap(c, PHASE_MARK);
+    return is_complete ? SKIP_NONE : SKIP_FAULT;
+}
+
+/* Short links first: what only a finalizer will still see is gone for everybody else. */
+static enum cycle_skip cycle_finalize(struct cycle *c)
+{
+    weak_clear();
+    finalizer_mark_reachable();
+    if (!mark_drain())
+        return SKIP_FAULT;
+    struct finalizer_split_result split = finalizer_split();
+    counter_add(COUNTER_FINALIZER_CYCLES, split.n_cyclic);
+    bool is_complete = mark_drain();
+    cycle_lap(c, PHASE_FINALIZE);
+    return is_complete ? SKIP_NONE : SKIP_FAULT;
+}
+
+static enum cycle_skip cycle_collect(struct cycle *c)
+{
+    enum cycle_skip skip = cycle_mark(c);
+    if (skip != SKIP_NONE)
+        return skip;
+    if (cycle_mode() == MODE_REPORT) {
+        c->trace.totals = sweep_count();
+    } else {
+        skip = cycle_finalize(c);
+        if (skip != SKIP_NONE)
+            return skip;
+        c->trace.totals = sweep_publish();
+    }
+    if (GCM_CHECKING)
+        heap_check();
+    cycle_lap(c, PHASE_PUBLISH);
+    return SKIP_NONE;
+}
+
+/* Inhibits, mode and forks may have changed until everybody stood. */
+static enum cycle_skip cycle_stopped(struct cycle *c)
+{
+    enum cycle_skip skip = cycle_gate_reason();
+    if (skip != SKIP_NONE)
+        return skip;
+    if (os_fault_guard_begin() != 0)
+        return SKIP_FAULT;
+    world_reap();
+    heap_settle();
+    skip = cycle_collect(c);
+    if (skip != SKIP_NONE)
+        mark_clear_all();
+    os_fault_guard_end();
+    return skip;
+}
+
+static void cycle_stop_and_go(struct cycle *c)
+{
+    uint64_t begin_ns = c->lap_ns = os_clock_ns();
+    c->trace.skip = world_stop();
+    cycle_lap(c, PHASE_STOP);
+    if (c->trace.skip != SKIP_NONE)
+        return;
+    c->cpu_ns = os_clock_cpu_ns();
+    c->trace.n_threads = world_n_slots() + 1;
+    c->trace.skip = cycle_stopped(c);
+    c->trace.cpu_ns = os_clock_cpu_ns() - c->cpu_ns;
+    c->lap_ns = os_clock_ns();
+    world_start();
+    cycle_lap(c, PHASE_RESUME);
+    counter_add(COUNTER_PAUSE_NS_TOTAL, c->lap_ns - begin_ns);
+    counter_raise(COUNTER_PAUSE_NS_MAX, c->lap_ns - begin_ns);
+}
+
+/* Handlers of the program could wait for a thread that stands still; signals that the scan itself may raise stay open, and
+ * so do libc's own two, which its mask functions leave open as well. */
+static void cycle_on_stack(void *arg, uintptr_t caller_sp)
+{
+    uint64_t old, all = ~(UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) | UINT64_C(3) << 31);
+    roots_set_caller(caller_sp);
+    long masked = os_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&old, CYCLE_SIGSET_BYTES, 0, 0);
+    cycle_stop_and_go(arg);
+    if (masked == 0)
+        os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, CYCLE_SIGSET_BYTES, 0, 0);
+}
+
+/* ---- before and after ---- */
+
+/* What needs memory or descriptors, while the world runs. */
+static enum cycle_skip cycle_prepare(struct cycle *c)
+{
+    char *stack = meta_scratch_reserve(SCRATCH_GC_STACK, CYCLE_STACK_BYTES);
+    if (stack == NULL || !mark_prepare())
+        return SKIP_NO_MEMORY;
+    c->stack_top = stack + CYCLE_STACK_BYTES;
+    enum cycle_skip skip = world_prepare();
+    return skip != SKIP_NONE ? skip : roots_prepare();
+}
+
+static void cycle_attempt(struct cycle *c)
+{
+    c->trace.start_ns = os_clock_ns();
+    c->trace.before_bytes = heap_used_estimate();
+    c->trace.skip = cycle_gate_reason();
+    if (c->trace.skip == SKIP_NONE)
+        c->trace.skip = cycle_prepare(c);
+    if (c->trace.skip == SKIP_NONE)
+        os_call_on_stack(cycle_on_stack, c, c->stack_top);
+    roots_finish();
+    mark_finish();
+}
+
+static void cycle_count_complete(const struct trace_cycle *t)
+{
+    static const enum counter by_cause[] = {
+        [CYCLE_GROWTH] = COUNTER_CYCLES_BY_GROWTH,   [CYCLE_LIMIT] = COUNTER_CYCLES_BY_LIMIT,
+        [CYCLE_EXPLICIT] = COUNTER_CYCLES_EXPLICIT,  [CYCLE_STRESS] = COUNTER_CYCLES_STRESS,
+        [CYCLE_NO_MEMORY] = COUNTER_CYCLES_BY_LIMIT,
+    };
+    __atomic_add_fetch(&cycle_state.n_completed, 1, __ATOMIC_RELAXED);
+    counter_add(COUNTER_CYCLES, 1);
+    counter_add(by_cause[t->cause], 1);
+    counter_add(COUNTER_BLOCKS_MARKED, t->totals.n_live);
+    counter_add(COUNTER_BYTES_MARKED, t->totals.live_bytes);
+    counter_add(COUNTER_ROOTS_SCANNED_BYTES, t->roots_bytes);
+    counter_add(COUNTER_STOP_NS_TOTAL, t->phase_ns[PHASE_STOP]);
+    counter_add(COUNTER_MARK_NS_TOTAL, t->phase_ns[PHASE_MARK]);
+    counter_add(COUNTER_CYCLE_CPU_NS_TOTAL, t->cpu_ns);
+    if (cycle_mode() == MODE_REPORT)
+        return;
+    counter_add(COUNTER_BLOCKS_RECLAIMED, t->totals.n_dead);
+    counter_add(COUNTER_BYTES_RECLAIMED, t->totals.dead_bytes);
+}
+
+/* Nothing is taken in mode report, so all of it is still in use. */
+static void cycle_tell_pacer(const struct trace_cycle *t)
+{
+    size_t live = t->totals.live_bytes, dead = t->totals.dead_bytes;
+    bool is_report = cycle_mode() == MODE_REPORT;
+    pacer_cycle_done(t->skip == SKIP_NONE, is_report ? live + dead : live, is_report ? 0 : dead, t->cpu_ns);
+}
+
+static void cycle_account(struct cycle *c)
+{
+    struct trace_cycle *t = &c->trace;
+    if (t->skip == SKIP_NONE)
+        cycle_count_complete(t);
+    else if (cycle_skips[t->skip].counter != COUNTER_COUNT)
+        counter_add_skip(cycle_skips[t->skip].counter);
+    cycle_tell_pacer(t);
+    t->goal_bytes = pacer_goal_bytes();
+}
+
+/* A call in a critical section is a handler's that interrupted us, or one of our own phases'. */
+enum cycle_skip cycle_run(enum cycle_cause cause)
+{
+    struct cycle c = {.trace = {.cause = cause}};
+    if (os_tls.critical != 0) {
+        counter_add_skip(COUNTER_SKIP_NESTED);
+        return SKIP_NESTED;
+    }
+    os_critical_enter();
+    if (!cycle_gate_try_enter()) {
+        os_critical_leave();
+        return SKIP_BUSY;
+    }
+    c.trace.cycle_no = __atomic_add_fetch(&cycle_state.n_tried, 1, __ATOMIC_RELAXED);
+    cycle_attempt(&c);
+    cycle_account(&c);
+    cycle_gate_leave();
+    os_critical_leave();
+    if (c.trace.skip != SKIP_OFF)
+        trace_write(&c.trace);
+    finalizer_wake();
+    return c.trace.skip;
+}

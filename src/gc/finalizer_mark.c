@@ -1,0 +1,158 @@
+/* The phases of a cycle that concern finalizers; see finalizer.h.
+ *
+ * Rule. A finalizer is due when the roots do not reach its block, and neither does any block that is itself waiting for a
+ * finalizer, its own block included. So what such blocks hold is marked, but not the blocks themselves: those still
+ * unmarked afterwards are due. Where A reaches B and both have finalizers, A's is due now and B's in a later cycle. Blocks
+ * that reach themselves are never due.
+ */
+#include "base/counters.h"
+#include "gc/finalizer.h"
+#include "gc/finalizer_table.h"
+#include "gc/mark.h"
+#include "gc/weak.h"
+
+enum { FINALIZER_MAX_ARG_ROUNDS = 16 };
+
+static void finalizer_mark_arg(const struct finalizer_record *r)
+{
+    mark_words((uintptr_t)&r->arg, (uintptr_t)(&r->arg + 1));
+}
+
+static bool finalizer_is_waiting(const struct finalizer_record *r)
+{
+    return r->state == FINALIZER_SET;
+}
+
+/* ---- roots ---- */
+
+static void finalizer_mark_root_record(struct finalizer_record *r, void *ctx)
+{
+    (void)ctx;
+    r->was_unmarked = r->is_arg_marked = false;
+    if (r->n_pins != 0)
+        mark_addr_block(r->obj);
+    for (const struct finalizer_record *c = finalizer_record_of_ref(r->cleanups); c != NULL;
+         c = finalizer_record_of_ref(c->queue_next))
+        finalizer_mark_arg(c);
+}
+
+void finalizer_mark_roots(void)
+{
+    finalizer_table_walk(finalizer_mark_root_record, NULL);
+    finalizer_queue_mark();
+}
+
+/* ---- arguments: as if the block pointed to them ---- */
+
+struct finalizer_arg_walk {
+    size_t n_marked;
+    bool is_all; /* of unmarked blocks too */
+};
+
+static void finalizer_mark_arg_of_marked(struct finalizer_record *r, void *ctx)
+{
+    struct finalizer_arg_walk *walk = ctx;
+    if (!finalizer_is_waiting(r) || r->is_arg_marked || !(walk->is_all || mark_is_marked(r->obj)))
+        return;
+    r->is_arg_marked = true;
+    finalizer_mark_arg(r);
+    walk->n_marked++;
+}
+
+/* An argument may reach a block whose own argument then counts. A long chain of these is cut: all arguments are marked,
+ * which keeps more for a cycle, and never less. */
+bool finalizer_mark_args(void)
+{
+    struct finalizer_arg_walk walk = {0};
+    for (int round = 0; round <= FINALIZER_MAX_ARG_ROUNDS; round++) {
+        walk.n_marked = 0;
+        walk.is_all = round == FINALIZER_MAX_ARG_ROUNDS;
+        finalizer_table_walk(finalizer_mark_arg_of_marked, &walk);
+        if (walk.n_marked == 0)
+            return true;
+        if (!mark_drain())
+            return false;
+    }
+    return true;
+}
+
+/* ---- what waiting blocks hold ---- */
+
+static void finalizer_note_unmarked(struct finalizer_record *r, void *ctx)
+{
+    (void)ctx;
+    r->was_unmarked = finalizer_is_waiting(r) && !mark_is_marked(r->obj);
+}
+
+static void finalizer_mark_held(struct finalizer_record *r, void *ctx)
+{
+    (void)ctx;
+    if (!r->was_unmarked)
+        return;
+    mark_block_content(r->obj);
+    finalizer_mark_arg(r);
+}
+
+/* Who is unmarked is settled for all before anything is marked. */
+void finalizer_mark_reachable(void)
+{
+    finalizer_table_walk(finalizer_note_unmarked, NULL);
+    finalizer_table_walk(finalizer_mark_held, NULL);
+}
+
+/* ---- who is due ---- */
+
+static void finalizer_queue_due(struct finalizer_record *r, void *ctx)
+{
+    struct finalizer_split_result *result = ctx;
+    if (!r->was_unmarked)
+        return;
+    if (mark_is_marked(r->obj)) {
+        result->n_cyclic++;
+        return;
+    }
+    r->state = FINALIZER_QUEUED;
+    finalizer_queue_put(r);
+    result->n_queued++;
+}
+
+static void finalizer_hold_queued(struct finalizer_record *r, void *ctx)
+{
+    (void)ctx;
+    if (r->state == FINALIZER_QUEUED)
+        mark_addr_block(r->obj);
+}
+
+static void finalizer_queue_cleanups(struct finalizer_record *r, struct finalizer_split_result *result)
+{
+    while (r->cleanups != 0) {
+        struct finalizer_record *c = finalizer_record_of_ref(r->cleanups);
+        r->cleanups = c->queue_next;
+        finalizer_queue_put(c);
+        result->n_cleanups++;
+    }
+}
+
+/* The block goes now, and with it its record. */
+static void finalizer_end_dead(struct finalizer_record *r, void *ctx)
+{
+    if (mark_is_marked(r->obj))
+        return;
+    finalizer_queue_cleanups(r, ctx);
+    weak_forget_locked(r);
+    finalizer_table_drop_if_empty(r);
+}
+
+struct finalizer_split_result finalizer_split(void)
+{
+    struct finalizer_split_result result = {0};
+    finalizer_table_walk(finalizer_queue_due, &result);
+    finalizer_table_walk(finalizer_hold_queued, NULL);
+    /* While some are due, those that they hold wait for their turn; when none is, the rest wait for each other. */
+    if (result.n_queued != 0)
+        result.n_cyclic = 0;
+    if (mark_drain())
+        finalizer_table_walk(finalizer_end_dead, &result);
+    counter_add(COUNTER_FINALIZERS_QUEUED, result.n_queued);
+    return result;
+}

@@ -1,0 +1,225 @@
+/* The queue of what is due, and who runs it.
+ *
+ * Invariants  what is queued or being run is a root until its function has returned. The queue is a list through
+ *         queue_next from `head`; `tail` and `n_queued` can be found again from it (fork).
+ * Locks   FIN for the lists; no lock and no critical section while a function of the program runs.
+ */
+#include "base/counters.h"
+#include "gc/finalizer.h"
+#include "gc/finalizer_table.h"
+#include "gc/mark.h"
+#include "heap/meta.h"
+#include "os/critical_inl.h"
+
+static struct {
+    uint32_t head, tail; /* records; FIN, or stopped */
+    size_t n_queued;
+    uint32_t running;    /* records being run: not in the table; FIN */
+} queue;
+
+static struct {
+    int (*start)(void *(*fn)(void *), void *arg);
+    bool is_allowed;
+    uint32_t is_started; /* atomic */
+    uint32_t n_wakes;    /* futex */
+} thread = {.is_allowed = true};
+
+/* ---- the queue ---- */
+
+void finalizer_queue_put(struct finalizer_record *r)
+{
+    r->queue_next = 0;
+    if (queue.head == 0)
+        queue.head = meta_ref(r);
+    else
+        finalizer_record_of_ref(queue.tail)->queue_next = meta_ref(r);
+    queue.tail = meta_ref(r);
+    queue.n_queued++;
+}
+
+static struct finalizer_record *finalizer_queue_take_locked(void)
+{
+    struct finalizer_record *r = finalizer_record_of_ref(queue.head);
+    if (r == NULL)
+        return NULL;
+    STORE_ONCE(queue.head, r->queue_next);
+    if (queue.head == 0)
+        queue.tail = 0;
+    queue.n_queued--;
+    return r;
+}
+
+static void finalizer_queue_put_back_locked(struct finalizer_record *r)
+{
+    r->queue_next = queue.head;
+    STORE_ONCE(queue.head, meta_ref(r));
+    if (queue.tail == 0)
+        queue.tail = queue.head;
+    queue.n_queued++;
+}
+
+static void finalizer_queue_mark_list(uint32_t ref)
+{
+    for (const struct finalizer_record *r = finalizer_record_of_ref(ref); r != NULL;
+         r = finalizer_record_of_ref(r->queue_next)) {
+        mark_addr_block(r->obj);
+        mark_words((uintptr_t)&r->arg, (uintptr_t)(&r->arg + 1));
+    }
+}
+
+void finalizer_queue_mark(void)
+{
+    finalizer_queue_mark_list(queue.head);
+    finalizer_queue_mark_list(queue.running);
+}
+
+size_t finalizer_queued(void)
+{
+    return LOAD_ONCE(queue.n_queued);
+}
+
+/* Blocks that vanished threads were finalizing stay held: nobody can say how far that went. */
+void finalizer_queue_fork_child(void)
+{
+    queue.tail = 0;
+    queue.n_queued = 0;
+    for (uint32_t ref = queue.head; ref != 0; ref = finalizer_record_of_ref(ref)->queue_next) {
+        queue.tail = ref;
+        queue.n_queued++;
+    }
+    thread.is_started = 0;
+}
+
+/* ---- running ---- */
+
+/* A record of its own for the time of the call, so that the function may set a finalizer for its block again. */
+static struct finalizer_record *finalizer_detach_locked(struct finalizer_record *r)
+{
+    if (r->state == FINALIZER_CLEANUP)
+        return r;
+    struct finalizer_record *run = finalizer_record_new();
+    if (run == NULL)
+        return NULL;
+    run->obj = r->obj;
+    run->fn = r->fn;
+    run->arg = r->arg;
+    r->state = FINALIZER_NONE;
+    finalizer_table_drop_if_empty(r);
+    return run;
+}
+
+/* Next to run, on the list of what runs; NULL: nothing there, or no memory. */
+static struct finalizer_record *finalizer_begin_locked(void)
+{
+    struct finalizer_record *r = finalizer_queue_take_locked();
+    while (r != NULL && r->fn == NULL) { /* the program freed its block */
+        finalizer_record_free(r);
+        r = finalizer_queue_take_locked();
+    }
+    if (r == NULL)
+        return NULL;
+    struct finalizer_record *run = finalizer_detach_locked(r);
+    if (run == NULL) {
+        finalizer_queue_put_back_locked(r);
+        return NULL;
+    }
+    run->queue_next = queue.running;
+    STORE_ONCE(queue.running, meta_ref(run));
+    return run;
+}
+
+static void finalizer_end_locked(struct finalizer_record *run)
+{
+    uint32_t *at = &queue.running;
+    while (*at != meta_ref(run))
+        at = &finalizer_record_of_ref(*at)->queue_next;
+    STORE_ONCE(*at, run->queue_next);
+    finalizer_record_free(run);
+}
+
+static void finalizer_call(const struct finalizer_record *run)
+{
+    if (run->state == FINALIZER_CLEANUP)
+        ((cleanup_fn)(void (*)(void))run->fn)(run->arg);
+    else
+        run->fn((void *)run->obj, run->arg);
+}
+
+static NOINLINE bool finalizer_run_one(void)
+{
+    os_critical_enter();
+    os_lock(&finalizer_lock);
+    struct finalizer_record *run = finalizer_begin_locked();
+    os_unlock(&finalizer_lock);
+    os_critical_leave();
+    if (run == NULL)
+        return false;
+    finalizer_call(run);
+    counter_add(COUNTER_FINALIZERS_RUN, 1);
+    os_critical_enter();
+    os_lock(&finalizer_lock);
+    finalizer_end_locked(run);
+    os_unlock(&finalizer_lock);
+    os_critical_leave();
+    return true;
+}
+
+size_t finalizer_run_queued(void)
+{
+    size_t n = 0;
+    while (finalizer_run_one())
+        n++;
+    return n;
+}
+
+/* ---- the thread ---- */
+
+/* Asleep it counts as stopped: a cycle need not signal it. */
+static void finalizer_thread_sleep(uint32_t n_wakes_seen)
+{
+    struct os_gate_frame frame;
+    os_gate_publish(&frame);
+    os_futex_wait(&thread.n_wakes, n_wakes_seen, UINT64_MAX);
+    os_gate_leave(&frame);
+}
+
+static void *finalizer_thread_main(void *arg)
+{
+    for (;;) {
+        uint32_t n_wakes = __atomic_load_n(&thread.n_wakes, __ATOMIC_ACQUIRE);
+        if (finalizer_run_queued() == 0)
+            finalizer_thread_sleep(n_wakes);
+    }
+    return arg;
+}
+
+void finalizer_thread_enable(bool allowed)
+{
+    thread.is_allowed = allowed;
+}
+
+void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg))
+{
+    thread.start = start;
+}
+
+void finalizer_thread_poke(void)
+{
+    uint32_t expected = 0;
+    if (LIKELY(finalizer_table_count() == 0 && finalizer_queued() == 0))
+        return;
+    if (!thread.is_allowed || thread.start == NULL || os_tls.critical != 0)
+        return;
+    if (!__atomic_compare_exchange_n(&thread.is_started, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return;
+    if (thread.start(finalizer_thread_main, NULL) != 0)
+        __atomic_store_n(&thread.is_started, 0, __ATOMIC_RELEASE);
+}
+
+void finalizer_wake(void)
+{
+    if (finalizer_queued() == 0)
+        return;
+    __atomic_add_fetch(&thread.n_wakes, 1, __ATOMIC_RELEASE);
+    os_futex_wake(&thread.n_wakes, 1);
+}

@@ -1,0 +1,236 @@
+/* When to collect; see pacer.h.
+ *
+ * Equations. live: bytes found reachable by the last cycle; used: bytes of blocks handed out and not freed.
+ *     base     = max(live * percent / 100, floor - live, a page)           distance to the next cycle
+ *     distance = base * stretch, at most max(base, min(4 * live + floor, available / 4))
+ *     goal     = live + distance;  a cycle is due by growth when used >= goal
+ *     stretch    doubles when a cycle recovered less than 1/8 of what was used, halves from 1/4, is 1 from 1/2 on. A program
+ *                that frees what it no longer needs so pays for a logarithmic number of cycles.
+ *     budget     a cycle took c of CPU time: by growth, the next waits until the process has used c * (100 - b) / b more
+ *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB), lest it collect at every step. The
+ *                budget does not bind it.
+ * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal is it counted
+ * exactly. `check_at` is the estimate from which on it is worth a look again: it moves ahead after each look that found
+ * no cycle due, so that looking costs a small share of what is allocated in between.
+ * Locks  none: all fields are atomic and each is written with one store; a lost update costs a cycle too many or too few.
+ */
+#include "gc/pacer.h"
+
+#include "base/compiler.h"
+#include "heap/heap.h"
+#include "os/os.h"
+
+enum {
+    PACER_STRETCH_MAX = 64,
+    PACER_GROWTH_FACTOR = 4,
+    PACER_LOOK_SHARE = 32,
+    PACER_MAX_SKIP_SHIFT = 6,
+    PACER_DEFAULT_PERCENT = 100,
+    PACER_DEFAULT_BUDGET = 10,
+};
+#define PACER_DEFAULT_FLOOR ((size_t)64 << 20)
+#define PACER_LOOK_MIN_BYTES ((size_t)1 << 20)
+#define PACER_PAGE_BYTES ((size_t)4096)
+
+static struct {
+    struct pacer_config config; /* percent and limit change at run time */
+    size_t live_bytes;
+    size_t limit_bytes;    /* 0 none; of the config or of the cgroup */
+    size_t goal_bytes;     /* by growth or limit, whichever is nearer */
+    size_t check_at_bytes;
+    bool is_limit_nearer;
+    unsigned stretch;
+    unsigned n_skips;      /* in a row */
+    uint64_t cpu_allowed_ns; /* process CPU time from which on growth counts again */
+    uint64_t n_slow_paths; /* for stress */
+} pacer = {
+    .config = {.percent = PACER_DEFAULT_PERCENT, .floor_bytes = PACER_DEFAULT_FLOOR, .budget_percent = PACER_DEFAULT_BUDGET},
+    .goal_bytes = PACER_DEFAULT_FLOOR,
+    .check_at_bytes = PACER_DEFAULT_FLOOR,
+    .stretch = 1,
+};
+
+static size_t pacer_add(size_t a, size_t b)
+{
+    return a > SIZE_MAX - b ? SIZE_MAX : a + b;
+}
+
+static size_t pacer_mul(size_t a, size_t b)
+{
+    return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
+static size_t pacer_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t pacer_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- the goal ---- */
+
+static size_t pacer_growth_goal(size_t live)
+{
+    int percent = LOAD_ONCE(pacer.config.percent);
+    size_t floor_bytes = pacer.config.floor_bytes;
+    if (percent < 0)
+        return SIZE_MAX;
+    size_t to_floor = floor_bytes > live ? floor_bytes - live : 0;
+    size_t base = pacer_max(pacer_max(pacer_mul(live / 100, (size_t)percent), to_floor), PACER_PAGE_BYTES);
+    if (pacer.stretch == 1)
+        return pacer_add(live, base);
+    size_t most = pacer_min(pacer_add(pacer_mul(live, PACER_GROWTH_FACTOR), floor_bytes), os_vm_available() / 4);
+    return pacer_add(live, pacer_min(pacer_mul(base, pacer.stretch), pacer_max(base, most)));
+}
+
+static size_t pacer_limit_goal(size_t live)
+{
+    size_t limit = pacer.limit_bytes;
+    if (limit == 0)
+        return SIZE_MAX;
+    return pacer_max(limit - limit / 16, pacer_add(live, pacer_max(limit / 64, PACER_LOOK_MIN_BYTES)));
+}
+
+static void pacer_set_goal(size_t live)
+{
+    size_t growth = pacer_growth_goal(live), limit = pacer_limit_goal(live);
+    STORE_ONCE(pacer.is_limit_nearer, limit <= growth && limit != SIZE_MAX);
+    STORE_ONCE(pacer.goal_bytes, pacer_min(growth, limit));
+    STORE_ONCE(pacer.check_at_bytes, pacer.goal_bytes);
+}
+
+size_t pacer_goal_bytes(void)
+{
+    return LOAD_ONCE(pacer.goal_bytes);
+}
+
+/* ---- settings ---- */
+
+static void pacer_read_limit(void)
+{
+    size_t limit = pacer.config.limit_bytes;
+    if (pacer.config.limit_is_cgroup) {
+        size_t cgroup = os_vm_cgroup_limit();
+        limit = cgroup == SIZE_MAX ? 0 : cgroup;
+    }
+    STORE_ONCE(pacer.limit_bytes, limit);
+}
+
+void pacer_init(const struct pacer_config *config)
+{
+    pacer.config = *config;
+    pacer.live_bytes = 0;
+    pacer.stretch = 1;
+    pacer.n_skips = 0;
+    pacer.cpu_allowed_ns = 0;
+    pacer.n_slow_paths = 0;
+    pacer_read_limit();
+    pacer_set_goal(0);
+}
+
+void pacer_set_percent(int percent)
+{
+    STORE_ONCE(pacer.config.percent, percent);
+    pacer_set_goal(LOAD_ONCE(pacer.live_bytes));
+}
+
+int pacer_percent(void)
+{
+    return LOAD_ONCE(pacer.config.percent);
+}
+
+void pacer_set_limit(size_t bytes)
+{
+    pacer.config.limit_is_cgroup = false;
+    STORE_ONCE(pacer.config.limit_bytes, bytes);
+    pacer_read_limit();
+    pacer_set_goal(LOAD_ONCE(pacer.live_bytes));
+}
+
+/* ---- is it due? ---- */
+
+static bool pacer_is_within_budget(void)
+{
+    uint64_t allowed = LOAD_ONCE(pacer.cpu_allowed_ns);
+    return allowed == 0 || os_clock_cpu_ns() >= allowed;
+}
+
+/* Not now: look again when some more has been handed out. */
+static void pacer_look_later(size_t used)
+{
+    size_t step = pacer_max(pacer.goal_bytes / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
+    STORE_ONCE(pacer.check_at_bytes, pacer_max(pacer.goal_bytes, pacer_add(used, step)));
+}
+
+static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
+{
+    bool is_limit = LOAD_ONCE(pacer.is_limit_nearer);
+    if (!is_limit && !pacer_is_within_budget()) {
+        pacer_look_later(heap_used_estimate());
+        return false;
+    }
+    size_t used = heap_recount();
+    if (pacer_add(used, extra_bytes) < LOAD_ONCE(pacer.goal_bytes)) {
+        pacer_look_later(used);
+        return false;
+    }
+    *cause = is_limit ? CYCLE_LIMIT : CYCLE_GROWTH;
+    return true;
+}
+
+bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
+{
+    if (UNLIKELY(pacer.config.stress != 0) &&
+        __atomic_add_fetch(&pacer.n_slow_paths, 1, __ATOMIC_RELAXED) % pacer.config.stress == 0) {
+        *cause = CYCLE_STRESS;
+        return true;
+    }
+    if (LIKELY(pacer_add(heap_used_estimate(), extra_bytes) < LOAD_ONCE(pacer.check_at_bytes)))
+        return false;
+    return pacer_is_due_slow(extra_bytes, cause);
+}
+
+/* ---- after a cycle ---- */
+
+/* A cycle that came long before its time (the program asked) says nothing about the distance. */
+static void pacer_adapt(size_t live_bytes, size_t dead_bytes)
+{
+    size_t used = pacer_add(live_bytes, dead_bytes);
+    if (used < pacer.goal_bytes - pacer.goal_bytes / 8)
+        return;
+    if (dead_bytes < used / 8)
+        pacer.stretch = pacer.stretch < PACER_STRETCH_MAX ? pacer.stretch * 2 : PACER_STRETCH_MAX;
+    else if (dead_bytes >= used / 2)
+        pacer.stretch = 1;
+    else if (dead_bytes >= used / 4 && pacer.stretch > 1)
+        pacer.stretch /= 2;
+}
+
+/* A reason to skip mostly lasts: the distance to the next attempt doubles. */
+static void pacer_back_off(void)
+{
+    unsigned shift = pacer.n_skips < PACER_MAX_SKIP_SHIFT ? pacer.n_skips : PACER_MAX_SKIP_SHIFT;
+    size_t used = heap_used_estimate();
+    size_t step = pacer_max(pacer.goal_bytes / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
+    pacer.n_skips++;
+    STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_mul(step, (size_t)1 << shift)));
+}
+
+void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
+{
+    unsigned budget = pacer.config.budget_percent;
+    if (budget > 0 && budget < 100)
+        STORE_ONCE(pacer.cpu_allowed_ns, os_clock_cpu_ns() + cpu_ns * (100 - budget) / budget);
+    if (!is_complete) {
+        pacer_back_off();
+        return;
+    }
+    pacer.n_skips = 0;
+    pacer_adapt(live_bytes, dead_bytes);
+    pacer_read_limit();
+    STORE_ONCE(pacer.live_bytes, live_bytes);
+    pacer_set_goal(live_bytes);
+}

@@ -1,0 +1,134 @@
+/* Reading root memory; see roots_int.h.
+ *
+ * What    hands ranges to the sink under a fault guard. The marker's promise (mark.h): after a fault it is whole, and of the
+ *         range all before the fault was read. So a page that faults is fetched through the kernel, which also reads pages
+ *         that are protected by permission or by key, and the range goes on behind it.
+ */
+#include "gc/roots_int.h"
+
+#include "base/bits.h"
+#include "base/check.h"
+
+struct feed {
+    enum roots_rule rule;
+    uintptr_t lo, hi;
+};
+
+static void feed_sink(void *arg)
+{
+    const struct feed *f = arg;
+
+    if (f->rule == ROOTS_RULE_STACK)
+        roots.sink->stack_words(f->lo, f->hi);
+    else
+        roots.sink->words(f->lo, f->hi);
+}
+
+static bool feed_count(uintptr_t lo, uintptr_t hi)
+{
+    roots.n_bytes += hi - lo;
+    return roots.n_bytes <= ROOTS_MAX_BYTES || roots_fail(SKIP_TOO_MANY_ROOTS);
+}
+
+void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words)
+{
+    struct feed f = {rule, (uintptr_t)words, (uintptr_t)(words + n_words)};
+
+    roots.n_bytes += f.hi - f.lo;
+    feed_sink(&f);
+}
+
+/* One buffer of it: as much as could be read, 0 where the first page cannot. */
+static size_t feed_copy_piece(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+{
+    size_t len = hi - lo < ROOTS_COPY_BYTES ? hi - lo : ROOTS_COPY_BYTES;
+    long n = os_mem_read(lo, roots.copy, len);
+    struct feed f;
+
+    if (n <= 0)
+        return 0;
+    f = (struct feed){rule, (uintptr_t)roots.copy, (uintptr_t)roots.copy + (size_t)n};
+    feed_sink(&f);
+    return (size_t)n;
+}
+
+/* A shared page that even the kernel cannot read lies behind the end of its file, and so do all that follow, if the last
+ * one does. */
+static bool feed_is_end_of_file(uintptr_t hi)
+{
+    char byte;
+
+    return os_mem_read(hi - 1, &byte, 1) != 1;
+}
+
+/* Up to the first page that cannot be read; hi where all could. */
+static uintptr_t feed_copy(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+{
+    while (lo < hi) {
+        size_t n = feed_copy_piece(rule, lo, hi);
+
+        if (n == 0)
+            break;
+        lo += n;
+        if (lo < hi && lo % sizeof(uintptr_t) != 0)
+            break; /* the kernel stops at pages: this is no place that can be gone on from */
+    }
+    return lo;
+}
+
+bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared)
+{
+    if (!feed_count(lo, hi))
+        return false;
+    while ((lo = feed_copy(rule, lo, hi)) < hi) {
+        if (!is_shared)
+            return roots_fail(SKIP_FAULT);
+        if (feed_is_end_of_file(hi))
+            return true;
+        lo = bits_round_down(lo, os_page_size()) + os_page_size();
+    }
+    return true;
+}
+
+/* The page of a fault inside [lo, hi): fetched, or known to have no content. *next is where to go on. */
+static bool feed_page_of_fault(const struct feed *f, uintptr_t fault_addr, bool is_shared, uintptr_t *next)
+{
+    uintptr_t page = bits_round_down(fault_addr, os_page_size());
+    uintptr_t lo = page > f->lo ? page : f->lo;
+    uintptr_t hi = page + os_page_size() < f->hi ? page + os_page_size() : f->hi;
+
+    if (fault_addr < bits_round_down(f->lo, sizeof(uintptr_t)) || fault_addr >= f->hi)
+        return roots_fail(SKIP_FAULT);
+    *next = hi;
+    if (feed_copy(f->rule, lo, hi) == hi)
+        return true;
+    if (!is_shared)
+        return roots_fail(SKIP_FAULT);
+    if (feed_is_end_of_file(f->hi))
+        *next = f->hi;
+    return true;
+}
+
+bool roots_feed_direct(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared)
+{
+    struct feed f = {rule, lo, hi};
+    uintptr_t fault_addr = 0;
+
+    if (!feed_count(lo, hi))
+        return false;
+    while (f.lo < f.hi && !os_fault_guard(feed_sink, &f, &fault_addr))
+        if (!feed_page_of_fault(&f, fault_addr, is_shared, &f.lo))
+            return false;
+    return true;
+}
+
+static void feed_block(void *arg)
+{
+    roots.sink->addr_block(*(const uintptr_t *)arg);
+}
+
+/* The block's content is read later, by the marker, which has its own guard. */
+void roots_feed_block(uintptr_t addr)
+{
+    feed_block(&addr);
+}

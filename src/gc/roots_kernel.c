@@ -1,0 +1,204 @@
+/* Pointers that only the kernel holds; see roots_int.h.
+ *
+ *     epoll      the data word of each registered descriptor, from fdinfo of each epoll instance
+ *     timers     sigev_value, from /proc/self/timers (empty once the main thread has exited: then they are not seen)
+ *     io_uring   nobody can list what is in flight: an instance, mapped or not, ends the cycle
+ *     sigaltstack of the collecting thread; that of a stopped one is in its signal frame
+ * Cost       one fstat (0.2 us) for each possible descriptor up to the size of the table, which the kernel doubles as it
+ *            grows; a readlink (2 us) for each anonymous one; about 0.5 us for each descriptor registered with an epoll
+ *            instance. 10,000 sockets in one epoll: some 10 ms.
+ * Not here   mappings of rings (roots_maps.c). Not seen at all: values queued with a signal, mq_notify, descriptors of a
+ *            thread that has its own table (unshare).
+ */
+#include "gc/roots_int.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/fmt.h"
+#include "os/process.h"
+#include "os/text_inl.h"
+
+#define KERNEL_MAX_FDS (UINT64_C(1) << 20)
+#define KERNEL_PATH_BYTES 64
+
+static struct {
+    bool is_known;
+    uint64_t anon_device, shmem_device;
+} kernel_state;
+
+/* Devices of the kernel's internal file systems never change. */
+void roots_kernel_prepare(void)
+{
+    if (kernel_state.is_known)
+        return;
+    kernel_state.anon_device = roots_sys_anon_device();
+    kernel_state.shmem_device = roots_sys_shmem_device();
+    kernel_state.is_known = true;
+}
+
+uint64_t roots_kernel_shmem_device(void)
+{
+    return kernel_state.shmem_device;
+}
+
+/* ---- files of /proc by lines ------------------------------------------------------------------------------------------ */
+
+/* Hands each line, NUL-terminated, to fn; a last line without newline and one longer than the buffer are errors of the
+ * kernel's. 0 or -errno. */
+static int kernel_read_lines(int fd, void (*fn)(const char *line))
+{
+    size_t len = 0;
+    long n;
+
+    while (len < ROOTS_TEXT_BYTES && (n = roots_sys_read(fd, roots.text + len, ROOTS_TEXT_BYTES - len)) > 0) {
+        char *line = roots.text;
+        char *newline;
+
+        len += (size_t)n;
+        while ((newline = memchr(line, '\n', len - (size_t)(line - roots.text))) != NULL) {
+            *newline = '\0';
+            fn(line);
+            line = newline + 1;
+        }
+        len -= (size_t)(line - roots.text);
+        memmove(roots.text, line, len);
+    }
+    return len == ROOTS_TEXT_BYTES ? -E2BIG : (int)n;
+}
+
+static int kernel_read_file(const char *path, void (*fn)(const char *line))
+{
+    int fd = roots_sys_open(path);
+    int err;
+
+    if (fd < 0)
+        return fd;
+    err = kernel_read_lines(fd, fn);
+    roots_sys_close(fd);
+    return err;
+}
+
+/* The hexadecimal number that follows `key` and blanks. */
+static void kernel_feed_number_after(const char *line, const char *key)
+{
+    const char *at = strstr(line, key);
+    uint64_t number;
+    uintptr_t word;
+
+    if (at == NULL)
+        return;
+    for (at += strlen(key); *at == ' '; at++)
+        continue;
+    text_number(at, 16, &number);
+    word = (uintptr_t)number;
+    roots_feed_own(ROOTS_RULE_WORDS, &word, 1);
+}
+
+/* tfd:        5 events:       19 data:     7f0012345678  pos:0 ino:61 sdev:9 */
+static void kernel_take_epoll_line(const char *line)
+{
+    if (strncmp(line, "tfd:", 4) == 0)
+        kernel_feed_number_after(line, " data:");
+}
+
+/* signal: 60/00007fff86e452a8 */
+static void kernel_take_timer_line(const char *line)
+{
+    if (strncmp(line, "signal:", 7) == 0)
+        kernel_feed_number_after(line, "/");
+}
+
+/* ---- descriptors --------------------------------------------------------------------------------------------------------- */
+
+static const char *kernel_fd_path(struct fmt *f, const char *folder, int fd)
+{
+    fmt_str(f, "/proc/thread-self/");
+    fmt_str(f, folder);
+    fmt_i64(f, fd);
+    return fmt_cstr(f);
+}
+
+static bool kernel_scan_epoll(int fd)
+{
+    char path[KERNEL_PATH_BYTES];
+    struct fmt f = fmt_init(path, sizeof(path));
+
+    return kernel_read_file(kernel_fd_path(&f, "fdinfo/", fd), kernel_take_epoll_line) == 0 || roots_fail(SKIP_NO_PROC);
+}
+
+static bool kernel_scan_anonymous(int fd)
+{
+    char path[KERNEL_PATH_BYTES];
+    char target[KERNEL_PATH_BYTES];
+    struct fmt f = fmt_init(path, sizeof(path));
+    long n = roots_sys_readlink(kernel_fd_path(&f, "fd/", fd), target, sizeof(target) - 1);
+
+    if (n < 0)
+        return roots_fail(SKIP_NO_PROC);
+    target[n] = '\0'; /* longer names are cut, and are none of these */
+    if (strcmp(target, "anon_inode:[io_uring]") == 0)
+        return roots_fail(SKIP_IO_URING);
+    roots.has_userfault |= strcmp(target, "anon_inode:[userfaultfd]") == 0;
+    return strcmp(target, "anon_inode:[eventpoll]") != 0 || kernel_scan_epoll(fd);
+}
+
+static bool kernel_scan_fd(int fd)
+{
+    uint64_t device;
+
+    if (roots_sys_device_of(fd, &device) != 0)
+        return true; /* not open */
+    return (kernel_state.anon_device != 0 && device != kernel_state.anon_device) || kernel_scan_anonymous(fd);
+}
+
+/* No descriptor is as large as the size of the table. 0: it cannot be found out. */
+static uint64_t kernel_fd_limit(void)
+{
+    const char *line;
+    uint64_t limit;
+
+    if (os_file_read("/proc/thread-self/status", roots.text, ROOTS_TEXT_BYTES) <= 0)
+        return 0;
+    line = strstr(roots.text, "\nFDSize:\t");
+    if (line == NULL)
+        return 0;
+    text_number(line + strlen("\nFDSize:\t"), 10, &limit);
+    return limit;
+}
+
+static bool kernel_scan_fds(void)
+{
+    uint64_t limit = kernel_fd_limit();
+
+    if (limit == 0)
+        return roots_fail(SKIP_NO_PROC);
+    if (limit > KERNEL_MAX_FDS)
+        return roots_fail(SKIP_TOO_MANY_ROOTS);
+    for (int fd = 0; fd < (int)limit; fd++)
+        if (!kernel_scan_fd(fd))
+            return false;
+    return true;
+}
+
+/* A kernel without checkpoint support has no list of timers; then they are not seen. */
+static bool kernel_scan_timers(void)
+{
+    int err = kernel_read_file("/proc/self/timers", kernel_take_timer_line);
+
+    return err == 0 || err == -ENOENT || roots_fail(SKIP_NO_PROC);
+}
+
+static void kernel_scan_altstack(void)
+{
+    uintptr_t altstack = roots_sys_altstack();
+
+    roots_feed_own(ROOTS_RULE_WORDS, &altstack, 1);
+}
+
+bool roots_kernel_scan(void)
+{
+    kernel_scan_altstack();
+    return kernel_scan_fds() && kernel_scan_timers();
+}

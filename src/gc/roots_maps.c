@@ -1,0 +1,235 @@
+/* The mappings of the process as roots; see roots_int.h.
+ *
+ * Two steps: the list is read whole into a table, so that it can be looked up and found complete before anything is marked;
+ * then each mapping's pages with content are read, by the rule of the zone they lie in.
+ *
+ *     private                                       pages with content
+ *     private, of /dev, /sys, /proc                 the same through the kernel, which refuses device registers
+ *     shared, name gone or never there              whole: anonymous memory, memory files, System V segments, /dev/shm,
+ *                                                   files that were deleted (libffi writes closures to such)
+ *     io_uring, AIO rings                           the kernel holds pointers that nobody can list: no cycle
+ *     other shared files and devices, vdso, vvar    not roots
+ *     our own window                                not in the table
+ */
+#include "gc/roots_int.h"
+
+#include <string.h>
+
+#include "heap/span.h"
+
+#define MAPS_DELETED " (deleted)"
+
+/* ---- what a mapping is ------------------------------------------------------------------------------------------- */
+
+static bool maps_name_begins(const struct os_map *m, const char *prefix)
+{
+    return strncmp(m->name, prefix, strlen(prefix)) == 0;
+}
+
+static bool maps_name_ends(const struct os_map *m, const char *suffix)
+{
+    size_t len = strlen(m->name);
+    size_t suffix_len = strlen(suffix);
+
+    return len >= suffix_len && strcmp(m->name + len - suffix_len, suffix) == 0;
+}
+
+static bool maps_is_kernels(const struct os_map *m)
+{
+    return maps_name_begins(m, "[vvar") || maps_name_begins(m, "[vdso") || maps_name_begins(m, "[vsyscall");
+}
+
+static bool maps_holds_kernel_pointers(const struct os_map *m)
+{
+    return maps_name_begins(m, "anon_inode:[io_uring]") || maps_name_begins(m, "/[aio]");
+}
+
+static bool maps_is_shmem(const struct os_map *m)
+{
+    uint64_t device = roots_kernel_shmem_device();
+
+    return device != 0 && m->dev == device;
+}
+
+static enum roots_map_kind maps_shared_kind(const struct os_map *m)
+{
+    if (maps_is_shmem(m))
+        return ROOTS_MAP_SHMEM;
+    if (maps_name_begins(m, "/dev/shm/"))
+        return ROOTS_MAP_SHMEM; /* by convention the mount point of tmpfs, which is the same page cache */
+    if (maps_name_ends(m, MAPS_DELETED) || maps_name_begins(m, "/memfd:") || maps_name_begins(m, "/SYSV") ||
+        maps_name_begins(m, "[anon_shmem:"))
+        return ROOTS_MAP_SHARED;
+    return ROOTS_MAP_NONE;
+}
+
+/* May be something else than memory: it is read through the kernel, which refuses what has side effects. */
+static bool maps_may_be_device(const struct os_map *m)
+{
+    if (maps_name_begins(m, "/dev/zero") || maps_name_begins(m, "/dev/shm/"))
+        return false;
+    return maps_name_begins(m, "/dev/") || maps_name_begins(m, "/sys/") || maps_name_begins(m, "/proc/") ||
+           maps_name_begins(m, "anon_inode:");
+}
+
+static enum roots_map_kind maps_kind(const struct os_map *m)
+{
+    if (maps_is_kernels(m))
+        return ROOTS_MAP_NONE;
+    if (m->is_shared)
+        return maps_shared_kind(m);
+    return maps_may_be_device(m) ? ROOTS_MAP_DEVICE : ROOTS_MAP_PRIVATE;
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------------- */
+
+static bool maps_add(const struct os_map *m, uintptr_t lo, uintptr_t hi)
+{
+    if (lo >= hi)
+        return true;
+    if (roots.n_maps == roots.max_maps)
+        return roots_fail(SKIP_NO_MEMORY);
+    roots.maps[roots.n_maps++] = (struct roots_map){
+        .lo = lo,
+        .hi = hi,
+        .kind = (uint8_t)maps_kind(m),
+        .is_readable = m->is_readable && !maps_may_be_device(m),
+        .is_anonymous = m->inode == 0 && m->dev == 0,
+    };
+    return true;
+}
+
+/* We map nothing but anonymous private memory without a name, so what else lies in our window is the program's. */
+static bool maps_may_be_ours(const struct os_map *m)
+{
+    return !m->is_shared && m->inode == 0 && m->name[0] == '\0';
+}
+
+/* A mapping of ours may have become one with a foreign neighbour at the window's edge. */
+static bool maps_collect_one(const struct os_map *m, void *ctx)
+{
+    uintptr_t below_hi = m->hi < heap_map.window_lo ? m->hi : heap_map.window_lo;
+    uintptr_t above_lo = m->lo > heap_map.window_hi ? m->lo : heap_map.window_hi;
+
+    (void)ctx;
+    roots.has_uring |= maps_holds_kernel_pointers(m);
+    if (m->hi <= heap_map.window_lo || m->lo >= heap_map.window_hi || !maps_may_be_ours(m))
+        return maps_add(m, m->lo, m->hi);
+    return maps_add(m, m->lo, below_hi) && maps_add(m, above_lo, m->hi);
+}
+
+bool roots_maps_collect(void)
+{
+    int err;
+
+    roots.n_maps = 0;
+    err = os_maps_walk(roots.text, ROOTS_TEXT_BYTES, maps_collect_one, NULL);
+    if (err != 0 || roots.n_maps == 0)
+        return roots_fail(SKIP_NO_PROC);
+    return roots.skip == SKIP_NONE;
+}
+
+struct roots_map *roots_maps_find(uintptr_t addr)
+{
+    size_t lo = 0; /* the first mapping that ends above addr */
+    size_t hi = roots.n_maps;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (roots.maps[mid].hi > addr)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo < roots.n_maps && roots.maps[lo].lo <= addr ? &roots.maps[lo] : NULL;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------- */
+
+/* Device registers are no memory: the kernel refuses to read them for us, and they are no root. */
+static bool maps_feed_device(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+{
+    char byte;
+
+    return os_mem_read(lo, &byte, 1) != 1 || roots_feed_copied(rule, lo, hi, false);
+}
+
+/* Where nobody knows which pages have content, an unreadable page of a file counts as the file's: what lies in the gaps
+ * between a library's segments is resident with its file. */
+static bool maps_feed_unreadable(const struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+{
+    bool is_shared = m->kind == ROOTS_MAP_SHMEM || m->kind == ROOTS_MAP_SHARED;
+
+    if (!roots.has_pagemap && !is_shared && !m->is_anonymous)
+        return true;
+    return roots_feed_copied(rule, lo, hi, is_shared);
+}
+
+static bool maps_feed(const struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+{
+    if (m->kind == ROOTS_MAP_DEVICE)
+        return maps_feed_device(rule, lo, hi);
+    if (!m->is_readable)
+        return maps_feed_unreadable(m, rule, lo, hi);
+    return roots_feed_direct(rule, lo, hi, m->kind != ROOTS_MAP_PRIVATE);
+}
+
+/* A run of pages with content, cut where the rule changes. */
+static bool maps_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
+{
+    const struct roots_map *m = ctx;
+
+    for (uintptr_t end; lo < hi; lo = end) {
+        enum roots_zone_kind zone, excluded;
+
+        end = hi;
+        zone = roots_zones_at(&roots.threads, lo, &end);
+        excluded = roots_zones_at(&roots.excluded, lo, &end);
+        if (zone == ROOTS_ZONE_DEAD || excluded == ROOTS_ZONE_DEAD)
+            continue;
+        if (!maps_feed(m, zone == ROOTS_ZONE_STACK ? ROOTS_RULE_STACK : ROOTS_RULE_WORDS, lo, end))
+            return false;
+    }
+    return true;
+}
+
+/* Without pagemap, reading all that is mapped is bearable in small processes only. */
+static bool maps_is_blind_bearable(void)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < roots.n_maps; i++)
+        if (roots.maps[i].kind == ROOTS_MAP_PRIVATE)
+            sum += roots.maps[i].hi - roots.maps[i].lo;
+    return sum <= ROOTS_MAX_BLIND_BYTES;
+}
+
+bool roots_maps_scan(void)
+{
+    if (!roots.has_pagemap && !maps_is_blind_bearable())
+        return roots_fail(SKIP_NO_PAGEMAP);
+    for (size_t i = 0; i < roots.n_maps; i++)
+        if (!roots_content_walk(&roots.maps[i], maps_scan_run, &roots.maps[i]))
+            return false;
+    return roots_content_verify();
+}
+
+/* ---- before the stop ------------------------------------------------------------------------------------------------- */
+
+static bool maps_add_up(uintptr_t lo, uintptr_t hi, void *ctx)
+{
+    *(uint64_t *)ctx += hi - lo;
+    return true;
+}
+
+/* Mappings come and go while this runs: a figure to decide by, nothing more. */
+uint64_t roots_maps_estimate(void)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < roots.n_maps; i++)
+        if (roots.maps[i].kind != ROOTS_MAP_SHARED)
+            roots_content_walk(&roots.maps[i], maps_add_up, &sum);
+    return sum;
+}

@@ -1,0 +1,59 @@
+/* See sweep.h. */
+#include "gc/sweep.h"
+
+#include "gc/mark.h"
+#include "heap/heap.h"
+
+static void sweep_add(struct sweep_totals *t, const struct span *s, uint32_t n_live, uint32_t n_dead)
+{
+    t->n_live += n_live;
+    t->n_dead += n_dead;
+    t->live_bytes += n_live * s->size_bytes;
+    t->dead_bytes += n_dead * s->size_bytes;
+}
+
+/* An empty span from which its owner allocates just now stays: it would ask for another at once. */
+static bool sweep_should_release(const struct span *s, uint32_t n_live, uint32_t n_dead)
+{
+    return n_live == 0 && (n_dead != 0 || s->list_no != LIST_CURRENT);
+}
+
+static void sweep_publish_span(struct span *s, void *ctx)
+{
+    struct sweep_totals *t = ctx;
+    uint32_t n_live = 0;
+    uint32_t n_dead = heap_publish_dead(s, &n_live);
+    sweep_add(t, s, n_live, n_dead);
+    if (!sweep_should_release(s, n_live, n_dead))
+        return;
+    heap_release_dead_span(s);
+    t->n_spans_released++;
+}
+
+struct sweep_totals sweep_publish(void)
+{
+    struct sweep_totals t = {0};
+    heap_walk_spans(sweep_publish_span, &t);
+    heap_set_used(t.live_bytes);
+    return t;
+}
+
+static void sweep_count_span(struct span *s, void *ctx)
+{
+    uint32_t n_live = 0, n_dead = 0;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t valid = span_valid_mask(s, w), mark = s->words[w].mark;
+        n_live += bits_popcount64(mark & valid);
+        n_dead += bits_popcount64(~s->words[w].free & ~mark & valid);
+    }
+    sweep_add(ctx, s, n_live, n_dead);
+}
+
+struct sweep_totals sweep_count(void)
+{
+    struct sweep_totals t = {0};
+    heap_walk_spans(sweep_count_span, &t);
+    mark_clear_all();
+    heap_set_used(t.live_bytes + t.dead_bytes);
+    return t;
+}

@@ -1,0 +1,30 @@
+# The contract of the malloc family, preloaded, linked in both ways, and while collecting all the time.
+set(contract_dir ${CMAKE_CURRENT_LIST_DIR})
+
+function(contract_program name)
+  gcm_test_program(${name} ${ARGN})
+  target_compile_options(${name} PRIVATE -O1 -Wno-deprecated-declarations -Wno-mismatched-new-delete
+    -Wno-alloc-size-larger-than -Wno-use-after-free)
+endfunction()
+
+contract_program(contract ${contract_dir}/contract.c)
+contract_program(contract_cxx ${contract_dir}/contract_cxx.cc)
+target_link_libraries(contract PRIVATE ${CMAKE_DL_LIBS})
+foreach(program contract contract_cxx)
+  gcm_preload_test(contract.${program}_preloaded LABEL quick TIMEOUT 120 COMMAND ${program})
+  gcm_preload_test(contract.${program}_stress LABEL full TIMEOUT 300 COMMAND ${program} ENV GCMALLOC=stress=20)
+  gcm_preload_test(contract.${program}_mode_off LABEL quick TIMEOUT 120 COMMAND ${program} ENV GCMALLOC=mode=off)
+endforeach()
+
+if(NOT GCM_TEST_LIBRARY)
+  foreach(library gcmalloc gcmalloc_static)
+    contract_program(contract_${library} ${contract_dir}/contract.c)
+    contract_program(contract_cxx_${library} ${contract_dir}/contract_cxx.cc)
+    foreach(program contract_${library} contract_cxx_${library})
+      target_link_libraries(${program} PRIVATE ${library})
+      set_target_properties(${program} PROPERTIES ENABLE_EXPORTS ON)
+      add_test(NAME contract.${program}_linked COMMAND ${program})
+      set_tests_properties(contract.${program}_linked PROPERTIES LABELS quick TIMEOUT 120)
+    endforeach()
+  endforeach()
+endif()

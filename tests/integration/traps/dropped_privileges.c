@@ -1,0 +1,46 @@
+/* A daemon that gave up root: pagemap and parts of task are denied then. Nothing may be lost, and nothing hang. */
+#include <grp.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include "trap.h"
+static void *body(void *arg)
+{
+    struct trap_thread *t = arg;
+    void *volatile block = trap_reveal(t->hidden);
+    atomic_store(&t->ready, 1);
+    while (!atomic_load(&t->release))
+        usleep(1000);
+    TEST_CHECK(~(uintptr_t)block == t->hidden);
+    return NULL;
+}
+
+static void run(void)
+{
+    static void *root;
+    root = trap_reveal(trap_new());
+    struct trap_thread t = {.hidden = trap_new()};
+    trap_thread_start(&t, body);
+    for (int i = 0; i < 3; i++)
+        trap_verify_kept();
+    trap_thread_end(&t);
+    TEST_CHECK(root != NULL);
+}
+
+int main(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        if (prctl(PR_SET_DUMPABLE, 0) != 0)
+            TEST_FAIL("prctl");
+        if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0))
+            TEST_SKIP("cannot become another user");
+        run();
+        exit(0);
+    }
+    int status = 0;
+    TEST_CHECK(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == TEST_EXIT_SKIPPED)
+        TEST_SKIP("cannot become another user");
+    TEST_CHECK(status == 0);
+    return 0;
+}

@@ -1,0 +1,293 @@
+/* Calls that the kernel never restarts after a handler must not return EINTR, nor early, because of a collection.
+ *
+ * usage: eintr CASE      while another thread collects all the time
+ */
+#include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <threads.h>
+#include <time.h>
+#include "trap.h"
+
+enum { WAIT_MS = 300, N_ROUNDS = 3 };
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct timespec from_now(clockid_t clock)
+{
+    struct timespec t;
+    clock_gettime(clock, &t);
+    t.tv_nsec += WAIT_MS * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+static const struct timespec wait_time = {.tv_nsec = WAIT_MS * 1000000L};
+static int fds[2];
+static int nobody[2]; /* nothing is ever written to it */
+
+static int fd_wait_poll(void)
+{
+    struct pollfd p = {.fd = nobody[0], .events = POLLIN};
+    return poll(&p, 1, WAIT_MS);
+}
+
+static int fd_wait_ppoll(void)
+{
+    struct pollfd p = {.fd = nobody[0], .events = POLLIN};
+    sigset_t none;
+    sigemptyset(&none);
+    return ppoll(&p, 1, &wait_time, &none);
+}
+
+static int fd_wait_select(void)
+{
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(nobody[0], &set);
+    struct timeval t = {.tv_usec = WAIT_MS * 1000};
+    return select(nobody[0] + 1, &set, NULL, NULL, &t);
+}
+
+static int fd_wait_pselect(void)
+{
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(nobody[0], &set);
+    return pselect(nobody[0] + 1, &set, NULL, NULL, &wait_time, NULL);
+}
+
+static int epoll_new(void)
+{
+    int fd = epoll_create1(0);
+    struct epoll_event event = {.events = EPOLLIN};
+    TEST_CHECK(fd >= 0 && epoll_ctl(fd, EPOLL_CTL_ADD, nobody[0], &event) == 0);
+    return fd;
+}
+
+static int fd_wait_epoll(void)
+{
+    int fd = epoll_new();
+    struct epoll_event event;
+    int result = epoll_wait(fd, &event, 1, WAIT_MS), error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+static int fd_wait_epoll_p(void)
+{
+    int fd = epoll_new();
+    struct epoll_event event;
+    int result = epoll_pwait(fd, &event, 1, WAIT_MS, NULL), error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+static int sleep_nanosleep(void)
+{
+    return nanosleep(&wait_time, NULL);
+}
+
+static int sleep_clock(void)
+{
+    errno = clock_nanosleep(CLOCK_MONOTONIC, 0, &wait_time, NULL);
+    return errno == 0 ? 0 : -1;
+}
+
+static int sleep_clock_absolute(void)
+{
+    struct timespec t = from_now(CLOCK_REALTIME);
+    errno = clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL);
+    return errno == 0 ? 0 : -1;
+}
+
+static int sleep_usleep(void)
+{
+    return usleep(WAIT_MS * 1000);
+}
+
+static int sleep_sleep(void)
+{
+    return (int)sleep(1); /* seconds that are left */
+}
+
+static int sleep_thrd(void)
+{
+    return thrd_sleep(&wait_time, NULL);
+}
+
+/* The rest end by a timeout that is an error of its own: `expected` is returned as success. */
+static int timed_out(int result, int error, int expected)
+{
+    if (result == -1 && error == expected)
+        return 0;
+    errno = error;
+    return -1;
+}
+
+static int wait_sem_timedwait(void)
+{
+    sem_t s;
+    sem_init(&s, 0, 0);
+    struct timespec t = from_now(CLOCK_REALTIME);
+    int result = sem_timedwait(&s, &t);
+    return timed_out(result, errno, ETIMEDOUT);
+}
+
+static int wait_sem_clockwait(void)
+{
+    sem_t s;
+    sem_init(&s, 0, 0);
+    struct timespec t = from_now(CLOCK_MONOTONIC);
+    int result = sem_clockwait(&s, CLOCK_MONOTONIC, &t);
+    return timed_out(result, errno, ETIMEDOUT);
+}
+
+static int wait_cond_timedwait(void)
+{
+    pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+    struct timespec t = from_now(CLOCK_REALTIME);
+    pthread_mutex_lock(&m);
+    int result;
+    uint64_t until = now_ns() + WAIT_MS * 1000000ull;
+    do /* spurious wake-ups are allowed here */
+        result = pthread_cond_timedwait(&c, &m, &t);
+    while (result == 0 && now_ns() < until);
+    return timed_out(-1, result, ETIMEDOUT);
+}
+
+static int wait_sigtimedwait(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    int result = sigtimedwait(&set, NULL, &wait_time);
+    return timed_out(result, errno, EAGAIN);
+}
+
+static int wait_semtimedop(void)
+{
+    int id = semget(IPC_PRIVATE, 1, 0600);
+    if (id < 0)
+        TEST_SKIP("no System V semaphores");
+    struct sembuf take = {.sem_op = -1};
+    int result = semtimedop(id, &take, 1, &wait_time), error = errno;
+    semctl(id, 0, IPC_RMID);
+    return timed_out(result, error, EAGAIN);
+}
+
+static int wait_recv_timeout(void)
+{
+    struct timeval t = {.tv_usec = WAIT_MS * 1000};
+    char byte;
+    TEST_CHECK(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
+    ssize_t result = recv(fds[0], &byte, 1, 0);
+    return timed_out((int)result, errno, EAGAIN);
+}
+
+static int wait_read_timeout(void)
+{
+    struct timeval t = {.tv_usec = WAIT_MS * 1000};
+    char byte;
+    TEST_CHECK(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) == 0);
+    ssize_t result = read(fds[0], &byte, 1);
+    return timed_out((int)result, errno, EAGAIN);
+}
+
+static int queue_id;
+
+static void *queue_sender(void *arg)
+{
+    struct { long type; char text[8]; } m = {.type = 1};
+    struct timespec t = wait_time;
+    while (nanosleep(&t, &t) != 0)
+        ;
+    TEST_CHECK(msgsnd(queue_id, &m, sizeof(m.text), 0) == 0);
+    return arg;
+}
+
+static int wait_msgrcv(void)
+{
+    struct { long type; char text[8]; } m;
+    pthread_t sender;
+    queue_id = msgget(IPC_PRIVATE, 0600);
+    if (queue_id < 0)
+        TEST_SKIP("no System V queues");
+    pthread_create(&sender, NULL, queue_sender, NULL);
+    ssize_t result = msgrcv(queue_id, &m, sizeof(m.text), 0, 0);
+    int error = errno;
+    pthread_join(sender, NULL);
+    msgctl(queue_id, IPC_RMID, NULL);
+    errno = error;
+    return result == sizeof(m.text) ? 0 : -1;
+}
+
+static const struct eintr_case {
+    const char *name;
+    int (*call)(void);
+} cases[] = {
+    {"poll", fd_wait_poll},
+    {"ppoll", fd_wait_ppoll},
+    {"select", fd_wait_select},
+    {"pselect", fd_wait_pselect},
+    {"epoll_wait", fd_wait_epoll},
+    {"epoll_pwait", fd_wait_epoll_p},
+    {"nanosleep", sleep_nanosleep},
+    {"clock_nanosleep", sleep_clock},
+    {"clock_nanosleep_absolute", sleep_clock_absolute},
+    {"usleep", sleep_usleep},
+    {"sleep", sleep_sleep},
+    {"thrd_sleep", sleep_thrd},
+    {"sem_timedwait", wait_sem_timedwait},
+    {"sem_clockwait", wait_sem_clockwait},
+    {"cond_timedwait", wait_cond_timedwait},
+    {"sigtimedwait", wait_sigtimedwait},
+    {"semtimedop", wait_semtimedop},
+    {"msgrcv", wait_msgrcv},
+    {"recv_timeout", wait_recv_timeout},
+    {"read_timeout", wait_read_timeout},
+};
+
+static void run(const struct eintr_case *c)
+{
+    for (int round = 0; round < N_ROUNDS; round++) {
+        uint64_t begin = now_ns();
+        errno = 0;
+        int result = c->call(), error = errno;
+        uint64_t took_ms = (now_ns() - begin) / 1000000;
+        if (result != 0)
+            TEST_FAIL("%s returned %d, %s", c->name, result, strerror(error));
+        if (took_ms < WAIT_MS - 1) /* clocks of the kernel's timers may be a tick apart */
+            TEST_FAIL("%s returned after %llu ms of %d", c->name, (unsigned long long)took_ms, WAIT_MS);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    TEST_CHECK(argc == 2 && pipe(nobody) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    pthread_t collector = trap_collector_start();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (strcmp(argv[1], cases[i].name) == 0) {
+            run(&cases[i]);
+            trap_collector_end(collector);
+            return 0;
+        }
+    }
+    TEST_FAIL("no such case: %s", argv[1]);
+}

@@ -1,0 +1,61 @@
+/* A child of vfork shares our memory and may allocate; its parent thread stands in the kernel meanwhile, other threads
+ * collect. Also posix_spawn, system and popen, which do the like inside. */
+#include <spawn.h>
+#include <sys/wait.h>
+#include "trap.h"
+extern char **environ;
+
+static __attribute__((noinline)) void vfork_once(int n)
+{
+    void *volatile block = trap_reveal(trap_targets[0].hidden);
+    pid_t pid = vfork();
+    TEST_CHECK(pid >= 0);
+    if (pid == 0) {
+        void *mine = malloc(300);
+        memset(mine, 1, 300);
+        free(mine);
+        if (n % 4 == 0)
+            usleep(50000);
+        _exit(9);
+    }
+    int status = 0;
+    TEST_CHECK(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 9);
+    TEST_CHECK(~(uintptr_t)block == trap_targets[0].hidden);
+}
+
+static void spawn_once(void)
+{
+    char *argv[] = {(char *)"true", NULL};
+    pid_t pid;
+    int status = 0;
+    TEST_CHECK(posix_spawnp(&pid, "true", NULL, NULL, argv, environ) == 0);
+    TEST_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void popen_once(void)
+{
+    char line[100] = "";
+    FILE *f = popen("echo through a pipe", "r");
+    TEST_CHECK(f != NULL && fgets(line, sizeof(line), f) != NULL && strcmp(line, "through a pipe\n") == 0);
+    TEST_CHECK(pclose(f) == 0);
+}
+
+int main(void)
+{
+    static void *root;
+    root = trap_reveal(trap_new());
+    pthread_t collector = trap_collector_start();
+    for (int n = 0; n < 24; n++) {
+        vfork_once(n);
+        spawn_once();
+        if (n % 4 == 0) {
+            popen_once();
+            TEST_CHECK(system("exit 0") == 0);
+        }
+        memset(malloc(TRAP_SIZE), 0xee, TRAP_SIZE);
+    }
+    trap_collector_end(collector);
+    trap_verify();
+    TEST_CHECK(root != NULL);
+    return 0;
+}

@@ -1,0 +1,251 @@
+/* What each trap program needs: targets whose only reference lies in one odd place, garbage beside them, a collection,
+ * and a check that the targets are whole and the garbage is gone.
+ *
+ * Walk    trap_new makes a target and returns its address hidden (complemented: not an address of the arena). The trap
+ *         reveals it into the place under test, and nowhere else. trap_verify makes garbage of the same size, clears
+ *         dead stack, collects, hands out every slot that the collection freed and overwrites it, and then requires
+ *         every target to have its content, and at least 90 % of the garbage to have been handed out again.
+ * So a trap fails when its target was taken, and also when nothing was: a skipped cycle proves nothing.
+ * trap_verify_kept is for places where the library may decline to collect; it says so in the program.
+ */
+#ifndef TESTS_SUPPORT_TRAP_H
+#define TESTS_SUPPORT_TRAP_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include "test_util.h"
+
+void gc_collect(void) __attribute__((weak));
+int gc_collect_level(int level) __attribute__((weak));
+
+enum {
+    TRAP_SIZE = 208, /* of a target, unless the trap chooses: a size that libc hardly uses */
+    TRAP_GARBAGE = 1000,
+    TRAP_MAX_TARGETS = 4096,
+    TRAP_GC_FULL = 1,
+    TRAP_STACK_CLEARED = 48 * 1024,
+    TRAP_TRIES = 200,
+};
+
+struct trap_block {
+    uintptr_t hidden;
+    uint32_t size, seed;
+};
+static struct trap_block trap_targets[TRAP_MAX_TARGETS];
+static unsigned trap_n_targets;
+static uintptr_t trap_garbage[TRAP_GARBAGE]; /* hidden, sorted */
+
+static inline __attribute__((always_inline)) void *trap_reveal(uintptr_t hidden)
+{
+    return (void *)~hidden;
+}
+
+/* Overwrite what returned functions left below. Its own frame is the memory to clear. */
+static __attribute__((noinline, unused)) void trap_clear_stack(void)
+{
+    volatile char dead[TRAP_STACK_CLEARED];
+    for (size_t i = 0; i < sizeof(dead); i++)
+        dead[i] = 0;
+    __asm__ volatile("" ::: "memory");
+}
+
+static __attribute__((noinline)) uintptr_t trap_new_inner(size_t size)
+{
+    if (trap_n_targets == TRAP_MAX_TARGETS)
+        TEST_FAIL("too many targets");
+    struct trap_block *t = &trap_targets[trap_n_targets];
+    void *block = malloc(size);
+    if (block == NULL)
+        TEST_FAIL("malloc(%zu) failed", size);
+    *t = (struct trap_block){.hidden = ~(uintptr_t)block, .size = (uint32_t)size, .seed = trap_n_targets + 1};
+    test_fill(block, size, t->seed);
+    trap_n_targets++;
+    return t->hidden;
+}
+
+/* A target; its address, hidden. */
+static __attribute__((noinline, unused)) uintptr_t trap_new_sized(size_t size)
+{
+    uintptr_t hidden = trap_new_inner(size);
+    trap_clear_stack();
+    return hidden;
+}
+
+static __attribute__((unused)) uintptr_t trap_new(void)
+{
+    return trap_new_sized(TRAP_SIZE);
+}
+
+static int trap_compare(const void *a, const void *b)
+{
+    uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static __attribute__((noinline)) void trap_make_garbage(size_t size)
+{
+    for (unsigned i = 0; i < TRAP_GARBAGE; i++) {
+        void *block = malloc(size);
+        if (block == NULL)
+            TEST_FAIL("malloc(%zu) failed", size);
+        test_fill(block, size, 777);
+        trap_garbage[i] = ~(uintptr_t)block;
+    }
+}
+
+/* Hand out slots of that size and fill them, until the garbage came back or eight times as many were handed out.
+ * Returns how many of the garbage blocks came back. */
+static __attribute__((noinline)) unsigned trap_overwrite(size_t size)
+{
+    enum { MAX = TRAP_GARBAGE * 8 };
+    static void *held[MAX];
+    unsigned n_held = 0, n_back = 0;
+    qsort(trap_garbage, TRAP_GARBAGE, sizeof(trap_garbage[0]), trap_compare);
+    while (n_held < MAX && (n_back < TRAP_GARBAGE || n_held < TRAP_GARBAGE * 2)) {
+        void *block = malloc(size);
+        if (block == NULL)
+            TEST_FAIL("malloc(%zu) failed", size);
+        memset(block, 0xee, size);
+        uintptr_t key = ~(uintptr_t)block;
+        n_back += bsearch(&key, trap_garbage, TRAP_GARBAGE, sizeof(key), trap_compare) != NULL;
+        held[n_held++] = block;
+    }
+    for (unsigned i = 0; i < n_held; i++) {
+        free(held[i]);
+        held[i] = NULL;
+    }
+    return n_back;
+}
+
+/* A full cycle that was not skipped; false: each try was. */
+static __attribute__((noinline, unused)) bool trap_collect(void)
+{
+    if (gc_collect_level == NULL)
+        TEST_FAIL("the library is not loaded");
+    for (int i = 0; i < TRAP_TRIES; i++) {
+        trap_clear_stack();
+        int result = gc_collect_level(TRAP_GC_FULL);
+        if (result == 0)
+            return true;
+        if (result != ECANCELED)
+            TEST_FAIL("gc_collect_level returned %d", result);
+        usleep(500);
+    }
+    return false;
+}
+
+static __attribute__((unused)) void trap_check_targets(void)
+{
+    for (unsigned i = 0; i < trap_n_targets; i++) {
+        const struct trap_block *t = &trap_targets[i];
+        if (t->hidden != 0 && !test_is_filled(trap_reveal(t->hidden), t->size, t->seed))
+            TEST_FAIL("target %u was reclaimed and its memory handed out", i);
+    }
+}
+
+/* A target that the trap has freed, or no longer expects. */
+static __attribute__((unused)) void trap_forget(uintptr_t hidden)
+{
+    for (unsigned i = 0; i < trap_n_targets; i++)
+        if (trap_targets[i].hidden == hidden)
+            trap_targets[i].hidden = 0;
+}
+
+static void trap_round(size_t size, bool may_skip)
+{
+    trap_make_garbage(size);
+    bool is_done = trap_collect();
+    if (!is_done && !may_skip)
+        TEST_FAIL("every cycle was skipped");
+    unsigned n_back = trap_overwrite(size);
+    trap_check_targets();
+    if (!may_skip && n_back < TRAP_GARBAGE * 9 / 10)
+        TEST_FAIL("only %u of %u garbage blocks were reclaimed", n_back, (unsigned)TRAP_GARBAGE);
+}
+
+/* The targets' sizes, one round each. */
+static __attribute__((noinline)) void trap_verify_each(bool may_skip)
+{
+    for (unsigned i = 0; i < trap_n_targets; i++) {
+        bool is_seen = false;
+        for (unsigned j = 0; j < i; j++)
+            is_seen = is_seen || trap_targets[j].size == trap_targets[i].size;
+        if (!is_seen)
+            trap_round(trap_targets[i].size, may_skip);
+    }
+}
+
+static __attribute__((unused)) void trap_verify(void)
+{
+    trap_verify_each(false);
+}
+
+static __attribute__((unused)) void trap_verify_kept(void)
+{
+    trap_verify_each(true);
+}
+
+/* ---- threads ------------------------------------------------------------------------------------------------- */
+
+/* Raw, so that waiting for another thread is never itself what the trap tests. */
+static __attribute__((unused)) void trap_wait(_Atomic int *flag)
+{
+    while (atomic_load(flag) == 0)
+        syscall(SYS_sched_yield);
+}
+
+struct trap_thread {
+    pthread_t id;
+    _Atomic int ready, release;
+    uintptr_t hidden; /* the thread's target, if it has one */
+};
+
+static __attribute__((unused)) void trap_thread_start(struct trap_thread *t, void *(*body)(void *))
+{
+    if (pthread_create(&t->id, NULL, body, t) != 0)
+        TEST_FAIL("pthread_create");
+    trap_wait(&t->ready);
+}
+
+static __attribute__((unused)) void trap_thread_end(struct trap_thread *t)
+{
+    atomic_store(&t->release, 1);
+    if (pthread_join(t->id, NULL) != 0)
+        TEST_FAIL("pthread_join");
+}
+
+static _Atomic int trap_collector_stop;
+
+static void *trap_collector_body(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&trap_collector_stop)) {
+        gc_collect_level(TRAP_GC_FULL);
+        usleep(200);
+    }
+    return NULL;
+}
+
+/* A thread that collects all the time. */
+static __attribute__((unused)) pthread_t trap_collector_start(void)
+{
+    pthread_t id;
+    if (gc_collect_level == NULL)
+        TEST_FAIL("the library is not loaded");
+    atomic_store(&trap_collector_stop, 0);
+    if (pthread_create(&id, NULL, trap_collector_body, NULL) != 0)
+        TEST_FAIL("pthread_create");
+    return id;
+}
+
+static __attribute__((unused)) void trap_collector_end(pthread_t id)
+{
+    atomic_store(&trap_collector_stop, 1);
+    pthread_join(id, NULL);
+}
+
+#endif

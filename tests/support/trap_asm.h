@@ -1,0 +1,61 @@
+/* Traps whose target's address is in a register alone, or below the stack pointer. x86-64. */
+#ifndef TESTS_SUPPORT_TRAP_ASM_H
+#define TESTS_SUPPORT_TRAP_ASM_H
+
+#include "trap.h"
+
+#ifdef __x86_64__
+#define TRAP_HAS_ASM 1
+#else
+#define TRAP_HAS_ASM 0
+#endif
+
+#if TRAP_HAS_ASM
+/* Reveal t->hidden by `load` (from rax), forget it in rax, say ready, spin until release, fetch it back by `fetch` into
+ * rax. The result is hidden again. */
+#define TRAP_SPIN(t, load, fetch, ...)                                                                               \
+    ({                                                                                                               \
+        uintptr_t result_;                                                                                           \
+        __asm__ volatile("mov %[hidden], %%rax\n\t"                                                                  \
+                         "not %%rax\n\t" load "\n\t"                                                                 \
+                         "xor %%eax, %%eax\n\t"                                                                      \
+                         "movl $1, %[ready]\n"                                                                       \
+                         "1:\tpause\n\t"                                                                             \
+                         "cmpl $0, %[release]\n\t"                                                                   \
+                         "je 1b\n\t" fetch "\n\t"                                                                    \
+                         "not %%rax\n\t"                                                                             \
+                         : "=&a"(result_), [ready] "=m"((t)->ready)                                                  \
+                         : [hidden] "m"((t)->hidden), [release] "m"((t)->release)                                    \
+                         : "memory", "cc", ##__VA_ARGS__);                                                           \
+        result_;                                                                                                     \
+    })
+
+/* long trap_call_with_rbx(fn, hidden, a, b, c, d, &hidden_out): fn(a, b, c, d) with the revealed address in rbx only,
+ * which no callee changes. */
+long trap_call_with_rbx(void *fn, uintptr_t hidden, long a, long b, long c, long d, uintptr_t *hidden_out);
+__asm__(".text\n"
+        ".globl trap_call_with_rbx\n"
+        ".type trap_call_with_rbx, @function\n"
+        "trap_call_with_rbx:\n"
+        "\tpush %rbx\n"
+        "\tpush %r12\n"
+        "\tsub $8, %rsp\n"
+        "\tmov %rdi, %rax\n"
+        "\tmov %rsi, %rbx\n"
+        "\tmov 32(%rsp), %r12\n" /* seventh argument */
+        "\tmov %rdx, %rdi\n"
+        "\tmov %rcx, %rsi\n"
+        "\tmov %r8, %rdx\n"
+        "\tmov %r9, %rcx\n"
+        "\tnot %rbx\n"
+        "\tcall *%rax\n"
+        "\tnot %rbx\n"
+        "\tmov %rbx, (%r12)\n"
+        "\tadd $8, %rsp\n"
+        "\tpop %r12\n"
+        "\tpop %rbx\n"
+        "\tret\n"
+        ".size trap_call_with_rbx, . - trap_call_with_rbx\n");
+#endif
+
+#endif

@@ -1,0 +1,456 @@
+/* The marker against explicit root ranges: which words count, what is scanned, and that nothing is lost when the stack is
+ * full or a page cannot be read. */
+#include "gc/mark.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+#include "gc_blocks.h"
+#include "../unit_seed.h"
+#include "gc/mark_filter.h"
+
+#define BOX (UINT64_C(0xfff) << 52)
+
+static void *roots[8];
+
+/* ---- which words count ---- */
+
+static bool word_marks(uint64_t word, const void *p)
+{
+    uint64_t range[1] = {word};
+    gc_block_mark_begin();
+    GC_MARK_WORDS(range);
+    assert_true(mark_drain());
+    bool is_marked = GC_IS_MARKED(p);
+    gc_block_mark_end();
+    return is_marked;
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    char *p = gc_block(FLAVOR_MALLOC, 80);
+    uint64_t w = (uintptr_t)p;
+    assert_true(word_marks(w, p));
+    assert_true(word_marks(w + 1, p));
+    assert_true(word_marks(w + 79, p));
+    assert_false(word_marks(w + 80, p));
+    assert_false(word_marks(w - 1, p));
+    assert_true(word_marks(w | UINT64_C(0x1234) << 48, p));  /* tags above bit 47 */
+    assert_true(word_marks(w | UINT64_C(0xffff) << 48, p));
+    assert_false(word_marks(w | UINT64_C(1) << 47, p));      /* bit 47 alone is no tag */
+    assert_false(word_marks(w | UINT64_C(0x7ff8) << 48 | UINT64_C(1) << 47, p));
+    assert_true(word_marks(w | BOX | UINT64_C(1) << 47, p)); /* NaN box */
+    assert_true(word_marks(w | UINT64_C(0xfffb) << 48 | UINT64_C(1) << 47, p));
+    assert_false(word_marks(~w, p));
+    gc_block_free(p);
+    assert_false(word_marks(w, p));
+}
+
+static void test_every_class_and_slot(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < SIZECLASS_N; c++) {
+        uint32_t size = sizeclass_size(c), bytes = sizeclass_span_slices(c) * SLICE_SIZE, n = bytes / size;
+        uint32_t last_idx = (uint32_t)((uint64_t)(bytes - 1) * sizeclass_recip(size) >> SIZECLASS_RECIP_SHIFT);
+        assert_true(last_idx / 64 < (n + 63) / 64); /* slack behind the last block finds a word of the same span */
+        char *p = gc_block(FLAVOR_MALLOC, size), *q = gc_block(FLAVOR_MALLOC, size);
+        assert_true(word_marks((uintptr_t)p + size - 1, p));
+        assert_false(word_marks((uintptr_t)p + size - 1, q));
+        gc_block_free(p);
+        gc_block_free(q);
+    }
+}
+
+static void test_large_blocks(void **state)
+{
+    (void)state;
+    char *p = gc_block(FLAVOR_MALLOC, 100000); /* usable 102400, in two slices */
+    assert_true(word_marks((uintptr_t)p, p));
+    assert_true(word_marks((uintptr_t)p + 102399, p));
+    assert_false(word_marks((uintptr_t)p + 102400, p)); /* slack behind it */
+    gc_block_free(p);
+    assert_false(word_marks((uintptr_t)p, p));
+}
+
+static void test_partial_words_are_left_out(void **state)
+{
+    (void)state;
+    void *p = gc_block(FLAVOR_MALLOC, 32);
+    struct {
+        void *words[3];
+    } range = {{p, NULL, p}};
+    uintptr_t at = (uintptr_t)&range;
+    gc_block_mark_begin();
+    mark_words(at + 1, at + 23);
+    mark_words(at + 8, at + 8);
+    mark_words(at + 7, at + 9);
+    assert_true(mark_drain());
+    assert_false(GC_IS_MARKED(p));
+    mark_words(at + 1, at + 24);
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(p));
+    gc_block_mark_end();
+}
+
+static void test_unaligned_words(void **state)
+{
+    (void)state;
+    void *p = gc_block(FLAVOR_MALLOC, 32), *q = gc_block(FLAVOR_MALLOC, 32);
+    struct {
+        uint32_t events;
+        void *data __attribute__((packed));
+    } packed[2] = {{1, p}, {2, q}};
+    gc_block_mark_begin();
+    mark_words((uintptr_t)packed, (uintptr_t)(packed + 1));
+    assert_true(mark_drain());
+    assert_false(GC_IS_MARKED(p));
+    mark_words_unaligned((uintptr_t)packed, (uintptr_t)(packed + 2));
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(p) && GC_IS_MARKED(q));
+    gc_block_mark_end();
+}
+
+static void test_ends_of_blocks(void **state)
+{
+    (void)state;
+    char *p = gc_block(FLAVOR_MALLOC, 48), *large = gc_block(FLAVOR_MALLOC, 70000);
+    void *range[] = {p + 48, large + 73728, NULL};
+    gc_block_mark_begin();
+    GC_MARK_WORDS(range);
+    assert_true(mark_drain());
+    assert_false(GC_IS_MARKED(p) || GC_IS_MARKED(large));
+    mark_stack_words((uintptr_t)range, (uintptr_t)(range + 3));
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(p) && GC_IS_MARKED(large));
+    gc_block_mark_end();
+}
+
+/* ---- what is scanned ---- */
+
+static void test_reachable_through_blocks(void **state)
+{
+    (void)state;
+    void **a = gc_block(FLAVOR_MALLOC, 64), **b = gc_block(FLAVOR_GC, 5000), **c = gc_block(FLAVOR_MALLOC, 300000);
+    void **noscan = gc_block(FLAVOR_GC_NOSCAN, 64), **d = gc_block(FLAVOR_MALLOC, 16), *hidden = gc_block(FLAVOR_MALLOC, 16);
+    a[7] = b;
+    b[600] = c;
+    c[37000] = d;
+    d[0] = a; /* a cycle */
+    d[1] = noscan;
+    noscan[0] = hidden;
+    roots[0] = a;
+    gc_block_mark_begin();
+    GC_MARK_WORDS(roots);
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(a) && GC_IS_MARKED(b) && GC_IS_MARKED(c) && GC_IS_MARKED(d) && GC_IS_MARKED(noscan));
+    assert_false(GC_IS_MARKED(hidden));
+    gc_block_mark_end();
+}
+
+static void test_content_without_the_block(void **state)
+{
+    (void)state;
+    void **a = gc_block(FLAVOR_MALLOC, 64), *b = gc_block(FLAVOR_MALLOC, 64);
+    void **noscan = gc_block(FLAVOR_GC_NOSCAN, 64), *c = gc_block(FLAVOR_MALLOC, 64);
+    a[0] = b;
+    noscan[0] = c;
+    gc_block_mark_begin();
+    mark_block_content((uintptr_t)a);
+    mark_block_content((uintptr_t)noscan);
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(b));
+    assert_false(GC_IS_MARKED(a) || GC_IS_MARKED(noscan) || GC_IS_MARKED(c));
+    mark_addr_block((uintptr_t)noscan + 5);
+    mark_addr_block(0);
+    mark_addr_block(UINTPTR_MAX);
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(noscan));
+    gc_block_mark_end();
+}
+
+static void test_flavors_that_are_roots(void **state)
+{
+    (void)state;
+    void **root = gc_block(FLAVOR_ROOT, 32), **root_noscan = gc_block(FLAVOR_ROOT_NOSCAN, 90000);
+    void **plain = gc_block(FLAVOR_MALLOC, 32), *a = gc_block(FLAVOR_GC, 32), *b = gc_block(FLAVOR_GC, 32);
+    void *c = gc_block(FLAVOR_GC, 32);
+    root[1] = a;
+    root_noscan[1] = b;
+    plain[1] = c;
+    gc_block_mark_begin();
+    mark_root_spans(false);
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(root) && GC_IS_MARKED(root_noscan) && GC_IS_MARKED(a));
+    assert_false(GC_IS_MARKED(plain) || GC_IS_MARKED(b) || GC_IS_MARKED(c));
+    mark_root_spans(true);
+    assert_true(mark_drain());
+    assert_true(GC_IS_MARKED(plain) && GC_IS_MARKED(c));
+    assert_false(GC_IS_MARKED(b));
+    gc_block_mark_end();
+}
+
+/* ---- a stack that is too small ---- */
+
+enum { N_LEAVES = 200000 };
+
+static void test_overflow(void **state)
+{
+    (void)state;
+    void **top = gc_block(FLAVOR_MALLOC, N_LEAVES * sizeof(void *));
+    static void *leaves[N_LEAVES];
+    for (size_t i = 0; i < N_LEAVES; i++) {
+        void **mid = top[i] = gc_block(FLAVOR_MALLOC, 32);
+        leaves[i] = mid[2] = gc_block(FLAVOR_MALLOC, 16);
+    }
+    roots[0] = top;
+    mark_set_stack_limit(1);
+    gc_block_mark_begin();
+    GC_MARK_WORDS(roots);
+    assert_true(mark_drain());
+    size_t n_marked = 0;
+    for (size_t i = 0; i < N_LEAVES; i++)
+        n_marked += GC_IS_MARKED(top[i]) && GC_IS_MARKED(leaves[i]);
+    assert_int_equal(n_marked, N_LEAVES);
+    assert_true(mark_stats.n_overflows > 0);
+    gc_block_mark_end();
+    mark_set_stack_limit(0);
+}
+
+/* Without the limit a huge array does not flood the stack: it is taken in pieces. */
+static void test_huge_array_in_pieces(void **state)
+{
+    (void)state;
+    gc_block_mark_begin();
+    GC_MARK_WORDS(roots);
+    assert_true(mark_drain());
+    assert_int_equal(mark_stats.n_overflows, 0);
+    assert_true(mark_stats.stack_peak_bytes < N_LEAVES * sizeof(uint64_t) / 4);
+    gc_block_mark_end();
+}
+
+/* ---- pages ---- */
+
+static size_t resident_pages(void *p, size_t size_bytes)
+{
+    size_t n = 0;
+    static unsigned char pages[1 << 16];
+    assert_true(size_bytes / 4096 <= sizeof(pages));
+    assert_int_equal(mincore(p, size_bytes, pages), 0);
+    for (size_t i = 0; i < size_bytes / 4096; i++)
+        n += pages[i] & 1;
+    return n;
+}
+
+static void test_untouched_pages_stay_untouched(void **state)
+{
+    (void)state;
+    enum { BYTES = 128 << 20, STEP = 1 << 20 };
+    bool is_zero;
+    os_critical_enter();
+    char *p = heap_large_alloc(BYTES, 16, FLAVOR_MALLOC, &is_zero);
+    os_critical_leave();
+    assert_true(is_zero);
+    static void *targets[BYTES / STEP];
+    for (size_t i = 0; i < BYTES / STEP; i++) {
+        targets[i] = gc_block(FLAVOR_MALLOC, 16);
+        *(void **)(p + i * STEP + 40 * 8 * i) = targets[i];
+    }
+    size_t before = resident_pages(p, BYTES);
+    roots[0] = p;
+    for (size_t n_entries = 0; n_entries <= 1; n_entries++) { /* plenty, and the least */
+        mark_set_stack_limit(n_entries);
+        os_critical_enter();
+        assert_int_equal(os_pages_prepare(), 0);
+        os_critical_leave();
+        gc_block_mark_begin();
+        GC_MARK_WORDS(roots);
+        assert_true(mark_drain());
+        for (size_t i = 0; i < BYTES / STEP; i++)
+            assert_true(GC_IS_MARKED(targets[i]));
+        gc_block_mark_end();
+        os_pages_finish();
+    }
+    mark_set_stack_limit(0);
+    assert_int_equal(resident_pages(p, BYTES), before);
+    gc_block_free(p);
+}
+
+static void test_unreadable_page(void **state)
+{
+    (void)state;
+    char *p = gc_block(FLAVOR_MALLOC, 40 * 4096);
+    void *before = gc_block(FLAVOR_MALLOC, 16), *inside = gc_block(FLAVOR_MALLOC, 16), *behind = gc_block(FLAVOR_MALLOC, 16);
+    *(void **)p = before;
+    *(void **)(p + 20 * 4096 + 16) = inside;
+    *(void **)(p + 39 * 4096) = behind;
+    roots[0] = p;
+    assert_int_equal(mprotect(p + 20 * 4096, 4096, PROT_NONE), 0);
+    gc_block_mark_begin();
+    GC_MARK_WORDS(roots);
+    assert_true(mark_drain());
+    assert_true(mark_stats.n_faults > 0);
+    assert_true(GC_IS_MARKED(before) && GC_IS_MARKED(inside) && GC_IS_MARKED(behind));
+    gc_block_mark_end();
+    assert_int_equal(mprotect(p + 20 * 4096, 4096, PROT_READ | PROT_WRITE), 0);
+    gc_block_free(p);
+}
+
+static void test_missing_page_voids(void **state)
+{
+    (void)state;
+    char *p = gc_block(FLAVOR_MALLOC, 40 * 4096);
+    roots[0] = p;
+    assert_int_equal(munmap(p + 20 * 4096, 4096), 0);
+    gc_block_mark_begin();
+    GC_MARK_WORDS(roots);
+    assert_false(mark_drain());
+    gc_block_mark_end();
+    assert_ptr_equal(mmap(p + 20 * 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+                     p + 20 * 4096);
+    gc_block_free(p);
+}
+
+/* ---- random graphs against a model ---- */
+
+enum { N_NODES = 20000, MAX_EDGES = 6 };
+struct node {
+    void *block;
+    uint32_t n_edges, edges[MAX_EDGES];
+    bool is_noscan, is_reached;
+};
+static struct node nodes[N_NODES];
+
+static size_t node_size(uint64_t *seed)
+{
+    static const size_t sizes[] = {48, 64, 80, 96, 128, 200, 1000, 4096, 8000, 30000};
+    return unit_below(seed, 300) == 0 ? 40000 + unit_below(seed, 400000)
+                                      : sizes[unit_below(seed, unit_below(seed, 20) == 0 ? 10 : 6)];
+}
+
+static void graph_make(uint64_t *seed)
+{
+    for (size_t i = 0; i < N_NODES; i++) {
+        nodes[i].is_noscan = unit_below(seed, 10) == 0;
+        nodes[i].is_reached = false;
+        nodes[i].block = gc_block(nodes[i].is_noscan ? FLAVOR_GC_NOSCAN : FLAVOR_MALLOC, node_size(seed));
+    }
+    for (size_t i = 0; i < N_NODES; i++) {
+        nodes[i].n_edges = (uint32_t)unit_below(seed, MAX_EDGES);
+        for (uint32_t e = 0; e < nodes[i].n_edges; e++) {
+            nodes[i].edges[e] = (uint32_t)unit_below(seed, N_NODES);
+            ((void **)nodes[i].block)[e] = (char *)nodes[nodes[i].edges[e]].block + unit_below(seed, 48);
+        }
+    }
+}
+
+static void graph_reach(uint32_t first)
+{
+    static uint32_t pending[N_NODES];
+    size_t n = 0;
+    if (!nodes[first].is_reached)
+        pending[n++] = first;
+    nodes[first].is_reached = true;
+    while (n > 0) {
+        const struct node *at = &nodes[pending[--n]];
+        for (uint32_t e = 0; e < at->n_edges && !at->is_noscan; e++)
+            if (!nodes[at->edges[e]].is_reached) {
+                nodes[at->edges[e]].is_reached = true;
+                pending[n++] = at->edges[e];
+            }
+    }
+}
+
+static bool give_roots_again(void *ctx)
+{
+    (void)ctx;
+    GC_MARK_WORDS(roots);
+    return true;
+}
+
+static void graph_compare(bool is_checked)
+{
+    gc_block_mark_begin();
+    GC_MARK_WORDS(roots);
+    assert_true(mark_drain());
+    if (is_checked)
+        assert_true(mark_check(give_roots_again, NULL));
+    for (size_t i = 0; i < N_NODES; i++)
+        assert_int_equal(GC_IS_MARKED(nodes[i].block), nodes[i].is_reached);
+    gc_block_mark_end();
+}
+
+static void test_random_graphs(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    for (int round = 0; round < 4; round++) {
+        memset(roots, 0, sizeof(roots));
+        graph_make(&seed);
+        for (size_t i = 0; i < 2; i++) {
+            uint32_t first = (uint32_t)unit_below(&seed, N_NODES);
+            roots[i] = nodes[first].block;
+            graph_reach(first);
+        }
+        graph_compare(round == 0);
+        mark_set_stack_limit(128);
+        graph_compare(round == 1);
+        mark_set_stack_limit(0);
+        for (size_t i = 0; i < N_NODES; i++)
+            gc_block_free(nodes[i].block);
+    }
+}
+
+/* ---- the filter ---- */
+
+static void test_filter_agrees_with_plain_words(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    uint64_t words[300], out[301], expected[300];
+    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0}, {UINT64_C(0x14c000000000), 65536},
+                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32}, {UINT64_C(0x1b0080000000), 1 << 30}};
+    for (int round = 0; round < 20000; round++) {
+        struct mark_bounds b = bounds[unit_below(&seed, N_ELEMENTS(bounds))];
+        size_t n_words = unit_below(&seed, N_ELEMENTS(words)), n_expected = 0;
+        for (size_t i = 0; i < n_words; i++) {
+            uint64_t word = test_random(&seed);
+            if (unit_below(&seed, 16) == 0)
+                word = (word & ~MARK_ADDRESS_MASK) | (b.base - 8 + (b.n_bytes == 0 ? 0 : word % (b.n_bytes + 16)));
+            words[i] = word;
+            if ((word & MARK_ADDRESS_MASK) - b.base < b.n_bytes)
+                expected[n_expected++] = word;
+        }
+        assert_int_equal(mark_filter(b, (uintptr_t)words, n_words, out), n_expected);
+        assert_memory_equal(out, expected, n_expected * sizeof(uint64_t));
+    }
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    gc_block_heap_setup();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_every_class_and_slot),
+        cmocka_unit_test(test_large_blocks),
+        cmocka_unit_test(test_partial_words_are_left_out),
+        cmocka_unit_test(test_unaligned_words),
+        cmocka_unit_test(test_ends_of_blocks),
+        cmocka_unit_test(test_reachable_through_blocks),
+        cmocka_unit_test(test_content_without_the_block),
+        cmocka_unit_test(test_flavors_that_are_roots),
+        cmocka_unit_test(test_overflow),
+        cmocka_unit_test(test_huge_array_in_pieces),
+        cmocka_unit_test(test_untouched_pages_stay_untouched),
+        cmocka_unit_test(test_unreadable_page),
+        cmocka_unit_test(test_missing_page_voids),
+        cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_filter_agrees_with_plain_words),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,117 @@
+/* The marker's stack: both forms of ranges, order, and what happens when it is full. */
+#include "gc/markstack.h"
+
+#include "../unit_seed.h"
+#include "gc_blocks.h"
+
+static struct markstack stack;
+
+static void begin(size_t n_entries)
+{
+    os_critical_enter();
+    assert_true(markstack_init(&stack, n_entries));
+    os_critical_leave();
+}
+
+static void expect(uintptr_t lo, size_t n_bytes, bool is_sparse)
+{
+    struct mark_range r = markstack_pop(&stack);
+    assert_int_equal(r.lo, lo);
+    assert_int_equal(r.n_bytes, n_bytes);
+    assert_int_equal(r.is_sparse, is_sparse);
+}
+
+static void test_forms_and_order(void **state)
+{
+    (void)state;
+    const uintptr_t high = (UINT64_C(1) << 47) - 16;
+    begin(1000);
+    assert_true(markstack_is_empty(&stack));
+    markstack_push_small(&stack, high, 16);
+    markstack_push_small(&stack, 16, MARKSTACK_SMALL_MAX_BYTES);
+    markstack_push_big(&stack, high, SIZE_MAX >> 1, true);
+    markstack_push_big(&stack, 8, 8, false);
+    expect(8, 8, false);
+    expect(high, SIZE_MAX >> 1, true);
+    expect(16, MARKSTACK_SMALL_MAX_BYTES, false);
+    expect(high, 16, false);
+    assert_true(markstack_is_empty(&stack));
+    assert_false(stack.is_overflowed);
+}
+
+static void test_push_chooses_the_form(void **state)
+{
+    (void)state;
+    begin(1000);
+    const struct mark_range ranges[] = {{160, 4096, false}, {160, 4096, true}, {160, 24, false}, {160, 1 << 30, false}};
+    const size_t n_entries[] = {1, 2, 2, 2};
+    for (size_t i = 0; i < N_ELEMENTS(ranges); i++) {
+        markstack_push(&stack, ranges[i]);
+        assert_int_equal(stack.top - stack.base, n_entries[i]);
+        expect(ranges[i].lo, ranges[i].n_bytes, ranges[i].is_sparse);
+    }
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    begin(1); /* at least the minimum */
+    for (int i = 0; i < MARKSTACK_MIN_ENTRIES - 1; i++)
+        markstack_push_small(&stack, 16, 16);
+    assert_false(stack.is_overflowed);
+    markstack_push_big(&stack, 16, 1 << 20, false); /* needs two */
+    assert_true(stack.is_overflowed);
+    stack.is_overflowed = false;
+    markstack_push_small(&stack, 32, 16);
+    assert_false(stack.is_overflowed);
+    markstack_push_small(&stack, 48, 16);
+    assert_true(stack.is_overflowed);
+    expect(32, 16, false);
+    markstack_push_small(&stack, 64, 16); /* popping one always makes room for one */
+    expect(64, 16, false);
+}
+
+static void test_random_against_an_array(void **state)
+{
+    (void)state;
+    enum { N = 4000 };
+    static struct mark_range model[N];
+    uint64_t seed = unit_seed();
+    size_t n = 0;
+    begin(2 * N);
+    for (int i = 0; i < 200000; i++) {
+        if (n > 0 && (n == N || unit_below(&seed, 2) == 0)) {
+            n--;
+            expect(model[n].lo, model[n].n_bytes, model[n].is_sparse);
+            continue;
+        }
+        size_t most = unit_below(&seed, 4) == 0 ? (size_t)1 << 40 : (size_t)1 << 14;
+        model[n] = (struct mark_range){test_random(&seed) >> 17 & ~UINT64_C(7), (unit_below(&seed, most) + 1) * 8,
+                                       unit_below(&seed, 8) == 0};
+        markstack_push(&stack, model[n++]);
+        markstack_note_peak(&stack);
+    }
+    assert_false(stack.is_overflowed);
+    assert_true(stack.peak >= stack.top && stack.peak <= stack.end);
+    os_critical_enter();
+    markstack_release(&stack);
+    os_critical_leave();
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    gc_block_heap_setup();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_forms_and_order),
+        cmocka_unit_test(test_push_chooses_the_form),
+        cmocka_unit_test(test_full),
+        cmocka_unit_test(test_random_against_an_array),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

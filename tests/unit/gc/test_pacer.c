@@ -1,0 +1,206 @@
+/* When a cycle is due: goal, distance, exact count, limit, back-off, stress. */
+#include "gc/pacer.h"
+
+#include "gc_blocks.h"
+
+#define MB ((size_t)1 << 20)
+
+static struct pacer_config config;
+
+static void begin(void)
+{
+    config = (struct pacer_config){.percent = 100, .floor_bytes = 64 * MB};
+    pacer_init(&config);
+    heap_set_used(0);
+}
+
+static bool is_due(size_t extra_bytes, enum cycle_cause *cause)
+{
+    os_critical_enter();
+    bool due = pacer_is_due(extra_bytes, cause);
+    os_critical_leave();
+    return due;
+}
+
+static void done(size_t live, size_t dead)
+{
+    pacer_cycle_done(true, live, dead, 0);
+}
+
+static void test_floor(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(pacer_goal_bytes(), 64 * MB);
+    pacer_set_percent(-1);
+    assert_int_equal(pacer_goal_bytes(), SIZE_MAX);
+    pacer_set_percent(50);
+    assert_int_equal(pacer_percent(), 50);
+    assert_int_equal(pacer_goal_bytes(), 64 * MB);
+}
+
+static void test_goal_follows_live(void **state)
+{
+    (void)state;
+    begin();
+    done(30 * MB, 40 * MB); /* much was recovered */
+    assert_int_equal(pacer_goal_bytes(), 64 * MB);
+    begin();
+    done(200 * MB, 200 * MB);
+    assert_true(pacer_goal_bytes() > 399 * MB && pacer_goal_bytes() <= 400 * MB);
+    pacer_set_percent(25);
+    assert_true(pacer_goal_bytes() > 249 * MB && pacer_goal_bytes() <= 250 * MB);
+}
+
+static void test_distance_stretches_and_comes_back(void **state)
+{
+    (void)state;
+    begin();
+    size_t most = os_vm_available() / 4, live = 16 * MB;
+    config.floor_bytes = 16 * MB;
+    pacer_init(&config);
+    size_t last = 0;
+    for (int i = 0; i < 10; i++) {
+        size_t goal = pacer_goal_bytes();
+        live = goal; /* nothing is ever recovered */
+        done(live, 0);
+        last = pacer_goal_bytes() - live;
+        assert_true(last <= 4 * live + 16 * MB || last <= live);
+        assert_true(last <= most + most / 8 || last <= live);
+    }
+    assert_true(last >= live / 2);
+    done(pacer_goal_bytes() / 4, pacer_goal_bytes()); /* much was */
+    assert_true(pacer_goal_bytes() <= 2 * (live + last) / 4 + 1);
+}
+
+/* Programs that ask for cycles themselves must not stretch the distance. */
+static void test_early_cycles_say_nothing(void **state)
+{
+    (void)state;
+    begin();
+    for (int i = 0; i < 20; i++)
+        done(10 * MB, 0);
+    assert_int_equal(pacer_goal_bytes(), 64 * MB);
+}
+
+static void test_due_by_exact_count(void **state)
+{
+    (void)state;
+    enum cycle_cause cause = CYCLE_EXPLICIT;
+    begin();
+    config.floor_bytes = 8 * MB;
+    pacer_init(&config);
+    assert_false(is_due(0, &cause));
+    heap_set_used(100 * MB); /* an estimate that is far too high */
+    assert_false(is_due(0, &cause));
+    assert_true(heap_used_estimate() < 8 * MB); /* it was counted */
+    void *p = gc_block(FLAVOR_MALLOC, 6 * MB);
+    assert_false(is_due(0, &cause));
+    assert_true(is_due(5 * MB, &cause)); /* with what the caller wants */
+    void *q = gc_block(FLAVOR_MALLOC, 6 * MB);
+    assert_true(is_due(0, &cause));
+    assert_int_equal(cause, CYCLE_GROWTH);
+    gc_block_free(p);
+    gc_block_free(q);
+    assert_false(is_due(0, &cause));
+}
+
+static void test_limit(void **state)
+{
+    (void)state;
+    enum cycle_cause cause = CYCLE_EXPLICIT;
+    begin();
+    pacer_set_percent(-1);
+    pacer_set_limit(32 * MB);
+    assert_int_equal(pacer_goal_bytes(), 30 * MB);
+    void *p = gc_block(FLAVOR_MALLOC, 31 * MB);
+    assert_true(is_due(0, &cause));
+    assert_int_equal(cause, CYCLE_LIMIT);
+    done(31 * MB, 0); /* all of it lives: not again at every step */
+    assert_int_equal(pacer_goal_bytes(), 32 * MB);
+    assert_false(is_due(0, &cause));
+    gc_block_free(p);
+    pacer_set_limit(0);
+    assert_int_equal(pacer_goal_bytes(), SIZE_MAX);
+}
+
+static void test_budget(void **state)
+{
+    (void)state;
+    enum cycle_cause cause;
+    begin();
+    config.floor_bytes = 4 * MB;
+    config.budget_percent = 10;
+    pacer_init(&config);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
+    assert_true(is_due(0, &cause));
+    pacer_cycle_done(true, MB, 4 * MB, UINT64_C(1000000000000)); /* a very long cycle */
+    assert_false(is_due(0, &cause));
+    pacer_set_limit(32 * MB); /* but a limit is a limit */
+    assert_true(is_due(0, &cause));
+    assert_int_equal(cause, CYCLE_LIMIT);
+    gc_block_free(p);
+}
+
+static void test_skipped_cycles_back_off(void **state)
+{
+    (void)state;
+    enum cycle_cause cause;
+    begin();
+    config.floor_bytes = 4 * MB;
+    pacer_init(&config);
+    void *p = gc_block(FLAVOR_MALLOC, 16 * MB);
+    assert_true(is_due(0, &cause));
+    pacer_cycle_done(false, 0, 0, 0);
+    assert_false(is_due(0, &cause));
+    int n_attempts = 0;
+    void *more[256];
+    for (int i = 0; i < 256; i++) {
+        more[i] = gc_block(FLAVOR_MALLOC, MB / 4);
+        if (is_due(0, &cause)) {
+            n_attempts++;
+            pacer_cycle_done(false, 0, 0, 0);
+        }
+    }
+    assert_in_range(n_attempts, 1, 7);
+    for (int i = 0; i < 256; i++)
+        gc_block_free(more[i]);
+    gc_block_free(p);
+}
+
+static void test_stress(void **state)
+{
+    (void)state;
+    enum cycle_cause cause = CYCLE_EXPLICIT;
+    begin();
+    config.stress = 3;
+    pacer_init(&config);
+    int n_due = 0;
+    for (int i = 0; i < 30; i++)
+        n_due += is_due(0, &cause);
+    assert_int_equal(n_due, 10);
+    assert_int_equal(cause, CYCLE_STRESS);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    gc_block_heap_setup();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_floor),
+        cmocka_unit_test(test_goal_follows_live),
+        cmocka_unit_test(test_distance_stretches_and_comes_back),
+        cmocka_unit_test(test_early_cycles_say_nothing),
+        cmocka_unit_test(test_due_by_exact_count),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_skipped_cycles_back_off),
+        cmocka_unit_test(test_stress),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,530 @@
+/* The world stops, whatever its threads do; or the stop is given up for the right reason and all run on. */
+#include "world_harness.h"
+
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+
+#include "heap/tcache.h"
+
+enum { N_MANY = 48, N_STOPS = 200 };
+
+static struct harness_thread threads[N_MANY];
+
+/* ---- kinds of threads --------------------------------------------------------------------------------------------- */
+
+static void step_critical(struct harness_thread *t)
+{
+    (void)t;
+    os_critical_enter();
+    for (volatile int i = 0; i < 1000; i++)
+        continue;
+    os_critical_leave();
+}
+
+static void step_published(struct harness_thread *t)
+{
+    struct os_gate_frame frame;
+
+    (void)t;
+    os_gate_publish(&frame);
+    os_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    os_gate_leave(&frame);
+}
+
+static void begin_blocked(struct harness_thread *t)
+{
+    sigset_t all;
+
+    (void)t;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+static void spawn_mixture(size_t n)
+{
+    static const struct harness_thread kinds[] = {
+        {.step = harness_step_nothing},
+        {.step = harness_step_sleep},
+        {.step = step_critical},
+        {.begin = begin_blocked, .step = harness_step_sleep},
+        {.begin = harness_begin_registered, .end = harness_end_registered, .step = harness_step_nothing},
+        {.begin = harness_begin_registered, .end = harness_end_registered, .step = step_published},
+    };
+
+    for (size_t i = 0; i < n; i++) {
+        threads[i] = kinds[i % N_ELEMENTS(kinds)];
+        harness_spawn(&threads[i], NULL);
+    }
+}
+
+static void join_all(size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        threads[i].is_over = true;
+    for (size_t i = 0; i < n; i++)
+        harness_join(&threads[i]);
+}
+
+static uint64_t sum_of_steps(size_t n)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += threads[i].n_steps;
+    return sum;
+}
+
+/* Every thread that the kernel knows has a settled slot. */
+static void assert_all_settled(void)
+{
+    static pid_t tids[4096];
+    long n = os_task_list(tids, N_ELEMENTS(tids));
+
+    assert_true(n > 0);
+    for (long i = 0; i < n; i++) {
+        const struct os_stop_slot *slot = harness_slot_of(tids[i]);
+
+        if (tids[i] == os_gettid())
+            assert_null(slot);
+        else
+            assert_true(slot != NULL && (slot->state == OS_STOP_STOPPED || slot->state == OS_STOP_PUBLISHED ||
+                                         slot->state == OS_STOP_GONE));
+    }
+}
+
+/* ---- stops that succeed --------------------------------------------------------------------------------------------- */
+
+static void test_alone(void **state)
+{
+    (void)state;
+    assert_false(world_is_stopped());
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_true(world_is_stopped());
+    assert_int_equal(world_n_slots(), 0);
+    harness_start();
+    assert_false(world_is_stopped());
+    world_start(); /* harmless */
+}
+
+static void test_mixture_stands_still(void **state)
+{
+    (void)state;
+    spawn_mixture(N_MANY);
+    for (int i = 0; i < N_STOPS; i++) {
+        uint64_t before;
+
+        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(world_n_slots(), N_MANY);
+        assert_all_settled();
+        before = sum_of_steps(N_MANY);
+        for (int k = 0; k < 20; k++)
+            sched_yield();
+        assert_true(before == sum_of_steps(N_MANY));
+        harness_start();
+        if (i % 16 == 0)
+            harness_sleep_us(1000);
+    }
+    uint64_t after = sum_of_steps(N_MANY);
+    harness_sleep_us(50000);
+    assert_true(sum_of_steps(N_MANY) > after);
+    join_all(N_MANY);
+}
+
+static void test_registered_threads_have_their_record(void **state)
+{
+    (void)state;
+    spawn_mixture(N_MANY);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    for (size_t i = 0; i < N_MANY; i++) {
+        const struct os_stop_slot *slot = harness_slot_of(threads[i].tid);
+
+        assert_non_null(slot);
+        assert_int_equal(slot->thread != NULL, threads[i].begin == harness_begin_registered);
+        if (slot->thread != NULL)
+            assert_int_equal(slot->thread->tid, slot->tid);
+    }
+    harness_start();
+    join_all(N_MANY);
+}
+
+static void *run_short(void *arg)
+{
+    return arg;
+}
+
+static void step_churn(struct harness_thread *t)
+{
+    pthread_t thread;
+
+    (void)t;
+    if (pthread_create(&thread, NULL, run_short, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+
+/* Threads are born and die all the time: no stop fails and nobody is missed. */
+static void test_churn(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        threads[i] = (struct harness_thread){.step = step_churn};
+        harness_spawn(&threads[i], NULL);
+    }
+    for (int i = 0; i < 3 * N_STOPS; i++) {
+        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_all_settled();
+        harness_start();
+    }
+    assert_true(sum_of_steps(4) > 0);
+    join_all(4);
+}
+
+static void step_critical_long(struct harness_thread *t)
+{
+    (void)t;
+    os_critical_enter();
+    os_clock_ns();
+    for (uint64_t end = os_clock_ns() + 60000000; os_clock_ns() < end;)
+        continue;
+    os_critical_leave();
+}
+
+static void test_waits_for_a_long_critical_section(void **state)
+{
+    (void)state;
+    threads[0] = (struct harness_thread){.step = step_critical_long};
+    harness_spawn(&threads[0], NULL);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(harness_stop(), SKIP_NONE);
+        harness_start();
+    }
+    join_all(1);
+}
+
+static void step_pause(struct harness_thread *t)
+{
+    (void)t;
+    pause();
+}
+
+static void wake_up(int sig)
+{
+    (void)sig;
+}
+
+static void test_thousand_sleepers(void **state)
+{
+    enum { N = 1000 };
+    static struct harness_thread many[N];
+    pthread_attr_t attr;
+    uint64_t best_ns = UINT64_MAX;
+
+    (void)state;
+    signal(SIGUSR1, wake_up);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 65536);
+    for (size_t i = 0; i < N; i++) {
+        many[i] = (struct harness_thread){.step = step_pause};
+        harness_spawn(&many[i], &attr);
+    }
+    for (int i = 0; i < 10; i++) {
+        uint64_t begin_ns = os_clock_ns(), ns;
+
+        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(world_n_slots(), N);
+        harness_start();
+        ns = os_clock_ns() - begin_ns;
+        best_ns = ns < best_ns ? ns : best_ns;
+    }
+    printf("stop of %d sleeping threads: %llu us\n", N, (unsigned long long)best_ns / 1000);
+    for (size_t i = 0; i < N; i++)
+        many[i].is_over = true;
+    for (size_t i = 0; i < N; i++) {
+        pthread_kill(many[i].thread, SIGUSR1);
+        pthread_join(many[i].thread, NULL);
+    }
+    pthread_attr_destroy(&attr);
+}
+
+/* ---- stops that are given up ------------------------------------------------------------------------------------------ */
+
+static void assert_runs_on(struct harness_thread *t)
+{
+    uint64_t before = t->n_steps;
+
+    harness_sleep_us(50000);
+    assert_true(t->n_steps > before);
+}
+
+static void begin_blocked_raw(struct harness_thread *t)
+{
+    uint64_t all = ~UINT64_C(0);
+
+    (void)t;
+    os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all), 0, 0);
+}
+
+static void test_blocked_by_raw_call(void **state)
+{
+    (void)state;
+    threads[0] = (struct harness_thread){.begin = begin_blocked_raw, .step = harness_step_sleep};
+    threads[1] = (struct harness_thread){.step = harness_step_nothing};
+    harness_spawn(&threads[0], NULL);
+    harness_spawn(&threads[1], NULL);
+    enum cycle_skip skip = harness_stop();
+    assert_true(skip == SKIP_UNINTERRUPTIBLE || skip == SKIP_NOT_STOPPED);
+    assert_false(world_is_stopped());
+    harness_start();
+    assert_runs_on(&threads[1]);
+    join_all(2);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    harness_start();
+}
+
+static void step_vfork(struct harness_thread *t)
+{
+    struct timespec ts = {0, 300000000};
+
+    (void)t;
+    if (vfork() == 0) {
+        nanosleep(&ts, NULL);
+        _exit(0);
+    }
+    wait(NULL);
+}
+
+static void test_vfork_in_flight(void **state)
+{
+    (void)state;
+    threads[0] = (struct harness_thread){.step = step_vfork};
+    harness_spawn(&threads[0], NULL);
+    harness_sleep_us(50000);
+    uint64_t begin_ns = os_clock_ns();
+    assert_int_equal(harness_stop(), SKIP_UNINTERRUPTIBLE);
+    assert_true(os_clock_ns() - begin_ns < 150000000);
+    harness_start();
+    join_all(1);
+}
+
+/* A tracer, another process, holds one thread. */
+static void test_traced_thread(void **state)
+{
+    int fds[2];
+    char byte = 0;
+
+    (void)state;
+    threads[0] = (struct harness_thread){.step = harness_step_nothing};
+    harness_spawn(&threads[0], NULL);
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int status;
+        pid_t tid = threads[0].tid;
+
+        if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0 || ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) != 0)
+            byte = 'e';
+        else
+            waitpid(tid, &status, __WALL);
+        if (write(fds[1], &byte, 1) == 1)
+            pause();
+        _exit(0);
+    }
+    assert_int_equal(read(fds[0], &byte, 1), 1);
+    if (byte == 0) {
+        assert_int_equal(harness_stop(), SKIP_UNINTERRUPTIBLE);
+        harness_start();
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    assert_runs_on(&threads[0]);
+    join_all(1);
+    close(fds[0]);
+    close(fds[1]);
+    if (byte != 0)
+        skip();
+}
+
+static void test_more_threads_than_prepared(void **state)
+{
+    enum { N = 300 };
+    static struct harness_thread many[N];
+
+    (void)state;
+    os_critical_enter();
+    world_fork_child(); /* forgets nothing that counts */
+    assert_int_equal(world_prepare(), SKIP_NONE);
+    size_t capacity = world_capacity();
+    os_critical_leave();
+    if (capacity >= N)
+        skip();
+    for (size_t i = 0; i < N; i++) {
+        many[i] = (struct harness_thread){.step = harness_step_sleep};
+        harness_spawn(&many[i], NULL);
+    }
+    os_critical_enter();
+    assert_int_equal(world_stop(), SKIP_NOT_STOPPED);
+    os_critical_leave();
+    assert_runs_on(&many[N - 1]);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(world_n_slots(), N);
+    harness_start();
+    for (size_t i = 0; i < N; i++)
+        harness_join(&many[i]);
+}
+
+/* ---- injected failures -------------------------------------------------------------------------------------------------- */
+
+static void test_full_queue_of_signals(void **state)
+{
+    (void)state;
+    threads[0] = (struct harness_thread){.step = harness_step_nothing};
+    harness_spawn(&threads[0], NULL);
+    os_fault_set(SYS_rt_tgsigqueueinfo, 0, 5, EAGAIN);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    harness_start();
+    os_fault_set(SYS_rt_tgsigqueueinfo, 0, UINT32_MAX, EAGAIN);
+    assert_int_equal(harness_stop(), SKIP_NOT_STOPPED);
+    os_fault_set(-2, 0, 0, 0);
+    harness_start();
+    assert_runs_on(&threads[0]);
+    join_all(1);
+}
+
+static void test_no_list_of_threads(void **state)
+{
+    (void)state;
+    for (unsigned skip_calls = 0; skip_calls < 4; skip_calls++) {
+        os_fault_set(SYS_getdents64, skip_calls, UINT32_MAX, EACCES);
+        assert_int_equal(harness_stop(), skip_calls < 4 ? SKIP_NO_PROC : SKIP_NONE);
+        os_fault_set(-2, 0, 0, 0);
+        harness_start();
+    }
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    harness_start();
+}
+
+static void test_no_handler(void **state)
+{
+    (void)state;
+    os_fault_set(SYS_rt_sigaction, 0, UINT32_MAX, EINVAL);
+    os_critical_enter();
+    assert_int_equal(world_prepare(), SKIP_NOT_STOPPED);
+    os_critical_leave();
+    os_fault_set(-2, 0, 0, 0);
+}
+
+/* ---- threads that are no more ---------------------------------------------------------------------------------------------- */
+
+static struct tcache *left_behind;
+
+static void *leave_abruptly(void *arg)
+{
+    (void)arg;
+    os_critical_enter();
+    left_behind = tcache_get();
+    os_critical_leave();
+    os_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
+    return NULL;
+}
+
+static void test_cache_of_a_vanished_thread(void **state)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    (void)state;
+    os_critical_enter();
+    struct tcache *own = tcache_get();
+    os_critical_leave();
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    assert_int_equal(pthread_create(&thread, &attr, leave_abruptly, NULL), 0);
+    harness_sleep_us(100000);
+    assert_true(left_behind != NULL && left_behind->is_active);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    world_reap();
+    assert_false(left_behind->is_active);
+    assert_true(own->is_active);
+    harness_start();
+}
+
+static volatile enum cycle_skip skip_of_zombie = SKIP_N;
+
+static void *stop_after_main(void *arg)
+{
+    (void)arg;
+    harness_sleep_us(50000);
+    skip_of_zombie = harness_stop();
+    bool is_gone = world_n_slots() == 1 && world_slot(0)->state == OS_STOP_GONE && world_slot(0)->tid == getpid();
+    harness_start();
+    _exit(skip_of_zombie == SKIP_NONE && is_gone ? 0 : 1);
+}
+
+/* The main thread has exited and stays in the list as a zombie. */
+static void test_main_thread_is_a_zombie(void **state)
+{
+    int status;
+
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+
+        os_process_fork_child();
+        os_thread_fork_child();
+        os_stop_fork_child();
+        world_fork_child();
+        pthread_create(&thread, NULL, stop_after_main, NULL);
+        os_syscall(SYS_exit, 0, 0, 0, 0, 0, 0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* struct io_uring_params is 120 bytes; flags are its third word, IORING_SETUP_SQPOLL is 2. */
+static void test_worker_of_the_kernel(void **state)
+{
+    uint32_t params[30] = {0};
+
+    (void)state;
+    params[2] = 2;
+    int fd = (int)syscall(SYS_io_uring_setup, 4, params);
+    if (fd < 0)
+        skip();
+    harness_sleep_us(20000);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(world_n_slots(), 1);
+    assert_int_equal(world_slot(0)->state, OS_STOP_GONE);
+    harness_start();
+    close(fd);
+}
+
+static int setup_all(void **state)
+{
+    (void)state;
+    harness_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_more_threads_than_prepared),
+        cmocka_unit_test(test_mixture_stands_still),
+        cmocka_unit_test(test_registered_threads_have_their_record),
+        cmocka_unit_test(test_churn),
+        cmocka_unit_test(test_waits_for_a_long_critical_section),
+        cmocka_unit_test(test_thousand_sleepers),
+        cmocka_unit_test(test_blocked_by_raw_call),
+        cmocka_unit_test(test_vfork_in_flight),
+        cmocka_unit_test(test_traced_thread),
+        cmocka_unit_test(test_full_queue_of_signals),
+        cmocka_unit_test(test_no_list_of_threads),
+        cmocka_unit_test(test_no_handler),
+        cmocka_unit_test(test_cache_of_a_vanished_thread),
+        cmocka_unit_test(test_main_thread_is_a_zombie),
+        cmocka_unit_test(test_worker_of_the_kernel),
+    };
+
+    return cmocka_run_group_tests(tests, setup_all, NULL);
+}
