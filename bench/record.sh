@@ -8,7 +8,7 @@
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=$here/../build library='' rounds=5 scale=10 gc_scale=64 brief=no
+build=$here/../build library='' rounds=5 scale=10 gc_scale=32 brief=no
 readme=$here/README.md results=$here/results
 
 while [ $# -gt 0 ]; do
@@ -77,7 +77,7 @@ machine_print() {
 machine_print >>"$tables"
 mkdir -p "$results"
 run_tables 'Programs (macro)' --libs "$plain" --programs macro --rounds "$rounds" --scale "$scale"
-run_tables 'Single operations (micro)' --libs "$plain" --programs micro --rounds "$rounds" --scale "$scale"
+run_tables 'Single operations (micro)' --libs "$plain" --programs micro --rounds $(((rounds + 1) / 2)) --scale "$scale"
 run_tables 'Collectors (gc)' --libs "$gc" --programs gc --rounds $(((rounds + 1) / 2)) --scale "$gc_scale"
 
 awk -v tables="$tables" '

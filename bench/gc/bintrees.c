@@ -3,7 +3,7 @@
  * threads share the work. */
 #include "alloc.h"
 
-enum { FIRST_DEPTH = 11, MIN_DEPTH = 4 };
+enum { FIRST_DEPTH = 12, MIN_DEPTH = 4 };
 
 struct node {
     struct node *left, *right;

@@ -3,7 +3,7 @@
  * dropped at once. */
 #include "alloc.h"
 
-enum { FIRST_DEPTH = 11, MIN_DEPTH = 4, STRETCH_BITS = 2 };
+enum { FIRST_DEPTH = 12, MIN_DEPTH = 4, STRETCH_BITS = 2 };
 
 struct node {
     struct node *left, *right;

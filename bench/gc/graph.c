@@ -1,11 +1,11 @@
 /* Marking alone: a graph of objects of 48 to 128 bytes with five references each, all of it alive, collected
  * again and again. GRAPH_LOCAL: the references point to objects allocated shortly before, as most programs'
- * do; else anywhere, which is the worst case for a cache. 10 MiB for each unit of the scale. Metrics: a
+ * do; else anywhere, which is the worst case for a cache. 5 MiB for each unit of the scale. Metrics: a
  * collection's median time, and objects marked a second. The first collections are left out: a collector may
  * still be growing its mark stack. */
 #include "alloc.h"
 
-enum { OBJECTS_PER_SCALE = 120000, N_REFS = 5, MAX_EXTRA_WORDS = 10, NEAR = 1000, N_WARM = 2, N_TIMED = 5 };
+enum { OBJECTS_PER_SCALE = 60000, N_REFS = 5, MAX_EXTRA_WORDS = 10, NEAR = 1000, N_WARM = 2, N_TIMED = 5 };
 
 struct object {
     struct object *refs[N_REFS];

@@ -42,6 +42,7 @@ void *alloc_slow_new(size_t size_bytes); /* operator new: new handler, bad_alloc
 void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero);
 /* First slow path of this thread or process: heap, fork repair, thread record. False: there is no heap. */
 bool api_enter_slow(void);
+bool api_heap_init(const struct heap_config *config); /* idempotent; the first one's config counts */
 enum cycle_skip api_collect(enum cycle_cause cause); /* cycle_run with errno kept and signals held back */
 
 /* ---- free_slow.c ---- */

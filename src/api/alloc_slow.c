@@ -22,12 +22,22 @@ struct alloc_request {
     bool is_zero;      /* result: known to read as zero */
 };
 
+bool api_heap_init(const struct heap_config *config)
+{
+    bool is_ready;
+
+    os_process_init();
+    os_critical_enter();
+    is_ready = heap_init(config);
+    os_critical_leave();
+    return is_ready;
+}
+
 COLD static bool alloc_first_use(void)
 {
     static const struct heap_config defaults = {.reserve_bytes = 0, .hugepages = false};
 
-    os_process_init();
-    return heap_init(&defaults);
+    return api_heap_init(&defaults);
 }
 
 /* A wiped page tells a child of a fork that went past the handlers (raw clone, _Fork). */

@@ -119,11 +119,13 @@ EXPORT void gc_collect(void)
 EXPORT void gc_inhibit(void)
 {
     cycle_inhibit();
+    api_exit_slow();
 }
 
 EXPORT void gc_uninhibit(void)
 {
     cycle_uninhibit();
+    api_exit_slow();
 }
 
 EXPORT int gc_set_percent(int percent)
@@ -131,12 +133,14 @@ EXPORT int gc_set_percent(int percent)
     if (percent > GC_PERCENT_MAX)
         return EINVAL;
     pacer_set_percent(percent);
+    api_exit_slow();
     return 0;
 }
 
 EXPORT int gc_set_limit(size_t limit_bytes)
 {
     pacer_set_limit(limit_bytes);
+    api_exit_slow();
     return 0;
 }
 
@@ -145,6 +149,7 @@ EXPORT int gc_set_mode(int mode)
     if (mode < GC_MODE_OFF || mode > GC_MODE_RECLAIM)
         return EINVAL;
     cycle_set_mode((enum cycle_mode)mode);
+    api_exit_slow();
     return 0;
 }
 

@@ -60,8 +60,7 @@ static void init_heap(void)
         .hugepages = init_options.hugepages,
     };
 
-    os_process_init();
-    heap_init(&config);
+    api_heap_init(&config);
     fast_check();
 }
 

@@ -27,6 +27,7 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
     cycle_vfork_begin();
     error = REAL(posix_spawn)(pid, path, actions, attr, argv, envp);
     cycle_vfork_end();
+    api_exit_slow();
     return error;
 }
 
@@ -38,6 +39,7 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
     cycle_vfork_begin();
     error = REAL(posix_spawnp)(pid, file, actions, attr, argv, envp);
     cycle_vfork_end();
+    api_exit_slow();
     return error;
 }
 
@@ -46,6 +48,7 @@ int interpose_vfork_end(long result)
 {
     os_gate_suspend();
     cycle_vfork_end();
+    api_exit_slow();
     if (result >= 0)
         return (int)result;
     errno = (int)-result;

@@ -5,9 +5,11 @@
  *         the published state of a wrapped call for the handler's duration, then calls it with the very arguments of
  *         the kernel. Leaving by siglongjmp is fine: the thread is then simply running.
  * Owns    signal_state.
- * Invariants  an entry is written before the kernel can deliver by it, and stays when the program goes back to SIG_DFL
- *         or SIG_IGN, for deliveries under way. Flags that the trampoline needs otherwise (SA_SIGINFO, SA_RESETHAND) are
- *         the only ones that differ between the table and the kernel.
+ * Invariants  The kernel enters the trampoline with everything blocked, the stop included: what it interrupted may be a
+ *         fast path, half done, and neither a collection nor another handler may come before that is known. It opens
+ *         the mask that the program asked for just before the handler.
+ *         An entry is written before the kernel can deliver by it, and stays when the program goes back to SIG_DFL or
+ *         SIG_IGN, for deliveries under way. A delivery while its action changes may see a mixture of both.
  *         A vfork child shares our memory but not our actions: it gets libc's own functions and leaves the table alone.
  * Locks   LOG rank (a leaf), signals held back by the critical section.
  */
@@ -15,6 +17,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
 #include "api/alloc.h"
 #include "api/interpose.h"
 #include "api/real.h"
@@ -24,20 +28,40 @@
 
 enum {
     SIGNAL_N = 65,
-    SIGNAL_OWN_FLAGS = SA_SIGINFO | SA_RESETHAND, /* the kernel's copy of these is ours */
+    SIGNAL_OWN_FLAGS = SA_SIGINFO | SA_RESETHAND | SA_NODEFER, /* the kernel's copy of these is ours */
     SIGNAL_STOP = 33,
 };
+#define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
+/* Faults inside the trampoline must still be faults. */
+#define SIGNAL_FAULTS                                                                                        \
+    (SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP))
 
 typedef void (*signal_fn)(int sig, siginfo_t *info, void *ucontext);
 
+/* What the program asked for; each field is one word and read alone. */
+struct signal_entry {
+    signal_fn handler;
+    int flags;
+    uint64_t mask;
+};
 static struct {
-    struct {
-        signal_fn handler; /* atomic */
-        int flags;         /* atomic; as the program gave them */
-    } entries[SIGNAL_N];
+    struct signal_entry entries[SIGNAL_N];
     uint8_t is_interrupting[SIGNAL_N]; /* siginterrupt */
     struct os_lock lock;
 } signal_state = {.lock = OS_LOCK_INIT(OS_RANK_LOG)};
+
+static uint64_t signal_get_mask(const sigset_t *set)
+{
+    uint64_t mask;
+
+    memcpy(&mask, set, sizeof(mask));
+    return mask;
+}
+
+static void signal_put_mask(sigset_t *set, uint64_t mask)
+{
+    memcpy(set, &mask, sizeof(mask));
+}
 
 /* SA_RESETHAND by hand, because a deferred delivery must not use it up. */
 static void signal_reset(int sig)
@@ -47,15 +71,43 @@ static void signal_reset(int sig)
     REAL_KNOWN(sigaction)(sig, &action, NULL);
 }
 
+/* The mask under which the kernel would have called the handler. */
+static void signal_open_mask(int sig, const struct signal_entry *e, const ucontext_t *context)
+{
+    uint64_t mask = signal_get_mask(&context->uc_sigmask) | e->mask;
+
+    if (!(e->flags & SA_NODEFER))
+        mask |= SIGNAL_BIT(sig);
+    os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&mask, 0, sizeof(mask), 0, 0);
+}
+
+static struct signal_entry signal_read_entry(int sig)
+{
+    struct signal_entry e;
+
+    e.handler = __atomic_load_n(&signal_state.entries[sig].handler, __ATOMIC_ACQUIRE);
+    e.flags = __atomic_load_n(&signal_state.entries[sig].flags, __ATOMIC_RELAXED);
+    e.mask = __atomic_load_n(&signal_state.entries[sig].mask, __ATOMIC_RELAXED);
+    return e;
+}
+
+static void signal_write_entry(int sig, struct signal_entry e)
+{
+    __atomic_store_n(&signal_state.entries[sig].mask, e.mask, __ATOMIC_RELAXED);
+    __atomic_store_n(&signal_state.entries[sig].flags, e.flags, __ATOMIC_RELAXED);
+    __atomic_store_n(&signal_state.entries[sig].handler, e.handler, __ATOMIC_RELEASE);
+}
+
 static void signal_trampoline(int sig, siginfo_t *info, void *ucontext)
 {
     if (UNLIKELY(signal_defer(sig, info, ucontext)))
         return;
+    struct signal_entry e = signal_read_entry(sig);
     bool was_published = os_gate_suspend();
-    signal_fn handler = __atomic_load_n(&signal_state.entries[sig].handler, __ATOMIC_ACQUIRE);
-    if (UNLIKELY(__atomic_load_n(&signal_state.entries[sig].flags, __ATOMIC_RELAXED) & SA_RESETHAND))
+    if (UNLIKELY(e.flags & SA_RESETHAND))
         signal_reset(sig);
-    handler(sig, info, ucontext);
+    signal_open_mask(sig, &e, ucontext);
+    e.handler(sig, info, ucontext);
     os_gate_resume(was_published);
 }
 
@@ -64,56 +116,53 @@ static bool signal_is_handler(const struct sigaction *action)
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
-/* What the kernel shall have for what the program wants. No mask may hold back the stop. */
+/* What the kernel shall have for what the program wants. */
 static struct sigaction signal_for_kernel(const struct sigaction *wanted)
 {
     struct sigaction action = *wanted;
-    uint64_t mask;
 
-    memcpy(&mask, &action.sa_mask, sizeof(mask));
-    mask &= ~(UINT64_C(1) << (SIGNAL_STOP - 1));
-    memcpy(&action.sa_mask, &mask, sizeof(mask));
     if (signal_is_handler(wanted)) {
         action.sa_sigaction = signal_trampoline;
         action.sa_flags = (wanted->sa_flags & ~SIGNAL_OWN_FLAGS) | SA_SIGINFO;
+        signal_put_mask(&action.sa_mask, ~SIGNAL_FAULTS);
     }
     return action;
 }
 
 /* What the program shall be told for what the kernel has. */
-static void signal_for_program(int sig, struct sigaction *action)
+static void signal_for_program(const struct signal_entry *e, struct sigaction *action)
 {
     if (action->sa_sigaction != signal_trampoline)
         return;
-    int flags = signal_state.entries[sig].flags;
-    action->sa_sigaction = signal_state.entries[sig].handler;
-    action->sa_flags = (action->sa_flags & ~SIGNAL_OWN_FLAGS) | (flags & SIGNAL_OWN_FLAGS);
+    action->sa_sigaction = e->handler;
+    action->sa_flags = (action->sa_flags & ~SIGNAL_OWN_FLAGS) | (e->flags & SIGNAL_OWN_FLAGS);
+    signal_put_mask(&action->sa_mask, e->mask);
+}
+
+/* No mask of the program's may hold back the stop. */
+static struct signal_entry signal_entry_of(const struct sigaction *wanted)
+{
+    return (struct signal_entry){
+        .handler = wanted->sa_sigaction,
+        .flags = wanted->sa_flags,
+        .mask = signal_get_mask(&wanted->sa_mask) & ~SIGNAL_BIT(SIGNAL_STOP),
+    };
 }
 
 static int signal_change_locked(int sig, const struct sigaction *wanted, struct sigaction *before)
 {
     struct sigaction action = signal_for_kernel(wanted);
-    signal_fn old_handler = signal_state.entries[sig].handler;
-    int old_flags = signal_state.entries[sig].flags;
+    struct signal_entry old = signal_state.entries[sig];
     int result;
 
     os_lock_assert_held(&signal_state.lock);
-    if (!signal_is_handler(wanted)) {
-        result = REAL(sigaction)(sig, &action, before);
-        if (result == 0)
-            signal_for_program(sig, before);
-        return result;
-    }
-    __atomic_store_n(&signal_state.entries[sig].flags, wanted->sa_flags, __ATOMIC_RELAXED);
-    __atomic_store_n(&signal_state.entries[sig].handler, wanted->sa_sigaction, __ATOMIC_RELEASE);
-    result = REAL(sigaction)(sig, &action, before);
-    if (result == 0 && before->sa_sigaction == signal_trampoline) {
-        before->sa_sigaction = old_handler;
-        before->sa_flags = (before->sa_flags & ~SIGNAL_OWN_FLAGS) | (old_flags & SIGNAL_OWN_FLAGS);
-    } else if (result != 0) {
-        __atomic_store_n(&signal_state.entries[sig].handler, old_handler, __ATOMIC_RELEASE);
-        __atomic_store_n(&signal_state.entries[sig].flags, old_flags, __ATOMIC_RELAXED);
-    }
+    if (signal_is_handler(wanted))
+        signal_write_entry(sig, signal_entry_of(wanted));
+    result = REAL_KNOWN(sigaction)(sig, &action, before);
+    if (result == 0)
+        signal_for_program(&old, before);
+    else
+        signal_write_entry(sig, old);
     return result;
 }
 
@@ -137,7 +186,7 @@ static int signal_pass(int sig, const struct sigaction *wanted, struct sigaction
     int result = REAL(sigaction)(sig, wanted, before);
 
     if (result == 0 && before != NULL)
-        signal_for_program(sig, before);
+        signal_for_program(&signal_state.entries[sig], before);
     return result;
 }
 

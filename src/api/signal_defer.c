@@ -49,17 +49,14 @@ static bool defer_cannot_wait(int sig, const siginfo_t *info)
     return (defer_never & DEFER_BIT(sig)) != 0 && info->si_code > 0;
 }
 
-/* Queue the very signal again, for when the mask that it was delivered under is back. Blocked first: with SA_NODEFER it
- * would come in here. */
+/* Queue the very signal again, for when the mask that it was delivered under is back; the trampoline runs with all
+ * signals blocked. */
 static bool defer_queue(int sig, siginfo_t *info, ucontext_t *context)
 {
-    uint64_t waiting = ~defer_never | DEFER_BIT(sig);
-
-    os_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&waiting, 0, DEFER_MASK_BYTES, 0, 0);
     if (os_syscall(SYS_rt_tgsigqueueinfo, os_getpid(), os_gettid(), sig, (long)info, 0, 0) != 0)
         return false;
     api_tls.deferred_mask = defer_get_mask(context);
-    defer_set_mask(context, api_tls.deferred_mask | waiting);
+    defer_set_mask(context, api_tls.deferred_mask | ~defer_never | DEFER_BIT(sig));
     return true;
 }
 

@@ -72,6 +72,7 @@ void thread_begin(void)
     if (t != NULL)
         os_thread_record_stack(t);
     thread_arm_exit(true);
+    api_exit_slow();
 }
 
 void thread_install(void)

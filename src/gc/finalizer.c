@@ -164,5 +164,6 @@ bool finalizer_forget(uintptr_t obj)
 void finalizer_fork_child(void)
 {
     finalizer_table_fork_child();
+    weak_fork_child();
     finalizer_queue_fork_child();
 }

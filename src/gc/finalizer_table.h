@@ -32,12 +32,12 @@ struct finalizer_record {
     uint32_t cleanups;    /* records of the block's cleanups */
     uint32_t weak_handles; /* records of handles whose target this block is */
     uint32_t weak_target; /* this block is a handle: its target's record */
-    uint32_t weak_next;   /* next handle of the same target */
+    uint32_t weak_next, weak_prev; /* other handles of the same target; weak_prev 0: the first */
     uint32_t n_pins;
     uint8_t state;        /* enum finalizer_state */
     bool was_unmarked;    /* in a cycle: the roots did not reach it */
     bool is_arg_marked;   /* in a cycle */
-    uint8_t unused[13];
+    uint8_t unused[9];
 };
 _Static_assert(sizeof(struct finalizer_record) == 64, "one unit of meta");
 

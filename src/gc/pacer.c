@@ -36,16 +36,16 @@ static struct {
     struct pacer_config config; /* percent and limit change at run time */
     size_t live_bytes;
     size_t limit_bytes;    /* 0 none; of the config or of the cgroup */
-    size_t goal_bytes;     /* by growth or limit, whichever is nearer */
+    size_t growth_goal_bytes, limit_goal_bytes; /* SIZE_MAX: never */
     size_t check_at_bytes;
-    bool is_limit_nearer;
     unsigned stretch;
     unsigned n_skips;      /* in a row */
     uint64_t cpu_allowed_ns; /* process CPU time from which on growth counts again */
     uint64_t n_slow_paths; /* for stress */
 } pacer = {
     .config = {.percent = PACER_DEFAULT_PERCENT, .floor_bytes = PACER_DEFAULT_FLOOR, .budget_percent = PACER_DEFAULT_BUDGET},
-    .goal_bytes = PACER_DEFAULT_FLOOR,
+    .growth_goal_bytes = PACER_DEFAULT_FLOOR,
+    .limit_goal_bytes = SIZE_MAX,
     .check_at_bytes = PACER_DEFAULT_FLOOR,
     .stretch = 1,
 };
@@ -96,15 +96,14 @@ static size_t pacer_limit_goal(size_t live)
 
 static void pacer_set_goal(size_t live)
 {
-    size_t growth = pacer_growth_goal(live), limit = pacer_limit_goal(live);
-    STORE_ONCE(pacer.is_limit_nearer, limit <= growth && limit != SIZE_MAX);
-    STORE_ONCE(pacer.goal_bytes, pacer_min(growth, limit));
-    STORE_ONCE(pacer.check_at_bytes, pacer.goal_bytes);
+    STORE_ONCE(pacer.growth_goal_bytes, pacer_growth_goal(live));
+    STORE_ONCE(pacer.limit_goal_bytes, pacer_limit_goal(live));
+    STORE_ONCE(pacer.check_at_bytes, pacer_goal_bytes());
 }
 
 size_t pacer_goal_bytes(void)
 {
-    return LOAD_ONCE(pacer.goal_bytes);
+    return pacer_min(LOAD_ONCE(pacer.growth_goal_bytes), LOAD_ONCE(pacer.limit_goal_bytes));
 }
 
 /* ---- settings ---- */
@@ -158,27 +157,36 @@ static bool pacer_is_within_budget(void)
     return allowed == 0 || os_clock_cpu_ns() >= allowed;
 }
 
-/* Not now: look again when some more has been handed out. */
+static size_t pacer_look_step(void)
+{
+    return pacer_max(pacer_goal_bytes() / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
+}
+
+/* Not now: look again when some more has been handed out, and at the limit in any case. */
 static void pacer_look_later(size_t used)
 {
-    size_t step = pacer_max(pacer.goal_bytes / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
-    STORE_ONCE(pacer.check_at_bytes, pacer_max(pacer.goal_bytes, pacer_add(used, step)));
+    size_t at = pacer_max(pacer_goal_bytes(), pacer_add(used, pacer_look_step()));
+    size_t limit = LOAD_ONCE(pacer.limit_goal_bytes);
+    STORE_ONCE(pacer.check_at_bytes, limit > used ? pacer_min(at, limit) : at);
 }
 
 static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
 {
-    bool is_limit = LOAD_ONCE(pacer.is_limit_nearer);
-    if (!is_limit && !pacer_is_within_budget()) {
-        pacer_look_later(heap_used_estimate());
-        return false;
+    size_t limit = LOAD_ONCE(pacer.limit_goal_bytes), used = heap_used_estimate();
+    bool is_within = pacer_is_within_budget();
+    if (is_within || pacer_add(used, extra_bytes) >= limit)
+        used = heap_recount();
+    size_t wanted = pacer_add(used, extra_bytes);
+    if (wanted >= limit) {
+        *cause = CYCLE_LIMIT;
+        return true;
     }
-    size_t used = heap_recount();
-    if (pacer_add(used, extra_bytes) < LOAD_ONCE(pacer.goal_bytes)) {
-        pacer_look_later(used);
-        return false;
+    if (is_within && wanted >= LOAD_ONCE(pacer.growth_goal_bytes)) {
+        *cause = CYCLE_GROWTH;
+        return true;
     }
-    *cause = is_limit ? CYCLE_LIMIT : CYCLE_GROWTH;
-    return true;
+    pacer_look_later(used);
+    return false;
 }
 
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
@@ -199,7 +207,7 @@ bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
 static void pacer_adapt(size_t live_bytes, size_t dead_bytes)
 {
     size_t used = pacer_add(live_bytes, dead_bytes);
-    if (used < pacer.goal_bytes - pacer.goal_bytes / 8)
+    if (used < pacer_goal_bytes() - pacer_goal_bytes() / 8)
         return;
     if (dead_bytes < used / 8)
         pacer.stretch = pacer.stretch < PACER_STRETCH_MAX ? pacer.stretch * 2 : PACER_STRETCH_MAX;
@@ -213,10 +221,8 @@ static void pacer_adapt(size_t live_bytes, size_t dead_bytes)
 static void pacer_back_off(void)
 {
     unsigned shift = pacer.n_skips < PACER_MAX_SKIP_SHIFT ? pacer.n_skips : PACER_MAX_SKIP_SHIFT;
-    size_t used = heap_used_estimate();
-    size_t step = pacer_max(pacer.goal_bytes / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
     pacer.n_skips++;
-    STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_mul(step, (size_t)1 << shift)));
+    STORE_ONCE(pacer.check_at_bytes, pacer_add(heap_used_estimate(), pacer_mul(pacer_look_step(), (size_t)1 << shift)));
 }
 
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)

@@ -36,6 +36,9 @@ static bool content_walk_resident(uintptr_t lo, uintptr_t hi, roots_run_fn fn, v
 {
     size_t page_size = os_page_size();
 
+    roots.n_asked_bytes += hi - lo;
+    if (roots.n_asked_bytes > ROOTS_MAX_ASKED_BYTES)
+        return roots_fail(SKIP_TOO_MANY_ROOTS);
     for (uintptr_t next; lo < hi; lo = next) {
         size_t n_pages = (hi - lo) / page_size;
 

@@ -22,6 +22,9 @@ enum {
 /* Where nobody tells which pages have content, so much may be read in the dark. */
 #define ROOTS_MAX_BLIND_BYTES (UINT64_C(1) << 30)
 
+/* Asking mincore costs some 50 ns for each page of shared memory, there or not. */
+#define ROOTS_MAX_ASKED_BYTES (UINT64_C(16) << 30)
+
 enum roots_map_kind {
     ROOTS_MAP_NONE,    /* listed, so that stacks in it are known, but not a root */
     ROOTS_MAP_PRIVATE, /* pages with content are roots */
@@ -61,6 +64,7 @@ struct roots {
     uintptr_t caller_sp;
     enum cycle_skip skip; /* why the roots are incomplete */
     uint64_t n_bytes;     /* fed to the sink */
+    uint64_t n_asked_bytes; /* of which mincore was asked */
     bool has_pagemap;
     bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
     bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
@@ -134,6 +138,6 @@ uint64_t roots_sys_anon_device(void);            /* of anonymous inodes; 0 unkno
 uint64_t roots_sys_shmem_device(void);           /* of memory files and shared anonymous memory, small pages; 0 unknown */
 int roots_sys_resident(uintptr_t lo, size_t n_pages, unsigned char *pages); /* mincore */
 bool roots_sys_swap_in_use(void);                /* true where unknown */
-uintptr_t roots_sys_altstack(void);              /* of the calling thread; 0 none */
+int roots_sys_altstack(uintptr_t *lo);           /* of the calling thread; 0 none */
 
 #endif

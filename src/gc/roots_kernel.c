@@ -147,9 +147,10 @@ static bool kernel_scan_anonymous(int fd)
 static bool kernel_scan_fd(int fd)
 {
     uint64_t device;
+    int err = roots_sys_device_of(fd, &device);
 
-    if (roots_sys_device_of(fd, &device) != 0)
-        return true; /* not open */
+    if (err != 0)
+        return err == -EBADF || roots_fail(SKIP_NO_PROC);
     return (kernel_state.anon_device != 0 && device != kernel_state.anon_device) || kernel_scan_anonymous(fd);
 }
 
@@ -190,15 +191,17 @@ static bool kernel_scan_timers(void)
     return err == 0 || err == -ENOENT || roots_fail(SKIP_NO_PROC);
 }
 
-static void kernel_scan_altstack(void)
+static bool kernel_scan_altstack(void)
 {
-    uintptr_t altstack = roots_sys_altstack();
+    uintptr_t altstack;
 
+    if (roots_sys_altstack(&altstack) != 0)
+        return roots_fail(SKIP_NO_PROC);
     roots_feed_own(ROOTS_RULE_WORDS, &altstack, 1);
+    return true;
 }
 
 bool roots_kernel_scan(void)
 {
-    kernel_scan_altstack();
-    return kernel_scan_fds() && kernel_scan_timers();
+    return kernel_scan_altstack() && kernel_scan_fds() && kernel_scan_timers();
 }

@@ -83,11 +83,12 @@ bool roots_sys_swap_in_use(void)
     return os_syscall(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0) != 0 || info.totalswap != info.freeswap;
 }
 
-uintptr_t roots_sys_altstack(void)
+int roots_sys_altstack(uintptr_t *lo)
 {
     stack_t now;
+    int err = (int)os_syscall(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0);
 
-    if (os_syscall(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0) != 0 || (now.ss_flags & SS_DISABLE) != 0)
-        return 0;
-    return (uintptr_t)now.ss_sp;
+    if (err == 0)
+        *lo = (now.ss_flags & SS_DISABLE) != 0 ? 0 : (uintptr_t)now.ss_sp;
+    return err;
 }

@@ -24,18 +24,24 @@ struct gc_weak {
 
 static void weak_link(struct finalizer_record *handle, struct finalizer_record *target)
 {
+    struct finalizer_record *first = finalizer_record_of_ref(target->weak_handles);
     handle->weak_target = meta_ref(target);
     handle->weak_next = target->weak_handles;
+    handle->weak_prev = 0;
+    if (first != NULL)
+        first->weak_prev = meta_ref(handle);
     __atomic_store_n(&target->weak_handles, meta_ref(handle), __ATOMIC_RELEASE);
 }
 
+/* The list is whole forwards at every instant; backwards it is mended in a fork child (weak_fork_child). */
 static void weak_unlink(struct finalizer_record *handle)
 {
     struct finalizer_record *target = finalizer_record_of_ref(handle->weak_target);
-    uint32_t *at = &target->weak_handles;
-    while (*at != meta_ref(handle))
-        at = &finalizer_record_of_ref(*at)->weak_next;
-    STORE_ONCE(*at, handle->weak_next);
+    struct finalizer_record *prev = finalizer_record_of_ref(handle->weak_prev);
+    struct finalizer_record *next = finalizer_record_of_ref(handle->weak_next);
+    STORE_ONCE(*(prev == NULL ? &target->weak_handles : &prev->weak_next), handle->weak_next);
+    if (next != NULL)
+        next->weak_prev = handle->weak_prev;
     handle->weak_target = 0;
     finalizer_table_drop_if_empty(target);
 }
@@ -57,6 +63,21 @@ void weak_forget_locked(struct finalizer_record *r)
     weak_clear_handles(r);
     if (r->weak_target != 0)
         weak_unlink(r);
+}
+
+static void weak_mend_record(struct finalizer_record *target, void *ctx)
+{
+    uint32_t prev = 0;
+    (void)ctx;
+    for (uint32_t ref = target->weak_handles; ref != 0; ref = finalizer_record_of_ref(ref)->weak_next) {
+        finalizer_record_of_ref(ref)->weak_prev = prev;
+        prev = ref;
+    }
+}
+
+void weak_fork_child(void)
+{
+    finalizer_table_walk(weak_mend_record, NULL);
 }
 
 /* ---- handles ---- */

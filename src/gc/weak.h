@@ -20,5 +20,6 @@ void weak_clear(void);
 /* FIN held: the record's block is freed by the program; its links become NULL, and it is forgotten as a handle. */
 struct finalizer_record;
 void weak_forget_locked(struct finalizer_record *r);
+void weak_fork_child(void); /* part of finalizer_fork_child */
 
 #endif

@@ -6,6 +6,8 @@
  *   give: used -> recent     age: recent -> old     purge: old -> (clean)     take: any free -> used
  *
  * A purge first claims what it purges as used, so that the system call runs without the lock.
+ * In each change the bit that errs on the safe side is set before the other is cleared, so that a fork child, which may
+ * find a change half done, never takes a slice with content for a clean one (arena_fork_child).
  * Growth finds a foreign mapping in the way only if a program maps into our window on purpose: those slices stay in use
  * for ever and carry TOMB_FOREIGN.
  */
@@ -27,9 +29,12 @@ enum {
     TABLE_STEP_BYTES = 64 << 10,
     FOREIGN_SKIP_BYTES = 2 << 20,
     FOREIGN_TRIES = 4096,
+    TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
     HUGE_SLICES = 32,               /* slices in a huge page */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena */
 };
+
+#define PURGE_WAIT_NS ((uint64_t)1000 * 1000)
 
 struct arena_word {
     uint64_t used, recent, old;
@@ -43,7 +48,7 @@ static struct {
     size_t first_free_word; /* no free slice below it */
     size_t table_mapped, words_mapped;
     size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */
-    size_t purged_bytes;
+    uint32_t n_claimed;     /* slices that a purge holds just now */
     bool hugepages;
 } arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA), .huge_from_slice = SIZE_MAX};
 
@@ -51,6 +56,7 @@ bool arena_init(size_t cap_bytes, bool hugepages)
 {
     if (!window_init(cap_bytes))
         return false;
+    arena.n_slices = arena.n_used = arena.first_free_word = arena.words_mapped = 0; /* a second try after a failed one */
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
     arena.hugepages = hugepages;
@@ -179,16 +185,37 @@ static size_t arena_next(size_t from, bool want_free)
     return arena.n_slices;
 }
 
-/* Lowest run of n free slices at a multiple of align; n_slices: none. *tail: first slice of the free run at the end. */
+/* Alignment is of the address, not of the index. */
+static size_t arena_align_up(size_t slice, size_t align)
+{
+    size_t misalign = (window.arena >> SLICE_SHIFT) % align;
+    return bits_round_up(slice + misalign, align) - misalign;
+}
+
+/* First slice of the free run at the end; n_slices if the last slice is in use. */
+static size_t arena_tail(void)
+{
+    size_t at = arena.n_slices;
+    while (at > 0) {
+        if (at % WORD_SLICES == 0 && arena.words[at / WORD_SLICES - 1].used == 0)
+            at -= WORD_SLICES;
+        else if (arena_is_free(at - 1))
+            at--;
+        else
+            break;
+    }
+    return at;
+}
+
+/* Lowest run of n free slices at a multiple of align; n_slices: none. */
 static size_t arena_find(size_t n, size_t align)
 {
-    size_t misalign = (window.arena >> SLICE_SHIFT) % align; /* alignment is of the address, not of the index */
     size_t from = arena.first_free_word * WORD_SLICES;
     for (;;) {
         size_t lo = arena_next(from, true);
         if (lo >= arena.n_slices)
             return arena.n_slices;
-        size_t aligned = bits_round_up(lo + misalign, align) - misalign;
+        size_t aligned = arena_align_up(lo, align);
         size_t hi = arena_next(lo, false);
         if (aligned + n <= hi)
             return aligned;
@@ -202,9 +229,9 @@ static void arena_word_take(size_t w, uint64_t mask, bool *is_zero)
     ASSERT((a->used & mask) == 0);
     if (((a->recent | a->old) & mask) != 0)
         *is_zero = false;
-    a->recent &= ~mask;
-    a->old &= ~mask;
-    a->used |= mask;
+    STORE_ONCE(a->used, a->used | mask);
+    STORE_ONCE(a->recent, a->recent & ~mask);
+    STORE_ONCE(a->old, a->old & ~mask);
 }
 
 /* Calls the body for each word that [first, first+n) touches, with the mask of its bits. */
@@ -226,18 +253,38 @@ static void arena_mark_used(size_t first, size_t n, bool *is_zero)
         arena.first_free_word++;
 }
 
+/* Finds a run, growing by what the free run at the end lacks. n_slices: no memory. */
+static size_t arena_find_or_grow(size_t n, size_t align)
+{
+    for (int tries = 0; tries < TAKE_TRIES; tries++) {
+        size_t first = arena_find(n, align);
+        if (first < arena.n_slices)
+            return first;
+        if (!arena_grow_locked(arena_align_up(arena_tail(), align) + n - arena.n_slices))
+            break;
+    }
+    return arena.n_slices;
+}
+
+/* No memory, but a purge holds free slices and will be done in a moment. */
+static bool arena_wait_for_purge(void)
+{
+    uint32_t n_claimed = arena.n_claimed;
+    if (n_claimed == 0)
+        return false;
+    os_unlock(&arena.lock);
+    os_futex_wait(&arena.n_claimed, n_claimed, PURGE_WAIT_NS);
+    os_lock(&arena.lock);
+    return true;
+}
+
 uintptr_t arena_take(uint32_t n_slices, uint32_t align_slices, bool *is_zero)
 {
-    os_lock(&arena.lock);
-    size_t first = arena_find(n_slices, align_slices);
-    if (first >= arena.n_slices) {
-        bool grown = arena_grow_locked(n_slices) ;
-        if (grown)
-            first = arena_find(n_slices, align_slices);
-        if (grown && first >= arena.n_slices && align_slices > 1 && arena_grow_locked((size_t)n_slices + align_slices))
-            first = arena_find(n_slices, align_slices);
-    }
     uintptr_t addr = 0;
+    os_lock(&arena.lock);
+    size_t first = arena_find_or_grow(n_slices, align_slices);
+    for (int tries = 0; first >= arena.n_slices && tries < TAKE_TRIES && arena_wait_for_purge(); tries++)
+        first = arena_find_or_grow(n_slices, align_slices);
     if (first < arena.n_slices) {
         arena_mark_used(first, n_slices, is_zero);
         addr = arena_addr(first);
@@ -268,9 +315,9 @@ static void arena_give_as(uintptr_t addr, uint32_t n_slices, bool has_content)
     ARENA_FOR_WORDS(first, n_slices, w, mask) {
         struct arena_word *a = &arena.words[w];
         ASSERT((a->used & mask) == mask);
-        a->used &= ~mask;
         if (has_content)
-            a->recent |= mask;
+            STORE_ONCE(a->recent, a->recent | mask);
+        STORE_ONCE(a->used, a->used & ~mask);
     }
     arena.n_used -= n_slices;
     if (first / WORD_SLICES < arena.first_free_word)
@@ -288,14 +335,20 @@ void arena_give_empty(uintptr_t addr, uint32_t n_slices)
     arena_give_as(addr, n_slices, false);
 }
 
+void arena_lose(uintptr_t addr, uint32_t n_slices)
+{
+    for (uint32_t i = 0; i < n_slices; i++)
+        *slice_of(addr + ((uintptr_t)i << SLICE_SHIFT)) = (struct slice){.flavor = TOMB_FOREIGN};
+}
+
 /* ---- giving back to the kernel ---- */
 
 void arena_age(void)
 {
     os_lock(&arena.lock);
     for (size_t w = 0; w * WORD_SLICES < arena.n_slices; w++) {
-        arena.words[w].old |= arena.words[w].recent;
-        arena.words[w].recent = 0;
+        STORE_ONCE(arena.words[w].old, arena.words[w].old | arena.words[w].recent);
+        STORE_ONCE(arena.words[w].recent, 0);
     }
     os_unlock(&arena.lock);
 }
@@ -315,35 +368,49 @@ static uint64_t arena_purgeable(size_t w, bool also_recent)
     return m;
 }
 
+static uint64_t arena_claim(size_t w, bool also_recent)
+{
+    struct arena_word *a = &arena.words[w];
+    os_lock(&arena.lock);
+    uint64_t claimed = arena_purgeable(w, also_recent);
+    STORE_ONCE(a->used, a->used | claimed);
+    STORE_ONCE(a->old, a->old & ~claimed);
+    STORE_ONCE(a->recent, a->recent & ~claimed);
+    arena.n_claimed += bits_popcount64(claimed);
+    os_unlock(&arena.lock);
+    return claimed;
+}
+
+static void arena_unclaim(size_t w, uint64_t claimed)
+{
+    os_lock(&arena.lock);
+    STORE_ONCE(arena.words[w].used, arena.words[w].used & ~claimed);
+    if (claimed != 0 && w < arena.first_free_word)
+        arena.first_free_word = w;
+    arena.n_claimed -= bits_popcount64(claimed);
+    os_unlock(&arena.lock);
+}
+
 /* Claim the purgeable slices of word w, purge them without the lock, return them clean. */
 static size_t arena_purge_word(size_t w, bool also_recent)
 {
-    os_lock(&arena.lock);
-    uint64_t claimed = arena_purgeable(w, also_recent);
-    struct arena_word *a = &arena.words[w];
-    a->old &= ~claimed;
-    a->recent &= ~claimed;
-    a->used |= claimed;
-    os_unlock(&arena.lock);
+    uint64_t claimed = arena_claim(w, also_recent);
     for (uint64_t left = claimed; left != 0;) {
         unsigned lo = bits_ctz64(left);
         unsigned n = ~(left >> lo) == 0 ? 64 - lo : bits_ctz64(~(left >> lo));
         os_vm_purge((void *)arena_addr(w * WORD_SLICES + lo), (size_t)n << SLICE_SHIFT);
         left &= ~(bits_low_mask(n) << lo);
     }
-    os_lock(&arena.lock);
-    a->used &= ~claimed;
-    if (claimed != 0 && w < arena.first_free_word)
-        arena.first_free_word = w;
-    size_t bytes = (size_t)bits_popcount64(claimed) << SLICE_SHIFT;
-    arena.purged_bytes += bytes;
-    os_unlock(&arena.lock);
-    return bytes;
+    arena_unclaim(w, claimed);
+    return (size_t)bits_popcount64(claimed) << SLICE_SHIFT;
 }
 
+/* Behind a filter the kernel takes nothing back, and zeroing by hand would make pages resident. */
 size_t arena_purge(bool also_recent)
 {
     size_t bytes = 0;
+    if (os_seccomp_is_on())
+        return 0;
     for (size_t w = 0; w * WORD_SLICES < LOAD_ONCE(arena.n_slices); w++) {
         struct arena_word *a = &arena.words[w];
         if ((LOAD_ONCE(a->old) | (also_recent ? LOAD_ONCE(a->recent) : 0)) != 0)
@@ -368,8 +435,14 @@ size_t arena_dirty_bytes(void)
 {
     size_t n = 0;
     for (size_t w = 0; w * WORD_SLICES < LOAD_ONCE(arena.n_slices); w++)
-        n += bits_popcount64(arena.words[w].recent | arena.words[w].old);
+        n += bits_popcount64(LOAD_ONCE(arena.words[w].recent) | LOAD_ONCE(arena.words[w].old));
     return n << SLICE_SHIFT;
+}
+
+size_t arena_clean_bytes(void)
+{
+    size_t committed = arena_committed_bytes(), other = arena_used_bytes() + arena_dirty_bytes();
+    return committed > other ? committed - other : 0;
 }
 
 uint32_t arena_n_slices(void)
@@ -384,6 +457,9 @@ uint32_t arena_n_slices(void)
 void arena_fork_child(void)
 {
     os_lock_reset(&arena.lock);
+    window_forget_unrecorded(window.slices + arena.table_mapped, window.arena_words);
+    window_forget_unrecorded(window.arena_words + arena.words_mapped, window.meta);
+    arena.n_claimed = 0;
     arena.n_slices = heap_map.arena_bytes >> SLICE_SHIFT;
     arena.n_used = 0;
     arena.first_free_word = 0;

@@ -17,12 +17,14 @@ bool arena_init(size_t cap_bytes, bool hugepages);
 uintptr_t arena_take(uint32_t n_slices, uint32_t align_slices, bool *is_zero);
 void arena_give(uintptr_t addr, uint32_t n_slices); /* content may remain */
 void arena_give_empty(uintptr_t addr, uint32_t n_slices); /* its pages were moved away or purged by the caller */
+void arena_lose(uintptr_t addr, uint32_t n_slices); /* taken ones that became a hole: never used again */
 bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they are free: growth in place */
 size_t arena_purge(bool also_recent); /* content of free slices to the kernel: the old generation, or all. Bytes */
 void arena_age(void);                 /* recent becomes old */
 size_t arena_committed_bytes(void);
 size_t arena_used_bytes(void);
 size_t arena_dirty_bytes(void);       /* free, with content */
+size_t arena_clean_bytes(void);       /* free, without */
 uint32_t arena_n_slices(void);        /* committed */
 void arena_fork_child(void);          /* rebuild from the slice table */
 

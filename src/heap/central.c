@@ -63,10 +63,12 @@ void central_give(struct span *s)
 {
     struct central_class *c = central_of(s);
     ASSERT(s->list_no == LIST_NONE);
+    os_lock(&c->lock);
     span_flag_clear(s, SPAN_FULL);
     span_own(s, NULL, &c->inbox);
-    if (span_free_count(s) != 0 || (atomic_load(&s->flags) & SPAN_UNSWEPT) != 0)
-        central_offer(s);
+    if (span_free_count(s) != 0 || (span_flags(s) & SPAN_UNSWEPT) != 0)
+        central_link_locked(c, s);
+    os_unlock(&c->lock);
 }
 
 /* Messages to orphans. Bits of an orphan are changed under its class's lock. */
@@ -87,14 +89,14 @@ static struct span *central_pop_locked(struct central_class *c)
             return NULL;
         struct span *s = LIST_ENTRY(n, struct span, link);
         s->list_no = LIST_NONE;
-        if ((atomic_load(&s->flags) & SPAN_UNSWEPT) != 0)
+        if ((span_flags(s) & SPAN_UNSWEPT) != 0)
             span_sweep(s);
         if (span_free_count(s) != 0)
             return s;
     }
 }
 
-struct span *central_take(unsigned flavor, unsigned class_no)
+struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
 {
     struct central_class *c = &central[flavor][class_no];
     if (LOAD_ONCE(c->available.next) == &c->available &&
@@ -103,29 +105,26 @@ struct span *central_take(unsigned flavor, unsigned class_no)
     os_lock(&c->lock);
     central_drain_locked(c);
     struct span *s = central_pop_locked(c);
+    if (s != NULL)
+        span_own(s, tc, &tc->inbox);
     os_unlock(&c->lock);
     return s;
 }
 
-/* An empty span of the class, unlinked; NULL: none. */
-static struct span *central_find_empty(struct central_class *c)
+/* Moves all empty spans of the class, retired, to the caller's list. */
+static void central_take_empty(struct central_class *c, struct list *out)
 {
-    struct span *found = NULL;
     os_lock(&c->lock);
     central_drain_locked(c);
-    LIST_FOREACH(n, &c->available) {
+    LIST_FOREACH_SAFE(n, after, &c->available) {
         struct span *s = LIST_ENTRY(n, struct span, link);
-        if (span_is_empty(s) && (atomic_load(&s->flags) & SPAN_REMOTE) == 0) {
-            found = s;
-            break;
-        }
-    }
-    if (found != NULL) {
-        list_remove(&found->link);
-        found->list_no = LIST_NONE;
+        if (!span_retire_empty(s))
+            continue;
+        list_remove(n);
+        s->list_no = LIST_NONE;
+        list_push_back(out, n);
     }
     os_unlock(&c->lock);
-    return found;
 }
 
 size_t central_release_empty(void)
@@ -137,8 +136,11 @@ size_t central_release_empty(void)
             if (LOAD_ONCE(c->available.next) == &c->available &&
                 atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
                 continue;
-            for (struct span *s; (s = central_find_empty(c)) != NULL; n++)
-                heap_release_span(s);
+            struct list empty;
+            list_init(&empty);
+            central_take_empty(c, &empty);
+            for (struct list *l; (l = list_pop_front(&empty)) != NULL; n++)
+                heap_release_span(LIST_ENTRY(l, struct span, link));
         }
     return n;
 }

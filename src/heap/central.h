@@ -1,6 +1,7 @@
 /* Spans without an owner: those of ended threads, by flavor and class, until a refill adopts them.
  *
- * Locks   CENTRAL, one class at a time, inside. Caller in a critical section.
+ * Locks   CENTRAL, one class at a time, inside. Caller in a critical section. A span comes and goes, and an orphan's bits
+ *         change, only under its class's lock; so whoever drains the inbox never meets a span that is on its way.
  * Not here  new spans (arena.h), spans with an owner (tcache.h).
  */
 #ifndef HEAP_CENTRAL_H
@@ -12,18 +13,21 @@
 void central_init(void);
 /* The span has no owner from now on. Whoever owned it has unlinked it and moved its windows away. */
 void central_give(struct span *s);
-/* A span with at least one free slot, on no list and without owner; NULL: none. */
-struct span *central_take(unsigned flavor, unsigned class_no);
-/* An orphan on no list has a free or dead slot again: collector while stopped, or after a drain. */
+/* A span with at least one free slot, on no list, owned by tc from now on; NULL: none. */
+struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc);
+/* An orphan on no list has a free or dead slot again: collector while stopped. */
 void central_offer(struct span *s);
 size_t central_release_empty(void); /* spans with no block left go back to the arena; how many */
 struct inbox *central_inbox(unsigned flavor, unsigned class_no);
 void central_fork_child(void);      /* all lists and inboxes empty, locks free */
 
 /* ---- inboxes ---- */
-void inbox_announce(struct span *s); /* remote freer, after its bit is set: the span goes to its inbox unless it is there */
+/* Remote freer, after its bit is set: the span goes to its inbox unless it is there. flags_before: span->flags as read
+ * while the freed block still kept the span alive. */
+void inbox_announce(struct span *s, uint64_t flags_before);
 struct span *inbox_take_all(struct inbox *b, bool close); /* the stack, linked through inbox_next; NULL: empty */
-/* Take the remote bits of a span that came out of inbox b. false: the span has moved, and was forwarded. */
+/* Take the remote bits of a span that came out of inbox b. false: the span has moved, and was forwarded.
+ * pre: the owner of b; for an inbox of central, the class's lock. */
 bool inbox_receive(struct inbox *b, struct span *s);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "heap/central.h"
 #include "heap/heap.h"
+#include "heap/meta.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -29,6 +30,7 @@ static enum heap_free_result free_large(struct span *s, uintptr_t addr)
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
         check_misuse(MISUSE_DOUBLE_FREE, addr);
     heap_large_free(s, TOMB_FREED);
+    heap_decay(os_clock_coarse_ns()); /* a program of large blocks only has no other clock */
     return HEAP_FREED;
 }
 
@@ -40,42 +42,60 @@ static enum heap_free_result free_of_free(struct span *s, uint32_t idx)
     return HEAP_FREED_TAKEN;
 }
 
-static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc)
+/* A block that is handed out goes back to its slot. */
+static void free_set_bit(struct span *s, uint32_t idx, struct tcache *tc)
 {
     struct span_word *word = &s->words[idx >> 6];
-    uint64_t bit = UINT64_C(1) << (idx & 63);
-    if (tc->ticks < 0)
-        tcache_tick(tc);
-    uint32_t flags = atomic_load(&s->flags);
-    if ((flags & SPAN_REMOTE) != 0)
-        tcache_drain_inbox(tc);
-    if ((flags & SPAN_UNSWEPT) != 0)
-        span_sweep(s);
-    if ((word->free & bit) != 0)
-        return free_of_free(s, idx);
-    if ((flags & (SPAN_TAKEN | SPAN_UNSWEPT)) != 0)
+    uint32_t flags = span_flags(s);
+    if ((flags & SPAN_TAKEN) != 0)
         span_drop_taken(s, idx); /* left from before the slot was handed out again */
-    STORE_ONCE(word->free, word->free | bit);
+    STORE_ONCE(word->free, word->free | UINT64_C(1) << (idx & 63));
     if ((flags & SPAN_FULL) != 0)
         tcache_reopen(s);
     else if (flags == 0)
         span_own(s, tc, &tc->inbox); /* slow for no reason: see span_refresh_fast_owner */
-    return HEAP_FREED;
+}
+
+static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc)
+{
+    enum heap_free_result result = HEAP_FREED;
+    if ((span_flags(s) & SPAN_REMOTE) != 0)
+        tcache_drain_inbox(tc);
+    if ((span_flags(s) & SPAN_UNSWEPT) != 0)
+        span_sweep(s);
+    if (span_is_free(s, idx))
+        result = free_of_free(s, idx);
+    else
+        free_set_bit(s, idx, tc);
+    if (tc->ticks < 0)
+        tcache_tick(tc); /* last: it may end the span */
+    return result;
 }
 
 /* The owner's plain words are read, never written. A block that was handed to this thread was handed out before, so its
- * free bit is seen clear unless somebody freed it. */
-static enum heap_free_result free_remote(struct span *s, uint32_t idx)
+ * free bit is seen clear unless somebody freed it, or the collector took it: then `taken` was set first. If the bit is
+ * clear at the second look, the owner has handed the slot out in between: it had been free, which for a slot that was
+ * freed twice would be a race of the program with itself, and is no proof of it. */
+static bool free_is_taken(const struct span *s, uint32_t idx)
+{
+    uint64_t taken = __atomic_load_n(&span_cold((struct span *)s)[idx >> 6].taken, __ATOMIC_ACQUIRE);
+    return ((taken >> (idx & 63)) & 1) != 0 || !span_is_free(s, idx);
+}
+
+/* flags_before was read while e still named the span. */
+static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t addr, uint64_t flags_before)
 {
     uint64_t bit = UINT64_C(1) << (idx & 63);
     if (span_is_free(s, idx)) {
-        if ((LOAD_ONCE(span_cold(s)[idx >> 6].taken) & bit) != 0)
+        if (free_is_taken(s, idx))
             return HEAP_FREED_TAKEN;
-        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
+        if (LOAD_ONCE(slice_of(addr)->span) != meta_ref(s))
+            return heap_free((void *)addr); /* the span ended while we looked: its tomb knows */
+        check_misuse(MISUSE_DOUBLE_FREE, addr);
     }
-    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_RELEASE) & bit) != 0)
-        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
-    inbox_announce(s);
+    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) != 0)
+        check_misuse(MISUSE_DOUBLE_FREE, addr);
+    inbox_announce(s, flags_before);
     return HEAP_FREED;
 }
 
@@ -86,9 +106,12 @@ enum heap_free_result heap_free(void *p)
         return HEAP_FREE_FOREIGN;
     const struct slice *e = slice_of(addr);
     uint32_t ref = LOAD_ONCE(e->span);
+    struct span *s = span_of_ref(ref);
+    uint64_t flags_before = atomic_load(&s->flags);
     if (ref == 0)
         return free_in_tomb(e, addr);
-    struct span *s = span_of_ref(ref);
+    if (LOAD_ONCE(e->span) != ref)
+        return heap_free(p); /* it ended just now: not a live block's, so there is something to tell */
     if (span_is_large(s))
         return free_large(s, addr);
     uint32_t offset = (uint32_t)(addr - s->start), idx = slice_block_idx(e, offset);
@@ -97,5 +120,5 @@ enum heap_free_result heap_free(void *p)
     struct tcache *tc = tcache_self;
     if (tc != &tcache_none && atomic_load_explicit(&s->owner, memory_order_relaxed) == tc)
         return free_owned(s, idx, tc);
-    return free_remote(s, idx);
+    return free_remote(s, idx, addr, flags_before);
 }

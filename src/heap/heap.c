@@ -83,7 +83,7 @@ struct span *heap_new_span(unsigned class_no, unsigned flavor)
 
 void heap_release_span(struct span *s)
 {
-    uint32_t flags = atomic_load(&s->flags);
+    uint32_t flags = span_flags(s);
     ASSERT((flags & SPAN_REMOTE) == 0 && s->list_no == LIST_NONE);
     bool was_taken = (flags & (SPAN_TAKEN | SPAN_UNSWEPT)) != 0;
     uintptr_t start = s->start;
@@ -98,8 +98,9 @@ enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj)
     if (!heap_contains(addr))
         return HEAP_NOT_A_BLOCK;
     const struct slice *e = slice_of(addr);
-    struct span *s = span_of_ref(LOAD_ONCE(e->span));
-    if (e->span == 0)
+    uint32_t ref = LOAD_ONCE(e->span);
+    struct span *s = span_of_ref(ref);
+    if (ref == 0)
         return HEAP_NOT_A_BLOCK;
     uint32_t idx = e->recip == 0 ? 0 : slice_block_idx(e, (uint32_t)(addr - s->start));
     if (idx >= s->n_blocks)
@@ -118,8 +119,8 @@ bool heap_is_special(uintptr_t addr)
 {
     if (!heap_contains(addr))
         return false;
-    const struct slice *e = slice_of(addr);
-    return e->span != 0 && (atomic_load_explicit(&span_of_ref(e->span)->flags, memory_order_relaxed) & SPAN_SPECIAL) != 0;
+    const struct span *s = span_of_ref(LOAD_ONCE(slice_of(addr)->span)); /* the nil span has no flag */
+    return (atomic_load_explicit(&s->flags, memory_order_relaxed) & SPAN_SPECIAL) != 0;
 }
 
 /* ---- accounting ---- */
@@ -233,7 +234,7 @@ void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx)
 static void heap_settle_span(struct span *s, void *ctx)
 {
     (void)ctx;
-    uint32_t flags = atomic_load_explicit(&s->flags, memory_order_relaxed);
+    uint32_t flags = span_flags(s);
     if ((flags & (SPAN_REMOTE | SPAN_UNSWEPT)) == 0)
         return;
     if ((flags & SPAN_UNSWEPT) != 0)
@@ -259,13 +260,15 @@ uint32_t heap_publish_dead(struct span *s, uint32_t *n_live)
     return n_dead;
 }
 
-void heap_release_dead_span(struct span *s)
+/* A large block's flags say SPAN_LARGE, and nobody sends it messages: retiring it is as good. */
+bool heap_release_dead_span(struct span *s)
 {
-    if ((atomic_load(&s->flags) & SPAN_REMOTE) != 0) /* it is in an inbox: its owner will find it empty */
-        return;
+    if (!span_retire_empty(s)) /* it is in an inbox: its owner will find it empty */
+        return false;
     tcache_detach(s);
     heap_release_span(s);
     counter_add(COUNTER_SPANS_RECLAIMED, 1);
+    return true;
 }
 
 static void heap_check_span(struct span *s, void *ctx)

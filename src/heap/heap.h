@@ -46,7 +46,7 @@ bool heap_is_special(uintptr_t addr); /* the span of this block start has SPAN_S
 
 /* ---- spans; used inside the storey ---- */
 struct span *heap_new_span(unsigned class_no, unsigned flavor); /* from new slices, published, without owner; NULL: no memory */
-void heap_release_span(struct span *s); /* pre: empty, on no list, in no inbox. Its slices go back to the arena */
+void heap_release_span(struct span *s); /* pre: retired (span_retire_empty), on no list. Its slices go back to the arena */
 void heap_add_used(size_t bytes);       /* to the estimate */
 
 /* ---- accounting ---- */
@@ -70,8 +70,9 @@ uint32_t heap_publish_dead(struct span *s, uint32_t *n_live);
 
 /* ---- walking; world stopped, or a caller that excludes changes ---- */
 void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx); /* in address order */
-/* Collector, world stopped: release a span that holds no live block (all free or dead) at once. Content may be purged later. */
-void heap_release_dead_span(struct span *s);
+/* Collector, world stopped: release a span that holds no live block (all free or dead) at once. Content may be purged later.
+ * false: it stays, because its owner has not yet taken it out of its inbox, who will find it empty then. */
+bool heap_release_dead_span(struct span *s);
 void heap_check(void); /* ASSERT_SLOW over everything: slice table, spans, lists; world stopped or single thread */
 
 /* ---- fork ---- */

@@ -1,10 +1,15 @@
 /* Inboxes: how a remote freer tells an owner which of its spans has messages. See central.h.
  *
  * sender                                    owner
- *   remote[w] |= bit                          take the whole stack (one exchange)
- *   flags |= REMOTE; was it clear?            for each span: read inbox_next, then flags &= ~REMOTE,
- *   then push span on span->inbox               then exchange each remote word for 0
+ *   note the span's generation                take the whole stack (one exchange)
+ *   remote[w] |= bit                          for each span: read inbox_next, then flags &= ~REMOTE,
+ *   REMOTE clear, generation the same?          then exchange each remote word for 0
+ *   set it, then push span on span->inbox
  * The flag is cleared before the bits are read, so a bit set later finds the flag clear and pushes again.
+ *
+ * From the moment its bit is set the sender holds no block of the span any more: somebody else's message may bring the bit
+ * to the owner, who may find the span empty, retire it, and use the descriptor for another one. So a sender touches nothing
+ * unless it has set REMOTE in the same generation; and a span with REMOTE is not retired.
  */
 #include "base/counters.h"
 #include "heap/central.h"
@@ -20,19 +25,23 @@ static bool inbox_push(struct inbox *b, struct span *s)
     return true;
 }
 
-/* A closed inbox belongs to a thread that is handing its spans to central right now: the pointer changes in a moment. */
+/* An inbox is closed after the last span has left it, so whoever finds it closed reads another pointer now. */
 static void inbox_push_wherever(struct span *s)
 {
     while (!inbox_push(atomic_load_explicit(&s->inbox, memory_order_acquire), s))
         continue;
 }
 
-void inbox_announce(struct span *s)
+void inbox_announce(struct span *s, uint64_t flags_before)
 {
-    uint32_t before = atomic_fetch_or(&s->flags, SPAN_REMOTE);
+    uint64_t flags = atomic_load(&s->flags);
+    do {
+        bool is_retired = (flags ^ flags_before) >= SPAN_GENERATION;
+        if (is_retired || (flags & SPAN_REMOTE) != 0)
+            return;
+    } while (!atomic_compare_exchange_weak(&s->flags, &flags, flags | SPAN_REMOTE));
     __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
-    if ((before & SPAN_REMOTE) == 0)
-        inbox_push_wherever(s);
+    inbox_push_wherever(s);
 }
 
 struct span *inbox_take_all(struct inbox *b, bool close)

@@ -42,8 +42,19 @@ static struct meta_piece **meta_list_of(size_t *size_bytes)
     return &meta.pow2[exponent];
 }
 
+/* What 32 bits of META_UNIT can address, and what the window has. */
+static bool meta_has_room(size_t size_bytes)
+{
+    size_t room = window.scratch - window.meta;
+    if (room > (size_t)META_UNIT << 32)
+        room = (size_t)META_UNIT << 32;
+    return size_bytes <= room - meta.used_bytes;
+}
+
 static void *meta_bump_locked(size_t size_bytes)
 {
+    if (!meta_has_room(size_bytes))
+        return NULL;
     if (!window_grow(window.meta, &meta.mapped_bytes, meta.used_bytes + size_bytes, META_STEP_BYTES) &&
         !window_grow(window.meta, &meta.mapped_bytes, meta.used_bytes + size_bytes, OS_PAGE_SIZE_MIN))
         return NULL;
@@ -52,8 +63,18 @@ static void *meta_bump_locked(size_t size_bytes)
     return p;
 }
 
+void meta_init(void)
+{
+    memset(meta.small, 0, sizeof meta.small);
+    memset(meta.pow2, 0, sizeof meta.pow2);
+    memset(meta.scratch_mapped, 0, sizeof meta.scratch_mapped);
+    meta.mapped_bytes = meta.used_bytes = 0;
+}
+
 void *meta_alloc(size_t size_bytes)
 {
+    if (size_bytes > (size_t)1 << (META_POW2_LISTS - 1))
+        return NULL;
     struct meta_piece **list = meta_list_of(&size_bytes);
     os_lock(&meta.lock);
     struct meta_piece *p = *list;
@@ -72,6 +93,7 @@ void meta_free(void *p, size_t size_bytes)
     struct meta_piece *piece = p;
     os_lock(&meta.lock);
     piece->next = *list;
+    SIGNAL_FENCE(); /* in this order for a fork child, too */
     STORE_ONCE(*list, piece);
     os_unlock(&meta.lock);
 }
@@ -89,6 +111,11 @@ size_t meta_used_bytes(void)
 void meta_fork_child(void)
 {
     os_lock_reset(&meta.lock);
+    window_forget_unrecorded(window.meta + meta.mapped_bytes, window.scratch);
+    for (unsigned r = 0; r < SCRATCH_N; r++) {
+        uintptr_t start = window.scratch + (size_t)r * window.scratch_region_bytes;
+        window_forget_unrecorded(start + meta.scratch_mapped[r], start + window.scratch_region_bytes);
+    }
 }
 
 static uintptr_t meta_scratch_start(enum meta_scratch region)

@@ -13,6 +13,7 @@
 
 enum { META_UNIT = 64 };
 
+void meta_init(void);                           /* once the window exists: empty */
 void *meta_alloc(size_t size_bytes);            /* zeroed, 64-byte aligned; NULL: no memory */
 void meta_free(void *p, size_t size_bytes);     /* same size as it was asked for */
 uint32_t meta_ref(const void *p);               /* compressed address, 0 for NULL-like nil span */

@@ -49,7 +49,8 @@ void span_delete(struct span *s)
     s->is_ready = 0;
     os_lock(&span_pool.lock);
     atomic_store_explicit(&s->inbox_next, span_pool.unused[s->n_words], memory_order_relaxed);
-    span_pool.unused[s->n_words] = s;
+    SIGNAL_FENCE(); /* in this order for a fork child, too */
+    STORE_ONCE(span_pool.unused[s->n_words], s);
     os_unlock(&span_pool.lock);
     counter_add(COUNTER_SPANS_RELEASED, 1);
 }
@@ -100,12 +101,21 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     list_init(&s->link);
     atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&s->inbox, NULL, memory_order_relaxed);
-    atomic_store_explicit(&s->flags, class_no == SIZECLASS_LARGE ? SPAN_LARGE : 0, memory_order_relaxed);
+    uint64_t generation = atomic_load_explicit(&s->flags, memory_order_relaxed) & ~(uint64_t)SPAN_FLAGS;
+    atomic_store_explicit(&s->flags, generation | (class_no == SIZECLASS_LARGE ? SPAN_LARGE : 0), memory_order_relaxed);
     span_shape(s, class_no, n_slices, large_size_bytes);
     span_reset_bits(s, class_no != SIZECLASS_LARGE);
     __atomic_store_n(&s->is_ready, 1, __ATOMIC_RELEASE);
     counter_add(COUNTER_SPANS_CREATED, 1);
     return s;
+}
+
+/* Which span, and as what: the second half of an entry, in one store, after everything that it makes reachable. */
+static void span_store_entry(struct slice *to, struct slice e)
+{
+    uint64_t half;
+    memcpy(&half, &e.span, sizeof half);
+    __atomic_store_n((uint64_t *)&to->span, half, __ATOMIC_RELEASE);
 }
 
 /* Last slice first: the entry with slice_no 0 makes the span exist (heap_fork_child). */
@@ -119,9 +129,9 @@ void span_publish(struct span *s)
     struct slice *first = slice_of(s->start);
     for (uint32_t i = s->n_slices; i-- > 0;) {
         e.slice_no = i > UINT16_MAX ? UINT16_MAX : (uint16_t)i;
-        if (i == 0)
-            __atomic_thread_fence(__ATOMIC_RELEASE);
-        first[i] = e;
+        first[i].recip = e.recip;
+        first[i].size = e.size;
+        span_store_entry(&first[i], e);
     }
 }
 
@@ -130,9 +140,10 @@ void span_unpublish(struct span *s, enum slice_tomb tomb)
 {
     struct slice *first = slice_of(s->start);
     for (uint32_t i = 0; i < s->n_slices; i++) {
-        first[i].flavor = (uint8_t)tomb;
-        STORE_ONCE(first[i].span, 0);
-        __atomic_thread_fence(__ATOMIC_RELEASE);
+        struct slice e = first[i];
+        e.flavor = (uint8_t)tomb;
+        e.span = 0;
+        span_store_entry(&first[i], e);
     }
 }
 
@@ -145,7 +156,7 @@ static void span_refresh_fast_owner(struct span *s)
 {
     struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
     __atomic_store_n(&s->fast_owner, owner, __ATOMIC_SEQ_CST);
-    if (atomic_load(&s->flags) != 0)
+    if (span_flags(s) != 0)
         __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
 }
 
@@ -157,7 +168,7 @@ void span_flag_set(struct span *s, uint32_t flag)
 
 void span_flag_clear(struct span *s, uint32_t flag)
 {
-    if ((atomic_fetch_and(&s->flags, ~flag) & ~flag) == 0)
+    if ((atomic_fetch_and(&s->flags, ~(uint64_t)flag) & SPAN_FLAGS & ~flag) == 0)
         span_refresh_fast_owner(s);
 }
 
@@ -165,26 +176,48 @@ void span_own(struct span *s, struct tcache *owner, struct inbox *inbox)
 {
     atomic_store_explicit(&s->owner, owner, memory_order_relaxed);
     atomic_store_explicit(&s->inbox, inbox, memory_order_release);
-    if (atomic_load_explicit(&s->flags, memory_order_relaxed) == 0)
+    if (span_flags(s) == 0)
         span_refresh_fast_owner(s);
     else
         __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
 }
 
+/* A late freer set its bit before the last one was drained, and then finds either REMOTE set here, so that we fail, or
+ * another generation, so that it is done. */
+bool span_retire_empty(struct span *s)
+{
+    uint64_t flags = atomic_load(&s->flags);
+    if (!span_is_empty(s))
+        return false;
+    do {
+        if ((flags & SPAN_REMOTE) != 0)
+            return false;
+    } while (!atomic_compare_exchange_weak(&s->flags, &flags, flags + SPAN_GENERATION));
+    return true;
+}
+
 /* ---- bits ---- */
+
+/* At no instruction is a slot both dead and free, or free without its taken bit (fork child; remote freers). */
+static uint64_t span_sweep_word(struct span *s, uint32_t w)
+{
+    struct span_cold *cold = &span_cold(s)[w];
+    uint64_t dead = cold->dead;
+    ASSERT((dead & s->words[w].free) == 0);
+    if (dead == 0)
+        return 0;
+    __atomic_store_n(&cold->dead, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&cold->taken, cold->taken | dead, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->words[w].free, s->words[w].free | dead, __ATOMIC_RELEASE);
+    return dead;
+}
 
 bool span_sweep(struct span *s)
 {
-    struct span_cold *cold = span_cold(s);
     uint64_t won = 0;
-    for (uint32_t w = 0; w < s->n_words; w++) {
-        uint64_t dead = cold[w].dead;
-        ASSERT((dead & s->words[w].free) == 0);
-        cold[w].dead = 0;
-        cold[w].taken |= dead;
-        s->words[w].free |= dead;
-        won |= dead;
-    }
+    span_drain(s); /* a dead block that the program has freed must not be freed again when its slot is in use */
+    for (uint32_t w = 0; w < s->n_words; w++)
+        won |= span_sweep_word(s, w);
     if (won != 0)
         atomic_fetch_or(&s->flags, SPAN_TAKEN);
     span_flag_clear(s, SPAN_UNSWEPT);
@@ -240,11 +273,12 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
     s->words[w].free |= freed;
 }
 
+/* Sequentially consistent: whoever cleared SPAN_REMOTE before sees each bit whose setter had found it set (inbox.c). */
 void span_drain(struct span *s)
 {
     for (uint32_t w = 0; w < s->n_words; w++)
-        if (__atomic_load_n(&s->remote[w], __ATOMIC_RELAXED) != 0)
-            span_drain_word(s, w, __atomic_exchange_n(&s->remote[w], 0, __ATOMIC_ACQUIRE));
+        if (__atomic_load_n(&s->remote[w], __ATOMIC_SEQ_CST) != 0)
+            span_drain_word(s, w, __atomic_exchange_n(&s->remote[w], 0, __ATOMIC_SEQ_CST));
 }
 
 uint32_t span_publish_dead(struct span *s, uint32_t *n_live)
@@ -275,7 +309,7 @@ void span_clear_marks(struct span *s)
 void span_check(struct span *s)
 {
     struct span_cold *cold = span_cold(s);
-    uint32_t flags = atomic_load(&s->flags);
+    uint32_t flags = span_flags(s);
     for (uint32_t w = 0; w < s->n_words; w++) {
         uint64_t beyond = ~span_valid_mask(s, w);
         ASSERT_SLOW((s->words[w].free & beyond) == 0);

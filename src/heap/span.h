@@ -48,6 +48,7 @@ struct slice {
     uint8_t flavor;
 };
 _Static_assert(sizeof(struct slice) == 16, "four slices to a quarter line; the marker counts on it");
+_Static_assert(offsetof(struct slice, span) == 8, "span, place, class and flavor change in one store of 8 bytes");
 enum slice_tomb { TOMB_NONE = 0, TOMB_FREED, TOMB_TAKEN, TOMB_FOREIGN };
 
 enum span_flag {
@@ -57,6 +58,8 @@ enum span_flag {
     SPAN_REMOTE = 8,
     SPAN_SPECIAL = 16,
     SPAN_LARGE = 32,
+    SPAN_FLAGS = 255,      /* all of them */
+    SPAN_GENERATION = 256, /* one step of the generation */
 };
 
 struct span_word {
@@ -75,9 +78,9 @@ struct span {
     uint32_t n_blocks;
     uint32_t n_words;
     uintptr_t start;           /* address of the first slice */
-    _Atomic uint32_t flags;    /* enum span_flag */
-    uint32_t n_slices;
+    _Atomic uint64_t flags;    /* enum span_flag, and above them the generation: how often the descriptor was retired */
     size_t size_bytes;         /* of a block; for a large one its usable size, constant between reallocs */
+    uint32_t n_slices;
     uint8_t class_no, flavor;
     uint8_t list_no;           /* enum span_list: which list `link` is on */
     uint8_t is_ready;          /* set last when created: fork_child trusts only ready spans */
@@ -133,9 +136,14 @@ ALWAYS_INLINE uintptr_t span_block(const struct span *s, uint32_t idx)
 {
     return s->start + (size_t)idx * s->size_bytes;
 }
+/* Any thread. Acquire: pairs with span_sweep, which sets `taken` first. */
 ALWAYS_INLINE bool span_is_free(const struct span *s, uint32_t idx)
 {
-    return (__atomic_load_n(&s->words[idx >> 6].free, __ATOMIC_RELAXED) >> (idx & 63)) & 1;
+    return (__atomic_load_n(&s->words[idx >> 6].free, __ATOMIC_ACQUIRE) >> (idx & 63)) & 1;
+}
+ALWAYS_INLINE uint32_t span_flags(const struct span *s)
+{
+    return (uint32_t)atomic_load(&s->flags) & SPAN_FLAGS;
 }
 /* Valid bits of word w. */
 ALWAYS_INLINE uint64_t span_valid_mask(const struct span *s, uint32_t w)
@@ -148,6 +156,10 @@ ALWAYS_INLINE uint64_t span_valid_mask(const struct span *s, uint32_t w)
 struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint32_t n_slices, size_t large_size_bytes);
 void span_publish(struct span *s);                     /* enters the slice table: from now on addresses resolve */
 void span_unpublish(struct span *s, enum slice_tomb t); /* leaves the slice table, tombs stay */
+/* The end of a small-class span, decided in one step against whoever has set a remote bit and not yet told. true: it was
+ * empty, and from now on nobody else touches it. false: a block or a message is left. Owner, or whoever holds the lock of
+ * an orphan's class. */
+bool span_retire_empty(struct span *s);
 void span_delete(struct span *s);                       /* gives the descriptor back */
 size_t span_descriptor_bytes(uint32_t n_words);
 
@@ -159,7 +171,7 @@ void span_own(struct span *s, struct tcache *owner, struct inbox *inbox);
 /* ---- bits; owner, or collector while stopped ---- */
 bool span_sweep(struct span *s);              /* applies `dead`; true: slots were won */
 uint32_t span_free_count(const struct span *s); /* popcount of free */
-bool span_is_empty(const struct span *s);       /* every slot free or dead, nothing remote */
+bool span_is_empty(const struct span *s);       /* every slot free or dead */
 /* Take the remote bits into `free`. A bit that is already free is a second free: check_misuse. */
 void span_drain(struct span *s);
 /* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Returns blocks judged dead, adds live count. */

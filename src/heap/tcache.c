@@ -43,7 +43,7 @@ static void tcache_set_init(struct tcache_set *set)
 static struct tcache *tcache_recycle_locked(void)
 {
     for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
-        if (!tc->is_active)
+        if (!__atomic_load_n(&tc->is_active, __ATOMIC_ACQUIRE)) /* pairs with the end of tcache_abandon */
             return tc;
     return NULL;
 }
@@ -158,9 +158,9 @@ static void tcache_close_window(struct tcache_bin *bin)
 static void tcache_mark_full(struct tcache_set *set, struct span *s)
 {
     struct span_cold *cold = span_cold(s);
-    if ((atomic_load(&s->flags) & SPAN_TAKEN) != 0) {
+    if ((span_flags(s) & SPAN_TAKEN) != 0) {
         for (uint32_t w = 0; w < s->n_words; w++)
-            cold[w].taken = 0;
+            STORE_ONCE(cold[w].taken, 0);
         span_flag_clear(s, SPAN_TAKEN);
     }
     span_flag_set(s, SPAN_FULL);
@@ -193,7 +193,7 @@ void tcache_drain_inbox(struct tcache *tc)
 /* Make s the bin's span. false: it has no slot (it goes to the full list). */
 static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s)
 {
-    if ((atomic_load_explicit(&s->flags, memory_order_relaxed) & SPAN_UNSWEPT) != 0)
+    if ((span_flags(s) & SPAN_UNSWEPT) != 0)
         span_sweep(s);
     if (tcache_open_window(tc, &set->bins[s->class_no], s))
         return true;
@@ -220,8 +220,7 @@ static bool tcache_refill_own(struct tcache *tc, struct tcache_set *set, unsigne
 static bool tcache_adopt(struct tcache *tc, struct tcache_set *set, unsigned flavor, unsigned class_no)
 {
     struct span *s;
-    while ((s = central_take(flavor, class_no)) != NULL) {
-        span_own(s, tc, &tc->inbox);
+    while ((s = central_take(flavor, class_no, tc)) != NULL) {
         counter_add(COUNTER_SPANS_ADOPTED, 1);
         if (tcache_use(tc, set, s))
             return true;
@@ -265,18 +264,13 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
 
 /* ---- giving back ---- */
 
-static bool tcache_may_release(struct span *s)
-{
-    return span_is_empty(s) && (atomic_load(&s->flags) & SPAN_REMOTE) == 0;
-}
-
 static void tcache_release_from(struct list *l)
 {
     if (tcache_list_is_empty(l))
         return;
     LIST_FOREACH_SAFE(n, after, l) {
         struct span *s = LIST_ENTRY(n, struct span, link);
-        if (tcache_may_release(s)) {
+        if (span_retire_empty(s)) {
             list_remove(n);
             s->list_no = LIST_NONE;
             heap_release_span(s);
@@ -308,7 +302,7 @@ void tcache_tick(struct tcache *tc)
 static void tcache_orphan(struct span *s)
 {
     s->list_no = LIST_NONE;
-    if (tcache_may_release(s)) {
+    if (span_retire_empty(s)) {
         heap_release_span(s);
         return;
     }
@@ -333,19 +327,24 @@ static void tcache_orphan_set(struct tcache_set *set)
     }
 }
 
-/* Senders that find the inbox closed wait for span->inbox to change, which tcache_orphan_set does for every span; what
- * was in the inbox is drained afterwards, through central, by whoever owns it then. */
+/* The spans leave first, each with its next inbox. So whoever finds this one closed has another to go to, and nobody
+ * waits for us; what was announced here meanwhile is sent after its span. */
+static void tcache_close_inbox(struct tcache *tc)
+{
+    for (struct span *s = inbox_take_all(&tc->inbox, true), *next; s != NULL; s = next) {
+        next = atomic_load_explicit(&s->inbox_next, memory_order_relaxed);
+        bool is_mine = inbox_receive(&tc->inbox, s);
+        ASSERT(!is_mine);
+    }
+}
+
 void tcache_abandon(struct tcache *tc)
 {
-    struct span *messages = inbox_take_all(&tc->inbox, true);
-    for (struct span *s = messages, *next; s != NULL; s = next) {
-        next = atomic_load_explicit(&s->inbox_next, memory_order_relaxed);
-        span_flag_clear(s, SPAN_REMOTE);
-        span_drain(s);
-    }
+    tcache_drain_inbox(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         if (tc->sets[f] != NULL)
             tcache_orphan_set(tc->sets[f]);
+    tcache_close_inbox(tc);
     heap_add_used(tc->used_delta_bytes);
     tc->used_delta_bytes = 0;
     __atomic_store_n(&tc->is_active, false, __ATOMIC_RELEASE);

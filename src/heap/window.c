@@ -64,9 +64,23 @@ bool window_grow(uintptr_t start, size_t *mapped_bytes, size_t want_bytes, size_
 {
     if (want_bytes <= *mapped_bytes)
         return true;
-    size_t target = bits_round_up(want_bytes, step_bytes);
+    size_t target = bits_round_up(want_bytes, step_bytes > os_page_size() ? step_bytes : os_page_size());
     if (os_vm_map_at((void *)(start + *mapped_bytes), target - *mapped_bytes, true, true) != 0)
         return false;
     *mapped_bytes = target;
     return true;
+}
+
+void window_forget_unrecorded(uintptr_t mapped_end, uintptr_t part_end)
+{
+    if (mapped_end < part_end)
+        os_vm_unmap((void *)mapped_end, part_end - mapped_end);
+}
+
+void window_fini(void)
+{
+    os_vm_unmap((void *)window.slices, WINDOW_FIRST_BYTES);
+    os_vm_unmap((void *)window.meta, window.scratch - window.meta);
+    window = (struct window){0};
+    heap_map = (struct heap_map){0};
 }

@@ -3,7 +3,7 @@
  * What    For a range of addresses, the runs of pages that are present or swapped and
  *         not a file's. The ioctl PAGEMAP_SCAN says it for gigabytes in microseconds;
  *         kernels without it are asked by reading pagemap, eight bytes per page.
- *         The zero page has no content. A guard page (MADV_GUARD_INSTALL) reads as
+ *         The zero page has no content (pagemap cannot tell it: there it counts). A guard page (MADV_GUARD_INSTALL) reads as
  *         swapped; newer kernels tell it apart, for others a byte of each swapped page
  *         is read through /proc/thread-self/mem, which fails for a guard page.
  * Owns    the two descriptors, from os_pages_prepare to os_pages_finish (one cycle:

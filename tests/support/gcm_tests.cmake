@@ -22,8 +22,8 @@ function(gcm_test_program name)
   add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
   target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
-  target_compile_options(${name} PRIVATE -Wall -Wextra -Wundef -Wno-unknown-warning-option -fno-builtin -g
-    $<$<BOOL:${GCMALLOC_WERROR}>:-Werror>)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Wundef -fno-builtin -g
+    $<$<BOOL:${GCMALLOC_WERROR}>:-Werror> $<$<C_COMPILER_ID:Clang>:-Wno-unknown-warning-option>)
   target_link_libraries(${name} PRIVATE Threads::Threads ${ARG_LIBS})
 endfunction()
 

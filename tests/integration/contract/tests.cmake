@@ -3,7 +3,7 @@ set(contract_dir ${CMAKE_CURRENT_LIST_DIR})
 
 function(contract_program name)
   gcm_test_program(${name} ${ARGN})
-  target_compile_options(${name} PRIVATE -O1 -Wno-deprecated-declarations -Wno-mismatched-new-delete
+  target_compile_options(${name} PRIVATE -O1 -Wno-deprecated-declarations $<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete;-fsized-deallocation>
     -Wno-alloc-size-larger-than -Wno-use-after-free)
 endfunction()
 

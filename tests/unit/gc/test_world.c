@@ -74,6 +74,15 @@ static uint64_t sum_of_steps(size_t n)
     return sum;
 }
 
+static void assert_runs_on(struct harness_thread *t)
+{
+    uint64_t before = t->n_steps;
+
+    for (int i = 0; i < 1000 && t->n_steps == before; i++)
+        harness_sleep_us(10000);
+    assert_true(t->n_steps > before);
+}
+
 /* Every thread that the kernel knows has a settled slot. */
 static void assert_all_settled(void)
 {
@@ -124,9 +133,8 @@ static void test_mixture_stands_still(void **state)
         if (i % 16 == 0)
             harness_sleep_us(1000);
     }
-    uint64_t after = sum_of_steps(N_MANY);
-    harness_sleep_us(50000);
-    assert_true(sum_of_steps(N_MANY) > after);
+    for (size_t i = 0; i < N_MANY; i++)
+        assert_runs_on(&threads[i]);
     join_all(N_MANY);
 }
 
@@ -246,14 +254,6 @@ static void test_thousand_sleepers(void **state)
 }
 
 /* ---- stops that are given up ------------------------------------------------------------------------------------------ */
-
-static void assert_runs_on(struct harness_thread *t)
-{
-    uint64_t before = t->n_steps;
-
-    harness_sleep_us(50000);
-    assert_true(t->n_steps > before);
-}
 
 static void begin_blocked_raw(struct harness_thread *t)
 {
@@ -394,7 +394,7 @@ static void test_no_list_of_threads(void **state)
     (void)state;
     for (unsigned skip_calls = 0; skip_calls < 4; skip_calls++) {
         os_fault_set(SYS_getdents64, skip_calls, UINT32_MAX, EACCES);
-        assert_int_equal(harness_stop(), skip_calls < 4 ? SKIP_NO_PROC : SKIP_NONE);
+        assert_int_equal(harness_stop(), SKIP_NO_PROC);
         os_fault_set(-2, 0, 0, 0);
         harness_start();
     }

@@ -156,8 +156,8 @@ static void memory_is_counted(void **state)
 static void each_failure_of_the_kernel_is_met(void **state)
 {
     size_t size = 4 * os_page_size();
-    char *place = (char *)free_place(4);
     char *p = map_pages(4), *q = map_pages(4);
+    char *place = (char *)free_place(4);
 
     (void)state;
     os_fault_set(SYS_mmap, 0, 1, ENOMEM);
@@ -206,29 +206,6 @@ static void unreadable_figures_are_unknown(void **state)
     assert_true(os_vm_available() == SIZE_MAX);
     os_fault_set(FAULT_OFF, 0, 0, 0);
 }
-
-static int behind_a_filter(void *arg)
-{
-    size_t size = 4 * os_page_size();
-    char *place = (char *)free_place(4);
-    char *other = map_pages(4);
-
-    (void)arg;
-    os_seccomp_note();
-    os_fault_set(SYS_madvise, 0, UINT32_MAX, ENOSYS); /* seen only if it is called: then the results differ */
-    if (os_vm_map_at(place, size, true, true) != 0 || os_vm_hugepages(place, size, true) != -EPERM)
-        return 1;
-    fill(place, 4, 1);
-    if (os_vm_purge(place, size) != 1 || !is_filled(place, 4, 0) || os_vm_move(place, other, size) != -EPERM)
-        return 2;
-    return os_gettid() != OS_TID_UNKNOWN || os_stop_prepare() != -EPERM || os_is_vfork_child();
-}
-
-static void nothing_exotic_is_called_behind_a_filter(void **state)
-{
-    (void)state;
-    assert_int_equal(run_in_child(behind_a_filter, NULL), 0);
-}
 #endif
 
 int main(void)
@@ -245,7 +222,6 @@ int main(void)
 #if GCM_CHECKING
         cmocka_unit_test(each_failure_of_the_kernel_is_met),
         cmocka_unit_test(unreadable_figures_are_unknown),
-        cmocka_unit_test(nothing_exotic_is_called_behind_a_filter),
 #endif
     };
 

@@ -1,0 +1,293 @@
+/* Whole cycles on this very process: real stop, real roots. Addresses that must not count are kept complemented; what a
+ * dead part of the stack or a register may still hold makes bounds of the asserts. */
+#include "gc/cycle.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/counters.h"
+#include "gc/pacer.h"
+#include "gc_blocks.h"
+
+enum { N = 20000, SIZE = 64 };
+static uintptr_t hidden[N];
+static void **kept;
+
+static void *unhide(size_t i)
+{
+    return (void *)~hidden[i];
+}
+
+static NOINLINE void make_garbage(unsigned flavor)
+{
+    for (size_t i = 0; i < N; i++)
+        hidden[i] = ~(uintptr_t)gc_block(flavor, SIZE);
+}
+
+static size_t count_live(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < N; i++)
+        n += gc_block_is_live(unhide(i));
+    return n;
+}
+
+static void config(enum cycle_mode mode, int fd, bool check)
+{
+    const struct cycle_config c = {.mode = mode, .trace = fd >= 0, .trace_fd = fd, .check = check};
+    cycle_init(&c);
+}
+
+static void free_garbage(void)
+{
+    for (size_t i = 0; i < N; i++)
+        if (gc_block_is_live(unhide(i)))
+            gc_block_free(unhide(i));
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    config(MODE_RECLAIM, -1, false);
+    counters_reset();
+    return 0;
+}
+
+/* ---- reclaiming ---- */
+
+static void test_reclaims_garbage_and_nothing_else(void **state)
+{
+    (void)state;
+    kept = gc_block(FLAVOR_MALLOC, 100 * sizeof(void *));
+    for (size_t i = 0; i < 100; i++)
+        kept[i] = gc_block(FLAVOR_MALLOC, 32);
+    void *volatile on_stack = gc_block(FLAVOR_MALLOC, 32);
+    make_garbage(FLAVOR_MALLOC);
+    uint64_t before = cycle_count();
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(cycle_count(), before + 1);
+    assert_true(count_live() < N / 10);
+    assert_true(gc_block_is_live(on_stack));
+    for (size_t i = 0; i < 100; i++)
+        assert_true(gc_block_is_live(kept[i]));
+    assert_int_equal(counter_get(COUNTER_CYCLES), 1);
+    assert_int_equal(counter_get(COUNTER_CYCLES_EXPLICIT), 1);
+    assert_true(counter_get(COUNTER_BLOCKS_RECLAIMED) > N - N / 10);
+    assert_true(counter_get(COUNTER_ROOTS_SCANNED_BYTES) > 0);
+}
+
+static void test_check_agrees(void **state)
+{
+    (void)state;
+    config(MODE_RECLAIM, -1, true);
+    make_garbage(FLAVOR_MALLOC);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_true(count_live() < N / 10);
+}
+
+/* ---- modes ---- */
+
+static void test_off(void **state)
+{
+    (void)state;
+    make_garbage(FLAVOR_MALLOC);
+    cycle_set_mode(MODE_OFF);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_OFF);
+    assert_int_equal(count_live(), N);
+    free_garbage();
+}
+
+static void test_report(void **state)
+{
+    (void)state;
+    make_garbage(FLAVOR_MALLOC);
+    cycle_set_mode(MODE_REPORT);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(count_live(), N);
+    assert_int_equal(counter_get(COUNTER_BLOCKS_RECLAIMED), 0);
+    free_garbage();
+}
+
+static void test_explicit(void **state)
+{
+    (void)state;
+    cycle_set_mode(MODE_EXPLICIT);
+    make_garbage(FLAVOR_MALLOC);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(count_live(), N);
+    free_garbage();
+    make_garbage(FLAVOR_GC);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_true(count_live() < N / 10);
+}
+
+/* ---- doors ---- */
+
+static void expect_skip(enum cycle_skip skip, enum counter counter)
+{
+    uint64_t n = counter_get(counter), n_all = counter_get(COUNTER_CYCLES_SKIPPED), n_cycles = cycle_count();
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), skip);
+    assert_int_equal(counter_get(counter), n + 1);
+    assert_int_equal(counter_get(COUNTER_CYCLES_SKIPPED), n_all + 1);
+    assert_int_equal(cycle_count(), n_cycles);
+}
+
+static void test_doors(void **state)
+{
+    (void)state;
+    make_garbage(FLAVOR_MALLOC);
+    cycle_inhibit();
+    cycle_inhibit();
+    cycle_uninhibit();
+    expect_skip(SKIP_INHIBITED, COUNTER_SKIP_INHIBITED);
+    cycle_uninhibit();
+    cycle_fork_prepare();
+    expect_skip(SKIP_FORK, COUNTER_SKIP_FORK);
+    cycle_fork_parent();
+    cycle_vfork_begin();
+    expect_skip(SKIP_VFORK, COUNTER_SKIP_VFORK_CHILD);
+    cycle_vfork_end();
+    os_critical_enter();
+    expect_skip(SKIP_NESTED, COUNTER_SKIP_NESTED);
+    os_critical_leave();
+    assert_int_equal(count_live(), N);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_true(count_live() < N / 10);
+}
+
+static void test_every_reason_has_a_name(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SKIP_N; i++)
+        assert_true(cycle_skip_name((enum cycle_skip)i) != NULL && cycle_skip_name((enum cycle_skip)i)[0] != 0);
+}
+
+/* ---- threads ---- */
+
+static uint32_t is_ending;
+static void *volatile thread_blocks[4];
+
+/* Holds a block by a local alone and churns. */
+static void *churn(void *arg)
+{
+    void **volatile mine = gc_block(FLAVOR_MALLOC, SIZE);
+    mine[0] = gc_block(FLAVOR_MALLOC, SIZE);
+    thread_blocks[(uintptr_t)arg] = (void *)~(uintptr_t)mine;
+    while (!__atomic_load_n(&is_ending, __ATOMIC_RELAXED)) {
+        for (int i = 0; i < 1000; i++)
+            gc_block(FLAVOR_MALLOC, 48);
+        if (arg == NULL)
+            cycle_run(CYCLE_EXPLICIT);
+        else
+            cycle_wait();
+        if (!gc_block_is_live(mine) || !gc_block_is_live(mine[0]))
+            return (void *)1;
+    }
+    os_critical_enter();
+    tcache_retire();
+    os_critical_leave();
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    pthread_t ids[4];
+    is_ending = 0;
+    for (uintptr_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&ids[i], NULL, churn, (void *)i), 0);
+    size_t n_done = 0;
+    for (int i = 0; i < 200; i++) {
+        make_garbage(FLAVOR_MALLOC);
+        n_done += cycle_run(CYCLE_EXPLICIT) == SKIP_NONE;
+    }
+    __atomic_store_n(&is_ending, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 4; i++) {
+        void *result;
+        assert_int_equal(pthread_join(ids[i], &result), 0);
+        assert_null(result);
+    }
+    assert_true(n_done > 0);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_true(count_live() < N / 10);
+    assert_true(heap_used_estimate() < 8 << 20);
+}
+
+static void test_fork_child_collects(void **state)
+{
+    (void)state;
+    make_garbage(FLAVOR_MALLOC);
+    cycle_fork_prepare();
+    pid_t child = fork();
+    if (child == 0) {
+        os_process_fork_child();
+        os_stop_fork_child();
+        os_thread_fork_child();
+        heap_fork_child();
+        cycle_fork_child();
+        finalizer_fork_child();
+        _exit(cycle_run(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : count_live() >= N / 10 ? 2 : 0);
+    }
+    cycle_fork_parent();
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    free_garbage();
+}
+
+/* ---- trace ---- */
+
+static void test_trace_lines(void **state)
+{
+    (void)state;
+    int ends[2], n[11];
+    char text[2048] = "", last = 0;
+    assert_int_equal(pipe(ends), 0);
+    config(MODE_RECLAIM, ends[1], false);
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    cycle_inhibit();
+    cycle_run(CYCLE_STRESS);
+    cycle_uninhibit();
+    ssize_t len = read(ends[0], text, sizeof(text) - 1);
+    assert_true(len > 0);
+    int n_fields = sscanf(text, "gc %d @%d.%ds explicit: stop %d roots %d mark %d finalize %d publish %d resume %d us, "
+                                "heap %*[0-9.KMG]->%*[0-9.KMG] goal %*[0-9.KMG], reclaimed %d blocks %*[0-9.KMG], "
+                                "roots %*[0-9.KMG], threads %d, cpu %*[0-9.]%c",
+                          &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &n[6], &n[7], &n[8], &n[9], &n[10], &last);
+    assert_int_equal(n_fields, 12);
+    assert_int_equal(last, '%');
+    const char *second = strchr(text, '\n') + 1;
+    assert_non_null(strstr(second, "s stress skipped: inhibited\n"));
+    assert_ptr_equal(strchr(second, '\n') + 1, text + len);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    const struct pacer_config pacer = {.percent = 100, .floor_bytes = 64 << 20, .budget_percent = 10};
+    gc_block_heap_setup();
+    pacer_init(&pacer);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_reclaims_garbage_and_nothing_else, fresh),
+        cmocka_unit_test_setup(test_check_agrees, fresh),
+        cmocka_unit_test_setup(test_off, fresh),
+        cmocka_unit_test_setup(test_report, fresh),
+        cmocka_unit_test_setup(test_explicit, fresh),
+        cmocka_unit_test_setup(test_doors, fresh),
+        cmocka_unit_test_setup(test_every_reason_has_a_name, fresh),
+        cmocka_unit_test_setup(test_threads, fresh),
+        cmocka_unit_test_setup(test_fork_child_collects, fresh),
+        cmocka_unit_test_setup(test_trace_lines, fresh),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

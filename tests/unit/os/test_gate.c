@@ -1,0 +1,233 @@
+/* The gate: whoever changes the word first goes first; a thread that comes back in a stop waits for its end. */
+#include "stop_harness.h"
+
+enum { N_ROUNDS = 2000 };
+
+static volatile uint64_t n_steps;
+static volatile uint32_t is_published, may_leave, is_back;
+
+static struct os_thread *self_thread;
+
+static void *wait_published(void *arg)
+{
+    struct os_gate_frame frame;
+
+    (void)arg;
+    self_thread = os_thread_register();
+    os_gate_publish(&frame);
+    is_published = frame.is_published;
+    while (!may_leave)
+        sched_yield();
+    os_gate_leave(&frame);
+    is_back = 1;
+    os_thread_unregister();
+    return NULL;
+}
+
+static pthread_t start_published(void)
+{
+    pthread_t thread;
+
+    is_published = may_leave = is_back = 0;
+    thread = world_spawn(wait_published, NULL);
+    while (!is_published)
+        sched_yield();
+    return thread;
+}
+
+static void begin_and_hold(struct os_thread *t, bool is_held)
+{
+    assert_int_equal(os_stop_prepare(), 0);
+    memset(world_slots, 0, 2 * sizeof(world_slots[0]));
+    world_slots[0].tid = t->tid;
+    world_slots[0].thread = t;
+    os_stop_begin(world_slots, 1);
+    assert_true(os_gate_hold(t) == is_held);
+    world_slots[0].state = is_held ? OS_STOP_PUBLISHED : OS_STOP_SENT;
+}
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec ts = {0, ms * 1000000L};
+
+    nanosleep(&ts, NULL);
+}
+
+static void a_held_thread_waits_for_the_end(void **state)
+{
+    pthread_t thread = start_published();
+
+    (void)state;
+    assert_int_equal(self_thread->gate, OS_GATE_PUBLISHED);
+    begin_and_hold(self_thread, true);
+    assert_int_equal(self_thread->gate, OS_GATE_HELD);
+    may_leave = 1;
+    sleep_ms(20);
+    assert_int_equal(is_back, 0);
+    os_stop_end();
+    pthread_join(thread, NULL);
+    assert_int_equal(is_back, 1);
+}
+
+static void a_held_thread_may_stay_in_its_call(void **state)
+{
+    pthread_t thread = start_published();
+
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* held by one stop after the other */
+        begin_and_hold(self_thread, true);
+        os_stop_end();
+        assert_int_equal(self_thread->gate, OS_GATE_PUBLISHED);
+    }
+    may_leave = 1;
+    pthread_join(thread, NULL);
+}
+
+static void a_thread_that_left_cannot_be_held(void **state)
+{
+    struct os_gate_frame frame;
+    struct os_thread *t = os_thread_register();
+
+    (void)state;
+    os_gate_publish(&frame);
+    assert_true(frame.is_published);
+    os_gate_leave(&frame);
+    begin_and_hold(t, false);
+    os_stop_end();
+    os_thread_unregister();
+}
+
+static void nothing_is_published_where_it_would_be_wrong(void **state)
+{
+    struct os_gate_frame outer, inner;
+
+    (void)state;
+    os_gate_publish(&outer); /* not registered */
+    assert_false(outer.is_published);
+    os_gate_leave(&outer);
+    os_thread_register();
+    os_critical_enter();
+    os_gate_publish(&outer); /* its locks are held */
+    assert_false(outer.is_published);
+    os_gate_leave(&outer);
+    os_critical_leave();
+    os_gate_publish(&outer);
+    os_gate_publish(&inner); /* published already */
+    assert_true(outer.is_published);
+    assert_false(inner.is_published);
+    os_gate_leave(&inner);
+    assert_int_equal(os_tls.thread->gate, OS_GATE_PUBLISHED);
+    os_gate_leave(&outer);
+    assert_int_equal(os_tls.thread->gate, OS_GATE_RUNNING);
+    os_thread_unregister();
+}
+
+static void a_handler_steps_out_and_back(void **state)
+{
+    struct os_gate_frame frame;
+
+    (void)state;
+    assert_false(os_gate_suspend());
+    os_gate_resume(false);
+    os_thread_register();
+    assert_false(os_gate_suspend());
+    os_gate_publish(&frame);
+    assert_true(os_gate_suspend());
+    assert_int_equal(os_tls.thread->gate, OS_GATE_RUNNING);
+    assert_false(os_gate_suspend()); /* a handler in a handler */
+    os_gate_resume(true);
+    assert_int_equal(os_tls.thread->gate, OS_GATE_PUBLISHED);
+    os_gate_leave(&frame);
+    os_thread_unregister();
+}
+
+/* Callee-saved registers hold what the callers of the wrapper keep: they must be in the frame, and the frame above the
+ * published stack pointer. */
+static __attribute__((noinline)) void publish_with_register(uintptr_t word, struct os_gate_frame *frame)
+{
+#if defined(__x86_64__)
+    register uintptr_t kept __asm__("r13") = word;
+#else
+    register uintptr_t kept __asm__("x23") = word;
+#endif
+
+    __asm__ volatile("" : "+r"(kept));
+    os_gate_publish(frame);
+    __asm__ volatile("" : "+r"(kept));
+}
+
+static void registers_are_in_the_frame(void **state)
+{
+    struct os_gate_frame frame;
+    unsigned n_found = 0;
+
+    (void)state;
+    os_thread_register();
+    publish_with_register(0x123456789abcul, &frame);
+    for (size_t i = 0; i < sizeof(frame.regs) / sizeof(frame.regs[0]); i++)
+        n_found += frame.regs[i] == 0x123456789abcul;
+    assert_true(n_found >= 1);
+    assert_true(os_tls.thread->published_sp < (uintptr_t)&frame);
+    assert_true((uintptr_t)&frame - os_tls.thread->published_sp < 4096);
+    os_gate_leave(&frame);
+    os_thread_unregister();
+}
+
+/* ---- both at once ------------------------------------------------------------------------- */
+
+static void *publish_and_step(void *arg)
+{
+    struct os_gate_frame frame;
+
+    (void)arg;
+    os_thread_register();
+    while (!world_is_over) {
+        os_gate_publish(&frame);
+        os_gate_leave(&frame);
+        n_steps++;
+    }
+    os_thread_unregister();
+    return NULL;
+}
+
+static void nobody_passes_a_held_gate(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    n_steps = 0;
+    world_n_held = 0;
+    thread = world_spawn(publish_and_step, NULL);
+    for (int i = 0; i < N_ROUNDS; i++) {
+        uint64_t before;
+
+        assert_true(world_stop());
+        before = n_steps;
+        sched_yield();
+        assert_true(n_steps == before);
+        world_start();
+        while (n_steps == before)
+            sched_yield();
+    }
+    world_is_over = true;
+    pthread_join(thread, NULL);
+    world_is_over = false;
+    print_message("held %u of %d\n", world_n_held, N_ROUNDS);
+    assert_true(world_n_held > 0 && world_n_held < N_ROUNDS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_held_thread_waits_for_the_end),
+        cmocka_unit_test(a_held_thread_may_stay_in_its_call),
+        cmocka_unit_test(a_thread_that_left_cannot_be_held),
+        cmocka_unit_test(nothing_is_published_where_it_would_be_wrong),
+        cmocka_unit_test(a_handler_steps_out_and_back),
+        cmocka_unit_test(registers_are_in_the_frame),
+        cmocka_unit_test(nobody_passes_a_held_gate),
+    };
+
+    os_process_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

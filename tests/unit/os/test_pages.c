@@ -1,0 +1,267 @@
+/* Pages with content: sparse mappings, zero pages, files, guard pages, by each of the three methods. */
+#include "os_harness.h"
+
+#include <fcntl.h>
+
+#define TEST_MADV_GUARD_INSTALL 102
+#define TEST_MADV_PAGEOUT 21
+#define SPARSE_BYTES (UINT64_C(64) << 30)
+
+static bool tells_zero_pages = true; /* the ioctl does, pagemap cannot */
+
+struct runs {
+    uintptr_t lo[64], hi[64];
+    unsigned n;
+    unsigned n_wanted; /* end the walk after so many; 0: never */
+};
+
+static bool take_run(uintptr_t lo, uintptr_t hi, void *ctx)
+{
+    struct runs *r = ctx;
+
+    assert_true(r->n < 64 && lo < hi);
+    r->lo[r->n] = lo;
+    r->hi[r->n] = hi;
+    r->n++;
+    return r->n != r->n_wanted;
+}
+
+static struct runs walk(void *p, size_t size)
+{
+    struct runs r = {.n = 0};
+
+    assert_int_equal(os_pages_walk((uintptr_t)p, (uintptr_t)p + size, take_run, &r), 0);
+    return r;
+}
+
+static void assert_run(const struct runs *r, unsigned i, char *p, size_t first_page, size_t n_pages)
+{
+    assert_true(i < r->n);
+    assert_int_equal(r->lo[i], (uintptr_t)p + first_page * os_page_size());
+    assert_int_equal(r->hi[i], (uintptr_t)p + (first_page + n_pages) * os_page_size());
+}
+
+static int test_setup(void **state)
+{
+    (void)state;
+    return os_pages_prepare();
+}
+
+static int test_teardown(void **state)
+{
+    (void)state;
+    os_pages_finish();
+    return 0;
+}
+
+static char *map_small_pages(size_t size)
+{
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    assert_true(p != MAP_FAILED);
+    madvise(p, size, MADV_NOHUGEPAGE);
+    return p;
+}
+
+static void a_sparse_mapping_has_only_what_was_written(void **state)
+{
+    char *p = map_small_pages(SPARSE_BYTES);
+    size_t n_pages = SPARSE_BYTES / os_page_size();
+    struct runs r;
+
+    (void)state;
+    assert_int_equal(walk(p, SPARSE_BYTES).n, 0);
+    p[0] = 1;
+    p[5 * os_page_size()] = 1;
+    p[6 * os_page_size() + 99] = 1;
+    p[(n_pages - 1) * os_page_size()] = 1;
+    (void)*(volatile char *)(p + 9 * os_page_size()); /* read only: the zero page */
+    r = walk(p, SPARSE_BYTES);
+    assert_int_equal(r.n, tells_zero_pages ? 3 : 4);
+    assert_run(&r, 0, p, 0, 1);
+    assert_run(&r, 1, p, 5, 2);
+    if (!tells_zero_pages)
+        assert_run(&r, 2, p, 9, 1);
+    assert_run(&r, r.n - 1, p, n_pages - 1, 1);
+    munmap(p, SPARSE_BYTES);
+}
+
+static void many_runs_and_an_early_end(void **state)
+{
+    size_t n_pages = 20000;
+    char *p = map_small_pages(n_pages * os_page_size());
+    struct runs r = {.n_wanted = 5};
+
+    (void)state;
+    for (size_t i = 0; i < n_pages; i += 2)
+        p[i * os_page_size()] = 1;
+    assert_int_equal(os_pages_walk((uintptr_t)p, (uintptr_t)p + n_pages * os_page_size(), take_run, &r), 0);
+    assert_int_equal(r.n, 5);
+    for (unsigned i = 0; i < 5; i++)
+        assert_run(&r, i, p, 2 * i, 1);
+    for (size_t i = 1; i < n_pages; i += 2)
+        p[i * os_page_size()] = 1;
+    r = walk(p, n_pages * os_page_size()); /* joined over all answers of the kernel */
+    assert_int_equal(r.n, 1);
+    assert_run(&r, 0, p, 0, n_pages);
+    munmap(p, n_pages * os_page_size());
+}
+
+static void content_stays_when_the_permission_goes(void **state)
+{
+    char *p = map_small_pages(4 * os_page_size());
+    struct runs r;
+    char text[8];
+
+    (void)state;
+    strcpy(p + os_page_size(), "hidden");
+    mprotect(p, 4 * os_page_size(), PROT_NONE);
+    r = walk(p, 4 * os_page_size());
+    assert_int_equal(r.n, 1);
+    assert_run(&r, 0, p, 1, 1);
+    assert_int_equal(os_mem_read((uintptr_t)p + os_page_size(), text, 7), 7);
+    assert_string_equal(text, "hidden");
+    munmap(p, 4 * os_page_size());
+    assert_true(os_mem_read((uintptr_t)p, text, 7) < 0);
+}
+
+static void only_copied_pages_of_a_file_count(void **state)
+{
+    char path[] = "/tmp/os_pages_XXXXXX";
+    size_t size = 4 * os_page_size();
+    int fd = mkstemp(path);
+    struct runs r;
+    char *p;
+
+    (void)state;
+    assert_true(fd >= 0);
+    unlink(path);
+    p = malloc(size);
+    memset(p, 1, size);
+    assert_int_equal(write(fd, p, size), size);
+    free(p);
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    for (size_t i = 0; i < size; i += os_page_size())
+        assert_int_equal(*(volatile char *)(p + i), 1);
+    assert_int_equal(walk(p, size).n, 0);
+    p[2 * os_page_size()] = 2;
+    r = walk(p, size);
+    assert_int_equal(r.n, 1);
+    assert_run(&r, 0, p, 2, 1);
+    munmap(p, size);
+    close(fd);
+}
+
+static void guard_pages_have_no_content(void **state)
+{
+    char *p = map_small_pages(8 * os_page_size());
+    struct runs r;
+
+    (void)state;
+    memset(p, 1, 8 * os_page_size());
+    if (madvise(p + 2 * os_page_size(), 2 * os_page_size(), TEST_MADV_GUARD_INSTALL) != 0)
+        skip(); /* a kernel before 6.13 */
+    r = walk(p, 8 * os_page_size());
+    assert_int_equal(r.n, 2);
+    assert_run(&r, 0, p, 0, 2);
+    assert_run(&r, 1, p, 4, 4);
+    munmap(p, 8 * os_page_size());
+}
+
+/* Where there is swap, the pages go out; where there is none, they stay: content in either case. */
+static void swapped_pages_count(void **state)
+{
+    char *p = map_small_pages(64 * os_page_size());
+    struct runs r;
+
+    (void)state;
+    memset(p, 1, 64 * os_page_size());
+    madvise(p, 64 * os_page_size(), TEST_MADV_PAGEOUT);
+    r = walk(p, 64 * os_page_size());
+    assert_int_equal(r.n, 1);
+    assert_run(&r, 0, p, 0, 64);
+    munmap(p, 64 * os_page_size());
+}
+
+static void nothing_is_read_without_descriptors(void **state)
+{
+    struct runs r = {.n = 0};
+    char byte = 0;
+
+    (void)state;
+    assert_int_equal(os_pages_walk(4096, 8192, take_run, &r), -EBADF);
+    assert_int_equal(os_mem_read((uintptr_t)"y", &byte, 1), 1); /* opens one for the call */
+    assert_int_equal(byte, 'y');
+    assert_true(os_mem_read(4096, &byte, 1) < 0);
+}
+
+#if GCM_CHECKING
+static void failures_are_told(void **state)
+{
+    struct runs r = {.n = 0};
+    uintptr_t lo = (uintptr_t)&r & ~(os_page_size() - 1);
+    char byte;
+
+    (void)state;
+    for (unsigned skip = 0; skip < 2; skip++) { /* pagemap, mem */
+        os_fault_set(SYS_openat, skip, 1, EACCES);
+        assert_int_equal(os_pages_prepare(), -EACCES);
+        assert_int_equal(os_pages_walk(lo, lo + os_page_size(), take_run, &r), -EBADF);
+    }
+    os_fault_set(SYS_openat, 0, 1, EACCES);
+    assert_int_equal(os_mem_read(lo, &byte, 1), -EACCES);
+    os_fault_set(FAULT_OFF, 0, 0, 0);
+    assert_int_equal(os_pages_prepare(), 0);
+    os_fault_set(SYS_ioctl, 0, 1, ENOMEM);
+    assert_int_equal(os_pages_walk(lo, lo + os_page_size(), take_run, &r), -ENOMEM);
+    os_fault_set(SYS_ioctl, 0, 1, EINTR);
+    assert_int_equal(os_pages_walk(lo, lo + os_page_size(), take_run, &r), 0);
+    os_fault_set(SYS_pread64, 0, 1, EINTR);
+    assert_int_equal(os_mem_read(lo, &byte, 1), 1);
+    os_fault_set(FAULT_OFF, 0, 0, 0);
+    assert_int_equal(r.n, 1);
+    os_pages_finish();
+}
+
+/* The kernel refuses the flag for guard pages, then the whole request: the tests that follow run by the next method. */
+static void fall_back_once(void **state)
+{
+    struct runs r = {.n = 0};
+    uintptr_t lo = (uintptr_t)&r & ~(os_page_size() - 1);
+
+    (void)state;
+    os_fault_set(SYS_ioctl, 0, 1, EINVAL);
+    assert_int_equal(os_pages_walk(lo, lo + os_page_size(), take_run, &r), 0);
+    os_fault_set(FAULT_OFF, 0, 0, 0);
+    assert_int_equal(r.n, 1);
+}
+
+static void fall_back_to_pagemap(void **state)
+{
+    fall_back_once(state);
+    tells_zero_pages = false;
+}
+#endif
+
+#define PAGES_TEST(fn) cmocka_unit_test_setup_teardown(fn, test_setup, test_teardown)
+#define ALL_PAGES_TESTS                                                                                              \
+    PAGES_TEST(a_sparse_mapping_has_only_what_was_written), PAGES_TEST(many_runs_and_an_early_end),                  \
+        PAGES_TEST(content_stays_when_the_permission_goes), PAGES_TEST(only_copied_pages_of_a_file_count),           \
+        PAGES_TEST(guard_pages_have_no_content), PAGES_TEST(swapped_pages_count)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_read_without_descriptors),
+        ALL_PAGES_TESTS,
+#if GCM_CHECKING
+        cmocka_unit_test(failures_are_told),
+        PAGES_TEST(fall_back_once), /* to the ioctl without guard pages */
+        ALL_PAGES_TESTS,
+        PAGES_TEST(fall_back_to_pagemap),
+        ALL_PAGES_TESTS,
+#endif
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
