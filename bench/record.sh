@@ -76,6 +76,7 @@ machine_print() {
 
 machine_print >>"$tables"
 mkdir -p "$results"
+awk -v cores="$(nproc)" '$1 > cores / 4 { print "record.sh: the machine is busy: load " $1 }' /proc/loadavg >&2
 run_tables 'Programs (macro)' --libs "$plain" --programs macro --rounds "$rounds" --scale "$scale"
 run_tables 'Single operations (micro)' --libs "$plain" --programs micro --rounds $(((rounds + 1) / 2)) --scale "$scale"
 run_tables 'Collectors (gc)' --libs "$gc" --programs gc --rounds $(((rounds + 1) / 2)) --scale "$gc_scale"

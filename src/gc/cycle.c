@@ -1,9 +1,6 @@
 /* The order of a cycle; see cycle.h. */
 #include "gc/cycle.h"
 
-#include <signal.h>
-#include <sys/syscall.h>
-
 #include "base/counters.h"
 #include "gc/cycle_gate.h"
 #include "gc/finalizer.h"
@@ -19,7 +16,7 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { CYCLE_STACK_BYTES = 256 * 1024, CYCLE_SIGSET_BYTES = 8 };
+enum { CYCLE_STACK_BYTES = 256 * 1024 };
 
 /* One cycle, from phase to phase. */
 struct cycle {
@@ -186,16 +183,15 @@ static void cycle_stop_and_go(struct cycle *c)
     counter_raise(COUNTER_PAUSE_NS_MAX, c->lap_ns - begin_ns);
 }
 
-/* Handlers of the program could wait for a thread that stands still; signals that the scan itself may raise stay open, and
- * so do libc's own two, which its mask functions leave open as well. */
+/* Handlers of the program could wait for a thread that stands still. */
 static void cycle_on_stack(void *arg, uintptr_t caller_sp)
 {
-    uint64_t old, all = ~(UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) | UINT64_C(3) << 31);
+    uint64_t old;
+    bool is_held = os_signals_hold(&old);
     roots_set_caller(caller_sp);
-    long masked = os_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&all, (long)&old, CYCLE_SIGSET_BYTES, 0, 0);
     cycle_stop_and_go(arg);
-    if (masked == 0)
-        os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, CYCLE_SIGSET_BYTES, 0, 0);
+    if (is_held)
+        os_signals_release(&old);
 }
 
 /* ---- before and after ---- */

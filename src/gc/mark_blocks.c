@@ -83,9 +83,11 @@ void marker_mark_large(struct marker *m, const struct mark_edge *e)
 
 /* ---- the loop ---- */
 
-/* Moves ranges from the stack to the queue, their first lines on the way. false: both are empty. */
+/* Once the queue is half empty, moves ranges from the stack to it, their first lines on the way. false: both are empty. */
 ALWAYS_INLINE bool marker_fill(struct marker *m)
 {
+    if (m->n_ranges > MARK_REFILL_BELOW)
+        return true;
     markstack_note_peak(&m->stack);
     while (m->n_ranges < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
         struct mark_range r = markstack_pop(&m->stack);

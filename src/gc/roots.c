@@ -79,22 +79,19 @@ static void roots_begin(void)
     roots.has_swap = roots_sys_swap_in_use();
 }
 
-/* The table has room for twice the mappings of the last time; the first time they are counted. */
+/* The table has room for twice the mappings of the last time; the first time they are counted, with more and more room. */
 static bool roots_size_maps(void)
 {
-    for (;;) {
-        if (!roots_reserve_maps(2 * roots.n_maps_hint + ROOTS_SPARE_MAPS))
+    for (size_t n = roots.n_maps_hint;; n = roots.max_maps) {
+        if (!roots_reserve_maps(2 * n + ROOTS_SPARE_MAPS))
             return roots_fail(SKIP_NO_MEMORY);
         if (roots.n_maps_hint != 0)
             return true;
-        if (roots_maps_collect()) {
+        if (roots_maps_collect())
             roots.n_maps_hint = roots.n_maps;
-        } else if (roots.skip == SKIP_NO_MEMORY) {
-            roots.skip = SKIP_NONE;
-            roots.n_maps_hint = roots.n_maps;
-        } else {
+        else if (roots.skip != SKIP_NO_MEMORY)
             return false;
-        }
+        roots.skip = SKIP_NONE;
     }
 }
 

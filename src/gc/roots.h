@@ -17,12 +17,14 @@
 #include <stdint.h>
 #include "gc/cycle.h"
 
-/* Program's own ranges; not in a critical section (they enter one). 0 or positive errno: EINVAL empty or wrapping range,
- * ENOENT no such range, ENOMEM. A range may be added several times and is then removed as often. */
+/* Program's own ranges; not in a critical section (they enter one). 0 or positive errno: EINVAL empty, wrapping or
+ * (roots_remove) unknown range, ENOMEM. A range may be added several times and is then removed as often. */
 int roots_add(void *start, size_t size_bytes);
-int roots_remove(void *start, size_t size_bytes);
-/* Never scanned from now on, wherever it lies but in a block. For good. */
+/* Not scanned from now on, wherever it lies but in a block. Before its memory is unmapped it must be removed: what is
+ * mapped there next would not be scanned either. */
 int roots_exclude(void *start, size_t size_bytes);
+/* Undoes one roots_add of exactly this range, else one roots_exclude. */
+int roots_remove(void *start, size_t size_bytes);
 
 /* Where the collecting thread's own stack begins: everything it needs lies at or above sp. Before roots_scan. */
 void roots_set_caller(uintptr_t sp);

@@ -1,8 +1,9 @@
 /* Reading root memory; see roots_int.h.
  *
- * What    hands ranges to the sink under a fault guard. The marker's promise (mark.h): after a fault it is whole, and of the
- *         range all before the fault was read. So a page that faults is fetched through the kernel, which also reads pages
- *         that are protected by permission or by key, and the range goes on behind it.
+ * What    hands ranges to the sink under a fault guard. A fault leaves the marker whole (mark.h), but what it had read of
+ *         the range is lost in part: it reads in chunks and, by the rule of stacks, twice. So what lies before the page
+ *         of the fault is given once more, the page is fetched through the kernel, which also reads what is protected by
+ *         permission or by key, and the range goes on behind it.
  */
 #include "gc/roots_int.h"
 
@@ -90,23 +91,26 @@ bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is
     return true;
 }
 
-/* The page of a fault inside [lo, hi): fetched, or known to have no content. *next is where to go on. */
-static bool feed_page_of_fault(const struct feed *f, uintptr_t fault_addr, bool is_shared, uintptr_t *next)
+/* The page of a fault: fetched, or known to have no content. Where to go on, 0 on failure. */
+static uintptr_t feed_page_of_fault(const struct feed *f, uintptr_t page, bool is_shared)
 {
-    uintptr_t page = bits_round_down(fault_addr, os_page_size());
     uintptr_t lo = page > f->lo ? page : f->lo;
-    uintptr_t hi = page + os_page_size() < f->hi ? page + os_page_size() : f->hi;
+    uintptr_t next = page + os_page_size() < f->hi ? page + os_page_size() : f->hi;
 
-    if (fault_addr < bits_round_down(f->lo, sizeof(uintptr_t)) || fault_addr >= f->hi)
-        return roots_fail(SKIP_FAULT);
-    *next = hi;
-    if (feed_copy(f->rule, lo, hi) == hi)
-        return true;
+    if (feed_copy(f->rule, lo, next) == next)
+        return next;
     if (!is_shared)
         return roots_fail(SKIP_FAULT);
-    if (feed_is_end_of_file(f->hi))
-        *next = f->hi;
-    return true;
+    return feed_is_end_of_file(f->hi) ? f->hi : next;
+}
+
+/* What was read before a fault, again. It cannot fault, unless it changes under us: then the cycle is void. */
+static bool feed_again(const struct feed *f, uintptr_t hi)
+{
+    struct feed before = {f->rule, f->lo, hi};
+    uintptr_t fault_addr;
+
+    return hi <= f->lo || os_fault_guard(feed_sink, &before, &fault_addr) || roots_fail(SKIP_FAULT);
 }
 
 bool roots_feed_direct(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared)
@@ -116,9 +120,17 @@ bool roots_feed_direct(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is
 
     if (!feed_count(lo, hi))
         return false;
-    while (f.lo < f.hi && !os_fault_guard(feed_sink, &f, &fault_addr))
-        if (!feed_page_of_fault(&f, fault_addr, is_shared, &f.lo))
+    while (f.lo < f.hi && !os_fault_guard(feed_sink, &f, &fault_addr)) {
+        uintptr_t page = bits_round_down(fault_addr, os_page_size());
+
+        if (fault_addr < f.lo || fault_addr >= f.hi)
+            return roots_fail(SKIP_FAULT);
+        if (!feed_again(&f, page))
             return false;
+        f.lo = feed_page_of_fault(&f, page, is_shared);
+        if (f.lo == 0)
+            return false;
+    }
     return true;
 }
 

@@ -44,19 +44,16 @@ static bool maps_holds_kernel_pointers(const struct os_map *m)
     return maps_name_begins(m, "anon_inode:[io_uring]") || maps_name_begins(m, "/[aio]");
 }
 
+/* /dev/shm is by convention the mount point of tmpfs, which is the same page cache. */
 static bool maps_is_shmem(const struct os_map *m)
 {
     uint64_t device = roots_kernel_shmem_device();
 
-    return device != 0 && m->dev == device;
+    return (device != 0 && m->dev == device) || maps_name_begins(m, "/dev/shm/");
 }
 
 static enum roots_map_kind maps_shared_kind(const struct os_map *m)
 {
-    if (maps_is_shmem(m))
-        return ROOTS_MAP_SHMEM;
-    if (maps_name_begins(m, "/dev/shm/"))
-        return ROOTS_MAP_SHMEM; /* by convention the mount point of tmpfs, which is the same page cache */
     if (maps_name_ends(m, MAPS_DELETED) || maps_name_begins(m, "/memfd:") || maps_name_begins(m, "/SYSV") ||
         maps_name_begins(m, "[anon_shmem:"))
         return ROOTS_MAP_SHARED;
@@ -66,7 +63,7 @@ static enum roots_map_kind maps_shared_kind(const struct os_map *m)
 /* May be something else than memory: it is read through the kernel, which refuses what has side effects. */
 static bool maps_may_be_device(const struct os_map *m)
 {
-    if (maps_name_begins(m, "/dev/zero") || maps_name_begins(m, "/dev/shm/"))
+    if (maps_name_begins(m, "/dev/zero") || maps_is_shmem(m))
         return false;
     return maps_name_begins(m, "/dev/") || maps_name_begins(m, "/sys/") || maps_name_begins(m, "/proc/") ||
            maps_name_begins(m, "anon_inode:");
@@ -76,6 +73,8 @@ static enum roots_map_kind maps_kind(const struct os_map *m)
 {
     if (maps_is_kernels(m))
         return ROOTS_MAP_NONE;
+    if (maps_is_shmem(m))
+        return ROOTS_MAP_SHMEM; /* a private mapping too: page tables call pages that it did not write the file's */
     if (m->is_shared)
         return maps_shared_kind(m);
     return maps_may_be_device(m) ? ROOTS_MAP_DEVICE : ROOTS_MAP_PRIVATE;

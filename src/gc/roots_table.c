@@ -72,7 +72,7 @@ static int table_delete_locked(struct roots_table **where, struct roots_range ra
     for (size_t i = 0; i < table_count(*where); i++)
         if ((*where)->ranges[i].lo == range.lo && (*where)->ranges[i].hi == range.hi)
             return table_publish_locked(where, table_copy(*where, i, 0));
-    return ENOENT;
+    return EINVAL;
 }
 
 static int table_change(int (*change)(struct roots_table **, struct roots_range), struct roots_table **where, void *start,
@@ -98,7 +98,9 @@ int roots_add(void *start, size_t size_bytes)
 
 int roots_remove(void *start, size_t size_bytes)
 {
-    return table_change(table_delete_locked, &table_state.added, start, size_bytes);
+    int err = table_change(table_delete_locked, &table_state.added, start, size_bytes);
+
+    return err == EINVAL ? table_change(table_delete_locked, &table_state.excluded, start, size_bytes) : err;
 }
 
 int roots_exclude(void *start, size_t size_bytes)

@@ -15,14 +15,10 @@
 
 #include <errno.h>
 
-#include "base/bits.h"
 #include "base/check.h"
-#include "heap/span.h"
-#include "heap/window.h"
-#include "os/os.h"
+#include "heap/arena_int.h"
 
 enum {
-    WORD_SLICES = 64,
     GROW_MIN_BYTES = 2 << 20,       /* mappings stay few */
     GROW_SHARE = 8,                 /* a step is an eighth of what there is ... */
     GROW_MAX_BYTES = 256 << 20,     /* ... at most */
@@ -30,27 +26,12 @@ enum {
     FOREIGN_SKIP_BYTES = 2 << 20,
     FOREIGN_TRIES = 4096,
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
-    HUGE_SLICES = 32,               /* slices in a huge page */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena */
 };
 
 #define PURGE_WAIT_NS ((uint64_t)1000 * 1000)
 
-struct arena_word {
-    uint64_t used, recent, old;
-};
-
-static struct {
-    struct os_lock lock;
-    struct arena_word *words;
-    size_t n_slices;        /* committed */
-    size_t n_used;
-    size_t first_free_word; /* no free slice below it */
-    size_t table_mapped, words_mapped;
-    size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */
-    uint32_t n_claimed;     /* slices that a purge holds just now */
-    bool hugepages;
-} arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA), .huge_from_slice = SIZE_MAX};
+struct arena arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA), .huge_from_slice = SIZE_MAX};
 
 bool arena_init(size_t cap_bytes, bool hugepages)
 {
@@ -66,11 +47,6 @@ bool arena_init(size_t cap_bytes, bool hugepages)
     heap_map.window_lo = window.base;
     heap_map.window_hi = window.end;
     return true;
-}
-
-static uintptr_t arena_addr(size_t slice)
-{
-    return window.arena + (slice << SLICE_SHIFT);
 }
 
 static size_t arena_slice_no(uintptr_t addr)
@@ -341,84 +317,6 @@ void arena_lose(uintptr_t addr, uint32_t n_slices)
         *slice_of(addr + ((uintptr_t)i << SLICE_SHIFT)) = (struct slice){.flavor = TOMB_FOREIGN};
 }
 
-/* ---- giving back to the kernel ---- */
-
-void arena_age(void)
-{
-    os_lock(&arena.lock);
-    for (size_t w = 0; w * WORD_SLICES < arena.n_slices; w++) {
-        STORE_ONCE(arena.words[w].old, arena.words[w].old | arena.words[w].recent);
-        STORE_ONCE(arena.words[w].recent, 0);
-    }
-    os_unlock(&arena.lock);
-}
-
-/* What of word w may go: in advised huge pages only wholly free ones, because one returned page splits the rest. */
-static uint64_t arena_purgeable(size_t w, bool also_recent)
-{
-    struct arena_word *a = &arena.words[w];
-    uint64_t m = also_recent ? a->old | a->recent : a->old;
-    if (w * WORD_SLICES < arena.huge_from_slice)
-        return m;
-    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
-        uint64_t huge = bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
-        if ((a->used & huge) != 0)
-            m &= ~huge;
-    }
-    return m;
-}
-
-static uint64_t arena_claim(size_t w, bool also_recent)
-{
-    struct arena_word *a = &arena.words[w];
-    os_lock(&arena.lock);
-    uint64_t claimed = arena_purgeable(w, also_recent);
-    STORE_ONCE(a->used, a->used | claimed);
-    STORE_ONCE(a->old, a->old & ~claimed);
-    STORE_ONCE(a->recent, a->recent & ~claimed);
-    arena.n_claimed += bits_popcount64(claimed);
-    os_unlock(&arena.lock);
-    return claimed;
-}
-
-static void arena_unclaim(size_t w, uint64_t claimed)
-{
-    os_lock(&arena.lock);
-    STORE_ONCE(arena.words[w].used, arena.words[w].used & ~claimed);
-    if (claimed != 0 && w < arena.first_free_word)
-        arena.first_free_word = w;
-    arena.n_claimed -= bits_popcount64(claimed);
-    os_unlock(&arena.lock);
-}
-
-/* Claim the purgeable slices of word w, purge them without the lock, return them clean. */
-static size_t arena_purge_word(size_t w, bool also_recent)
-{
-    uint64_t claimed = arena_claim(w, also_recent);
-    for (uint64_t left = claimed; left != 0;) {
-        unsigned lo = bits_ctz64(left);
-        unsigned n = ~(left >> lo) == 0 ? 64 - lo : bits_ctz64(~(left >> lo));
-        os_vm_purge((void *)arena_addr(w * WORD_SLICES + lo), (size_t)n << SLICE_SHIFT);
-        left &= ~(bits_low_mask(n) << lo);
-    }
-    arena_unclaim(w, claimed);
-    return (size_t)bits_popcount64(claimed) << SLICE_SHIFT;
-}
-
-/* Behind a filter the kernel takes nothing back, and zeroing by hand would make pages resident. */
-size_t arena_purge(bool also_recent)
-{
-    size_t bytes = 0;
-    if (os_seccomp_is_on())
-        return 0;
-    for (size_t w = 0; w * WORD_SLICES < LOAD_ONCE(arena.n_slices); w++) {
-        struct arena_word *a = &arena.words[w];
-        if ((LOAD_ONCE(a->old) | (also_recent ? LOAD_ONCE(a->recent) : 0)) != 0)
-            bytes += arena_purge_word(w, also_recent);
-    }
-    return bytes;
-}
-
 /* ---- figures ---- */
 
 size_t arena_committed_bytes(void)
@@ -448,6 +346,30 @@ size_t arena_clean_bytes(void)
 uint32_t arena_n_slices(void)
 {
     return (uint32_t)LOAD_ONCE(arena.n_slices);
+}
+
+static size_t arena_check_word(size_t w)
+{
+    struct arena_word *a = &arena.words[w];
+    size_t n_foreign = 0;
+    CHECK((a->used & (a->recent | a->old)) == 0);
+    CHECK(w >= arena.first_free_word || a->used == UINT64_MAX);
+    for (size_t i = w * WORD_SLICES; i < arena.n_slices && i < (w + 1) * WORD_SLICES; i++) {
+        const struct slice *e = &heap_map.slices[i];
+        bool is_foreign = e->span == 0 && e->flavor == TOMB_FOREIGN;
+        CHECK(arena_is_free(i) ? e->span == 0 && !is_foreign : e->span != 0 || is_foreign);
+        n_foreign += is_foreign;
+    }
+    return n_foreign;
+}
+
+void arena_check(size_t n_span_slices)
+{
+    size_t n_foreign = 0;
+    for (size_t w = 0; w * WORD_SLICES < arena.n_slices; w++)
+        n_foreign += arena_check_word(w);
+    CHECK(arena.n_claimed == 0);
+    CHECK(arena.n_used == n_span_slices + n_foreign);
 }
 
 /* ---- fork ---- */

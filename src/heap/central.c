@@ -96,11 +96,16 @@ static struct span *central_pop_locked(struct central_class *c)
     }
 }
 
+static bool central_is_idle(struct central_class *c)
+{
+    return LOAD_ONCE(c->available.next) == &c->available &&
+           atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL;
+}
+
 struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
 {
     struct central_class *c = &central[flavor][class_no];
-    if (LOAD_ONCE(c->available.next) == &c->available &&
-        atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
+    if (central_is_idle(c))
         return NULL;
     os_lock(&c->lock);
     central_drain_locked(c);
@@ -127,20 +132,58 @@ static void central_take_empty(struct central_class *c, struct list *out)
     os_unlock(&c->lock);
 }
 
+static size_t central_release_class(struct central_class *c)
+{
+    struct list empty;
+    size_t n = 0;
+    list_init(&empty);
+    central_take_empty(c, &empty);
+    for (struct list *l; (l = list_pop_front(&empty)) != NULL; n++)
+        heap_release_span(LIST_ENTRY(l, struct span, link));
+    return n;
+}
+
 size_t central_release_empty(void)
 {
     size_t n = 0;
     for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned k = 0; k < SIZECLASS_N; k++)
+            if (!central_is_idle(&central[f][k]))
+                n += central_release_class(&central[f][k]);
+    return n;
+}
+
+void central_drain(void)
+{
+    for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned k = 0; k < SIZECLASS_N; k++) {
             struct central_class *c = &central[f][k];
-            if (LOAD_ONCE(c->available.next) == &c->available &&
-                atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
+            if (atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
                 continue;
-            struct list empty;
-            list_init(&empty);
-            central_take_empty(c, &empty);
-            for (struct list *l; (l = list_pop_front(&empty)) != NULL; n++)
-                heap_release_span(LIST_ENTRY(l, struct span, link));
+            os_lock(&c->lock);
+            central_drain_locked(c);
+            os_unlock(&c->lock);
         }
+}
+
+static size_t central_check_class(struct central_class *c, unsigned flavor, unsigned class_no)
+{
+    size_t n = 0;
+    CHECK(list_check(&c->available));
+    LIST_FOREACH(node, &c->available) {
+        struct span *s = LIST_ENTRY(node, struct span, link);
+        CHECK(s->list_no == LIST_CENTRAL && s->flavor == flavor && s->class_no == class_no);
+        CHECK(atomic_load(&s->owner) == NULL && atomic_load(&s->inbox) == &c->inbox);
+        n++;
+    }
+    return n;
+}
+
+size_t central_check(void)
+{
+    size_t n = 0;
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned k = 0; k < SIZECLASS_N; k++)
+            n += central_check_class(&central[f][k], f, k);
     return n;
 }

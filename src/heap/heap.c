@@ -5,16 +5,17 @@
 #include "heap/arena.h"
 #include "heap/central.h"
 #include "heap/meta.h"
+#include "heap/window.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
 enum { NIL_SPAN_WORDS = 66 };
+enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_DECAY_NS ((uint64_t)250 * 1000 * 1000)
 
 static struct {
-    uint32_t init_state; /* 0 no, 1 somebody is at it, 2 done, 3 failed */
+    uint32_t init_state;   /* enum heap_init_state; atomic */
     int64_t used_estimate; /* atomic */
-    size_t purged_bytes; /* atomic */
     uint64_t last_decay_ns; /* atomic */
 } heap;
 
@@ -40,27 +41,39 @@ static bool heap_init_once(const struct heap_config *config)
 {
     if (!arena_init(config->reserve_bytes, config->hugepages))
         return false;
+    meta_init();
     central_init();
-    return heap_make_nil_span();
+    if (heap_make_nil_span())
+        return true;
+    window_fini();
+    return false;
 }
 
+static uint32_t heap_init_state(void)
+{
+    return __atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE);
+}
+
+/* A failure is not for ever: the next caller tries again. */
 bool heap_init(const struct heap_config *config)
 {
-    uint32_t expected = 0;
-    if (LIKELY(__atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 2))
+    uint32_t expected = HEAP_INIT_NONE;
+    if (LIKELY(heap_init_state() == HEAP_INIT_DONE))
         return true;
-    if (__atomic_compare_exchange_n(&heap.init_state, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        __atomic_store_n(&heap.init_state, heap_init_once(config) ? 2 : 3, __ATOMIC_RELEASE);
+    if (__atomic_compare_exchange_n(&heap.init_state, &expected, HEAP_INIT_RUNNING, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE)) {
+        bool ok = heap_init_once(config);
+        __atomic_store_n(&heap.init_state, ok ? HEAP_INIT_DONE : HEAP_INIT_NONE, __ATOMIC_RELEASE);
         os_futex_wake(&heap.init_state, UINT32_MAX);
     }
-    while (__atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 1)
-        os_futex_wait(&heap.init_state, 1, UINT64_MAX);
-    return __atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 2;
+    while (heap_init_state() == HEAP_INIT_RUNNING)
+        os_futex_wait(&heap.init_state, HEAP_INIT_RUNNING, UINT64_MAX);
+    return heap_init_state() == HEAP_INIT_DONE;
 }
 
 bool heap_is_ready(void)
 {
-    return __atomic_load_n(&heap.init_state, __ATOMIC_ACQUIRE) == 2;
+    return heap_init_state() == HEAP_INIT_DONE;
 }
 
 /* ---- spans ---- */
@@ -176,15 +189,16 @@ size_t heap_committed_bytes(void)
 
 size_t heap_purged_bytes(void)
 {
-    return __atomic_load_n(&heap.purged_bytes, __ATOMIC_RELAXED);
+    return arena_clean_bytes();
 }
 
 /* ---- giving back ---- */
 
-static void heap_count_purged(size_t bytes)
+static size_t heap_purge(bool also_recent)
 {
-    __atomic_fetch_add(&heap.purged_bytes, bytes, __ATOMIC_RELAXED);
+    size_t bytes = arena_purge(also_recent);
     counter_add(COUNTER_BYTES_PURGED, bytes);
+    return bytes;
 }
 
 void heap_decay(uint64_t now_ns)
@@ -194,7 +208,7 @@ void heap_decay(uint64_t now_ns)
         !__atomic_compare_exchange_n(&heap.last_decay_ns, &last, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
     central_release_empty();
-    heap_count_purged(arena_purge(false));
+    heap_purge(false);
     arena_age();
 }
 
@@ -206,9 +220,7 @@ size_t heap_trim(size_t keep_bytes)
     central_release_empty();
     if (arena_dirty_bytes() <= keep_bytes)
         return 0;
-    size_t bytes = arena_purge(true);
-    heap_count_purged(bytes);
-    return bytes;
+    return heap_purge(true);
 }
 
 /* ---- walking ---- */
@@ -235,16 +247,19 @@ static void heap_settle_span(struct span *s, void *ctx)
 {
     (void)ctx;
     uint32_t flags = span_flags(s);
-    if ((flags & (SPAN_REMOTE | SPAN_UNSWEPT)) == 0)
-        return;
     if ((flags & SPAN_UNSWEPT) != 0)
         span_sweep(s);
-    if ((flags & SPAN_REMOTE) != 0)
-        span_drain(s); /* it stays in its inbox, where the owner will find nothing left to do */
+    else if ((flags & SPAN_REMOTE) != 0)
+        span_drain(s); /* forwarded to an inbox that was empty before; there its owner will find nothing left to do */
 }
 
+/* Everybody's messages are taken, so that the spans of a thread that sleeps can be released. */
 void heap_settle(void)
 {
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
+        if (tc->is_active)
+            tcache_drain_inbox(tc);
+    central_drain();
     heap_walk_spans(heap_settle_span, NULL);
 }
 
@@ -271,33 +286,24 @@ bool heap_release_dead_span(struct span *s)
     return true;
 }
 
-static void heap_check_span(struct span *s, void *ctx)
-{
-    (void)ctx;
-    CHECK(s->is_ready);
-    for (uint32_t i = 0; i < s->n_slices; i++)
-        CHECK(span_of_ref(slice_of(s->start + ((uintptr_t)i << SLICE_SHIFT))->span) == s);
-    span_check(s);
-}
-
-void heap_check(void)
-{
-    heap_walk_spans(heap_check_span, NULL);
-}
-
 /* ---- fork ---- */
 
-/* Entries that no first slice covers are left over from a span that was being made or ended. */
-static void heap_fork_wipe_slices(void)
+/* Entries that no first slice covers are left over from a span that was being made or ended; a large block that was
+ * growing may lack some. */
+static void heap_fork_mend_slices(void)
 {
     size_t n = heap_map.arena_bytes >> SLICE_SHIFT;
     for (size_t i = 0; i < n;) {
         struct slice *e = &heap_map.slices[i];
-        if (e->span != 0 && e->slice_no == 0 && span_of_ref(e->span)->is_ready) {
-            i += span_of_ref(e->span)->n_slices;
+        struct span *s = span_of_ref(e->span);
+        if (e->span != 0 && e->slice_no == 0 && s->is_ready) {
+            if (span_is_large(s))
+                span_publish(s);
+            i += s->n_slices;
             continue;
         }
-        e->span = 0;
+        if (e->span != 0)
+            *e = (struct slice){.flavor = TOMB_NONE};
         i++;
     }
 }
@@ -307,9 +313,12 @@ static void heap_fork_adopt_span(struct span *s, void *ctx)
 {
     struct tcache *me = ctx;
     bool is_mine = me != &tcache_none && atomic_load(&s->owner) == me;
-    atomic_fetch_and(&s->flags, ~(uint32_t)SPAN_REMOTE);
-    if (span_is_large(s))
+    atomic_fetch_and(&s->flags, ~(uint64_t)SPAN_REMOTE);
+    if (span_is_large(s)) {
+        if ((s->words[0].free & 1) != 0)
+            heap_large_free(s, TOMB_FREED); /* half done by a vanished thread */
         return;
+    }
     span_drain(s);
     if (is_mine) {
         if (s->list_no == LIST_FULL && span_free_count(s) != 0)
@@ -324,11 +333,13 @@ static void heap_fork_adopt_span(struct span *s, void *ctx)
 
 void heap_fork_child(void)
 {
-    if (!heap_is_ready())
+    if (!heap_is_ready()) {
+        __atomic_store_n(&heap.init_state, HEAP_INIT_NONE, __ATOMIC_RELEASE); /* a vanished thread was at it */
         return;
+    }
     meta_fork_child();
     span_pool_fork_child();
-    heap_fork_wipe_slices();
+    heap_fork_mend_slices();
     arena_fork_child();
     central_fork_child();
     tcache_fork_child();

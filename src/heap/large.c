@@ -3,6 +3,7 @@
  * A span may have more slices than its block needs: addresses cost nothing, so a block that grows gets room to grow in
  * place. What lies behind the usable size is never touched, thus never resident.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/counters.h"
@@ -12,11 +13,17 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { LARGE_PAGE = 4096, LARGE_MOVE_MIN_BYTES = 1 << 20, LARGE_ROOM_SHARE = 2 };
+enum {
+    LARGE_PAGE = 4096,
+    LARGE_MOVE_MIN_BYTES = 1 << 20,
+    LARGE_MOVE_SHARE = 2048, /* of the arena: a move splits mappings, of which a process has some 65000 */
+    LARGE_ROOM_SHARE = 2,
+};
 
+/* A block of no bytes still has an address of its own. */
 static size_t large_usable(size_t size_bytes)
 {
-    return bits_round_up(size_bytes, LARGE_PAGE);
+    return bits_round_up(size_bytes + (size_bytes == 0), LARGE_PAGE);
 }
 
 static size_t large_slices(size_t usable_bytes)
@@ -55,14 +62,23 @@ void *heap_large_alloc(size_t size_bytes, size_t align, unsigned flavor, bool *i
     return (void *)start;
 }
 
-void heap_large_free(struct span *s, enum slice_tomb tomb)
+/* Its first n_empty slices have no content any more. */
+static void large_end(struct span *s, enum slice_tomb tomb, uint32_t n_empty)
 {
     uintptr_t start = s->start;
     uint32_t n_slices = s->n_slices;
     heap_add_used(-s->size_bytes);
     span_unpublish(s, tomb);
     span_delete(s);
-    arena_give(start, n_slices);
+    if (n_empty != 0)
+        arena_give_empty(start, n_empty);
+    if (n_slices != n_empty)
+        arena_give(start + ((uintptr_t)n_empty << SLICE_SHIFT), n_slices - n_empty);
+}
+
+void heap_large_free(struct span *s, enum slice_tomb tomb)
+{
+    large_end(s, tomb, 0);
 }
 
 /* The span's extent becomes n_slices; the table follows. Bits and size stay. */
@@ -87,11 +103,13 @@ static void large_set_size(struct span *s, size_t usable_bytes)
     s->size_bytes = usable_bytes;
 }
 
+/* The room behind a block stays until the block gets smaller. */
 static void *large_shrink(struct span *s, size_t usable)
 {
     size_t n_slices = large_slices(usable);
+    bool is_smaller = usable < s->size_bytes;
     large_set_size(s, usable);
-    if (n_slices < s->n_slices)
+    if (is_smaller && n_slices < s->n_slices)
         large_set_extent(s, (uint32_t)n_slices);
     return (void *)s->start;
 }
@@ -115,34 +133,58 @@ static bool large_grow_in_place(struct span *s, size_t usable)
 static uintptr_t large_take_room(size_t n_slices, uint32_t *n_taken)
 {
     bool is_zero;
-    size_t roomy = n_slices + n_slices / LARGE_ROOM_SHARE;
-    if (roomy > UINT32_MAX)
+    size_t n_room = n_slices / LARGE_ROOM_SHARE;
+    if (n_slices + n_room > UINT32_MAX)
         return 0;
-    *n_taken = (uint32_t)roomy;
+    *n_taken = (uint32_t)(n_slices + n_room);
     uintptr_t start = arena_take(*n_taken, 1, &is_zero);
+    if (start != 0 && n_room != 0 && !is_zero && !os_seccomp_is_on())
+        os_vm_purge((void *)(start + (n_slices << SLICE_SHIFT)), n_room << SLICE_SHIFT); /* nobody else may, from now on */
     if (start != 0)
         return start;
     *n_taken = (uint32_t)n_slices;
     return arena_take(*n_taken, 1, &is_zero);
 }
 
+static bool large_may_move(size_t bytes)
+{
+    return bytes >= LARGE_MOVE_MIN_BYTES && bytes >= heap_committed_bytes() / LARGE_MOVE_SHARE;
+}
+
+/* The kernel took the pages that the block should have moved to, and could not give them back. */
+static void large_lose(struct span *to, uint32_t n_lost)
+{
+    uintptr_t start = to->start;
+    uint32_t n_slices = to->n_slices;
+    heap_add_used(-to->size_bytes);
+    span_delete(to);
+    arena_lose(start, n_lost);
+    if (n_slices != n_lost)
+        arena_give(start + ((uintptr_t)n_lost << SLICE_SHIFT), n_slices - n_lost);
+}
+
 /* Both spans exist while the pages move, so that a collector that came in between would find the block under either
- * address; it cannot, because this is a critical section. */
+ * address; it cannot, because this is a critical section. Whole slices move, with whatever lies behind the block's end. */
 static void *large_move(struct span *s, size_t usable)
 {
-    uint32_t n_slices;
+    uint32_t n_slices, n_moved = (uint32_t)large_slices(s->size_bytes);
+    int e = -ENOSYS;
     uintptr_t start = large_take_room(large_slices(usable), &n_slices);
     if (start == 0)
         return NULL;
     struct span *to = large_new(start, n_slices, usable, s->flavor);
     if (to == NULL)
         return NULL;
-    size_t bytes = s->size_bytes;
-    bool moved = bytes >= LARGE_MOVE_MIN_BYTES && os_vm_move((void *)s->start, (void *)start, bytes) == 0;
-    if (!moved)
-        memcpy((void *)start, (void *)s->start, bytes);
+    if (large_may_move(s->size_bytes))
+        e = os_vm_move((void *)s->start, (void *)start, (size_t)n_moved << SLICE_SHIFT);
+    if (e == -ENOTRECOVERABLE) {
+        large_lose(to, n_moved);
+        return NULL;
+    }
+    if (e != 0)
+        memcpy((void *)start, (void *)s->start, s->size_bytes);
     span_publish(to);
-    heap_large_free(s, TOMB_FREED);
+    large_end(s, TOMB_FREED, e == 0 ? n_moved : 0);
     return (void *)start;
 }
 

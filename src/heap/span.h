@@ -42,7 +42,7 @@ ALWAYS_INLINE bool flavor_is_root(unsigned f)
 struct slice {
     uint32_t recip;     /* ceil(2^35 / size); 0 for a large block: index is always 0 */
     uint32_t size;      /* block size in bytes; 0 for a large block */
-    uint32_t span;      /* meta_ref of the descriptor */
+    _Alignas(8) uint32_t span; /* meta_ref of the descriptor */
     uint16_t slice_no;  /* this slice's place in its span; saturates at 65535 (large blocks only) */
     uint8_t class_no;
     uint8_t flavor;

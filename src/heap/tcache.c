@@ -15,6 +15,7 @@
 
 enum { TCACHE_TICK_FREES = 4096, TCACHE_TICK_REFILLS = 256, TCACHE_ACCOUNT_BYTES = 64 * 1024 };
 #define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
+#define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* some fifty times what a look at a span takes */
 
 uint64_t tcache_no_word;
 
@@ -264,36 +265,41 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
 
 /* ---- giving back ---- */
 
-static void tcache_release_from(struct list *l)
+static size_t tcache_release_from(struct list *l)
 {
+    size_t n_seen = 0;
     if (tcache_list_is_empty(l))
-        return;
+        return 0;
     LIST_FOREACH_SAFE(n, after, l) {
         struct span *s = LIST_ENTRY(n, struct span, link);
+        n_seen++;
         if (span_retire_empty(s)) {
             list_remove(n);
             s->list_no = LIST_NONE;
             heap_release_span(s);
         }
     }
+    return n_seen;
 }
 
-void tcache_release_empty(struct tcache *tc)
+size_t tcache_release_empty(struct tcache *tc)
 {
+    size_t n_seen = 0;
     tcache_drain_inbox(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
-            tcache_release_from(&tc->sets[f]->lists[c].available);
+            n_seen += tcache_release_from(&tc->sets[f]->lists[c].available);
+    return n_seen;
 }
 
+/* Looking at many spans takes long, so the next look is then further away: it stays a small share of the time. */
 void tcache_tick(struct tcache *tc)
 {
     tc->ticks = TCACHE_TICK_FREES;
     uint64_t now = os_clock_coarse_ns();
-    if (now - tc->last_decay_ns < TCACHE_DECAY_NS)
+    if (now < tc->next_decay_ns)
         return;
-    tc->last_decay_ns = now;
-    tcache_release_empty(tc);
+    tc->next_decay_ns = now + TCACHE_DECAY_NS + tcache_release_empty(tc) * TCACHE_LOOK_NS;
     heap_decay(now);
 }
 
@@ -392,4 +398,48 @@ void tcache_fork_child(void)
         atomic_store(&tcache_self->inbox.head, NULL);
         tcache_self->tid = os_gettid();
     }
+}
+
+/* ---- checking ---- */
+
+static size_t tcache_check_list(struct tcache *tc, struct list *l, enum span_list list_no)
+{
+    size_t n = 0;
+    if (l->next == NULL)
+        return 0;
+    CHECK(list_check(l));
+    LIST_FOREACH(node, l) {
+        struct span *s = LIST_ENTRY(node, struct span, link);
+        CHECK(atomic_load(&s->owner) == tc && s->list_no == list_no);
+        CHECK(atomic_load(&s->inbox) == &tc->inbox);
+        n++;
+    }
+    return n;
+}
+
+static size_t tcache_check_bin(struct tcache *tc, struct tcache_bin *bin)
+{
+    struct span *s = bin->span;
+    if (s == NULL) {
+        CHECK(bin->word == &tcache_no_word);
+        return 0;
+    }
+    CHECK(atomic_load(&s->owner) == tc && s->list_no == LIST_CURRENT);
+    CHECK(bin->word == &s->words[s->cursor].free);
+    CHECK(bin->base == span_block(s, s->cursor * 64) && bin->size == s->size_bytes);
+    return 1;
+}
+
+size_t tcache_check(struct tcache *tc)
+{
+    size_t n = 0;
+    CHECK(tcache_no_word == 0);
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
+            n += tcache_check_bin(tc, &tc->sets[f]->bins[c]);
+            n += tcache_check_list(tc, &tc->sets[f]->lists[c].available, LIST_AVAILABLE);
+            n += tcache_check_list(tc, &tc->sets[f]->lists[c].full, LIST_FULL);
+        }
+    CHECK(n == 0 || tc->is_active);
+    return n;
 }

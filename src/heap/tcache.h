@@ -45,7 +45,7 @@ struct tcache {
     struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
     bool is_active;
     pid_t tid;                    /* its thread */
-    uint64_t last_decay_ns;
+    uint64_t next_decay_ns;
     size_t used_delta_bytes;      /* not yet added to the heap's estimate */
     uint32_t n_refills;
 };
@@ -68,7 +68,7 @@ bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no);
 void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no); /* NULL: window empty */
 void tcache_drain_inbox(struct tcache *tc);
 void tcache_tick(struct tcache *tc);    /* every some thousand frees, and from refill: gives empty spans back when time has passed */
-void tcache_release_empty(struct tcache *tc); /* all empty spans go back now */
+size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; how many spans were looked at */
 /* World stopped or fork child: the spans of a cache whose thread is gone become central's. */
 void tcache_abandon(struct tcache *tc);
 /* All caches ever made, active or not; walk by ->next. World stopped, or just for reading is_active. */
@@ -78,6 +78,8 @@ void tcache_fork_child(void);      /* forget all lists but this thread's own; he
 void tcache_reopen(struct span *s);
 /* World stopped: the span leaves its owner's lists and windows (it is about to be released). */
 void tcache_detach(struct span *s);
+
+size_t tcache_check(struct tcache *tc); /* lists, windows and spans agree; number of spans on them */
 
 extern uint64_t tcache_no_word; /* always 0 */
 

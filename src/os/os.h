@@ -238,6 +238,10 @@ bool os_fault_guard(void (*fn)(void *arg), void *arg, uintptr_t *fault_addr);
 int os_fault_guard_begin(void); /* install actions, once per stop */
 void os_fault_guard_end(void);
 
+/* ---- mask.c: signals of the program wait while the collector works ------------------- */
+bool os_signals_hold(uint64_t *old); /* all but faults and libc's own two; false: nothing was changed */
+void os_signals_release(const uint64_t *old);
+
 /* ---- stack.S / stack.c: running on a stack of ours ---------------------------------- */
 /* Call fn(arg, caller_sp) on the stack that ends at top. All callee-saved registers were pushed at or above caller_sp before. */
 void os_call_on_stack(void (*fn)(void *arg, uintptr_t caller_sp), void *arg, void *top);

@@ -47,6 +47,7 @@ bool os_stop_is_fast_context(const void *ucontext)
 
 /* ---- writing to slots ------------------------------------------------------- */
 
+/* false: the stop is over, nothing may be written. Either way stop_exit or stop_answer must follow. */
 static bool stop_enter(uint32_t epoch)
 {
     __atomic_add_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST); /* pairs with stop_settle */
@@ -58,10 +59,12 @@ static void stop_exit(void)
     __atomic_sub_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST);
 }
 
-/* The last store to the slot. The collector may use what was written before it. */
+/* The last store to the slot: the collector may use what was written before it. Only then the collector is woken, because
+ * on a busy machine that is where this thread loses its CPU: counted as inside, it would hold up the next stop. */
 static void stop_answer(struct os_stop_slot *slot, uint32_t state)
 {
     __atomic_store_n(&slot->state, state, __ATOMIC_RELEASE);
+    stop_exit();
     __atomic_add_fetch(&os_stop_state.n_answers, 1, __ATOMIC_SEQ_CST); /* pairs with os_stop_wait */
     if (__atomic_load_n(&os_stop_state.is_waiting, __ATOMIC_SEQ_CST) != 0)
         os_futex_wake(&os_stop_state.n_answers, 1);
@@ -156,7 +159,7 @@ static void stop_answer_busy(struct os_stop_slot *slot)
     stop_answer(slot, OS_STOP_BUSY);
 }
 
-/* What is left to do with the slot; true: park. */
+/* Answers for the slot; true: the thread must park. */
 static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *ucontext)
 {
     if (os_stop_is_fast_context(ucontext)) {
@@ -175,12 +178,9 @@ static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *uc
 
 static void stop_receive(uint32_t epoch, uint32_t slot_idx, const void *ucontext)
 {
-    bool must_park = false;
-
-    if (stop_enter(epoch) && slot_idx < os_stop_state.n_slots && os_stop_state.slots[slot_idx].tid == os_gettid())
-        must_park = stop_serve(&os_stop_state.slots[slot_idx], epoch, ucontext);
-    stop_exit();
-    if (must_park)
+    if (!stop_enter(epoch) || slot_idx >= os_stop_state.n_slots || os_stop_state.slots[slot_idx].tid != os_gettid())
+        stop_exit();
+    else if (stop_serve(&os_stop_state.slots[slot_idx], epoch, ucontext))
         stop_park(epoch);
 }
 
@@ -226,25 +226,31 @@ void os_stop_handler(int sig, void *info, void *ucontext)
 
 /* ---- leaving a critical section ------------------------------------------------------ */
 
+/* Not counted as inside: the thread parks before this returns. */
+static int stop_signal_self(uint32_t epoch, uint32_t slot_idx)
+{
+    int err = -EAGAIN;
+
+    for (int i = 0; i < STOP_RESEND_N_TRIALS && err == -EAGAIN; i++)
+        err = os_stop_queue(os_stop_state.pid, os_gettid(), epoch, slot_idx);
+    return err;
+}
+
 /* Registers are best taken by the handler, so the thread signals itself. If the kernel has no room for another queued
  * signal, the collector is told to try again. */
 void os_stop_poll_pending(void)
 {
     struct os_stop_slot *slot = os_tls.stop_pending;
     uint32_t epoch = os_tls.stop_epoch_pending;
-    int err = -EAGAIN;
 
     STORE_ONCE(os_tls.stop_pending, NULL);
     SIGNAL_FENCE();
-    if (slot == NULL)
+    if (slot == NULL || __atomic_load_n(&os_stop_state.epoch, __ATOMIC_SEQ_CST) != epoch)
         return;
-    if (stop_enter(epoch)) {
-        uint32_t slot_idx = (uint32_t)(slot - os_stop_state.slots);
-
-        for (int i = 0; i < STOP_RESEND_N_TRIALS && err == -EAGAIN; i++)
-            err = os_stop_queue(os_stop_state.pid, slot->tid, epoch, slot_idx);
-        if (err != 0)
-            stop_answer_busy(slot);
-    }
-    stop_exit();
+    if (stop_signal_self(epoch, (uint32_t)(slot - os_stop_state.slots)) == 0)
+        return;
+    if (stop_enter(epoch))
+        stop_answer_busy(slot);
+    else
+        stop_exit();
 }

@@ -15,12 +15,11 @@ files=$(for program in $programs; do
     ldd "$path" 2> /dev/null | awk '$3 ~ /^\// { print $3 }'
 done | sort -u)
 
-n_files=0 n_bad=0
-for file in $files; do
-    n_files=$((n_files + 1))
-    both=$("$nm" -D --defined-only "$file" 2> /dev/null | awk '{ sub(/@.*/, "", $NF); print $NF }' | sort -u |
-        comm -12 - <(echo "$ours"))
-    [ -z "$both" ] || { echo "$file defines" $both; n_bad=$((n_bad + 1)); }
-done
-echo "$(wc -l <<< "$ours") names, $n_files programs and libraries, $n_bad collisions"
-[ "$n_files" -gt 0 ] && [ "$n_bad" -eq 0 ]
+# shellcheck disable=SC2086
+both=$("$nm" -A -D --defined-only $files 2> /dev/null | awk '{ sub(/@.*/, "", $NF); sub(/:.*/, "", $1); print $1, $NF }' |
+    grep -E ' gc_' | while read -r file name; do
+        grep -qxF "$name" <<< "$ours" && echo "$file defines $name"
+    done)
+[ -z "$both" ] || echo "$both"
+echo "$(wc -l <<< "$ours") names, $(wc -l <<< "$files") programs and libraries"
+[ -n "$files" ] && [ -z "$both" ]

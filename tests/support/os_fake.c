@@ -463,3 +463,14 @@ int os_fault_guard_begin(void)
 void os_fault_guard_end(void)
 {
 }
+
+bool os_signals_hold(uint64_t *old)
+{
+    *old = 0;
+    return true;
+}
+
+void os_signals_release(const uint64_t *old)
+{
+    (void)old;
+}

@@ -55,7 +55,7 @@ int main(void)
     }
     trap_collector_end(collector);
     TEST_CHECK(atomic_load(&n_cleaned) == N);
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     trap_verify();
     TEST_CHECK(root != NULL);

@@ -16,7 +16,7 @@ static void *body(void *arg)
 
 static void run(void)
 {
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     struct trap_thread t = {.hidden = trap_new()};
     trap_thread_start(&t, body);

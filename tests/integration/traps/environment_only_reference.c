@@ -22,7 +22,7 @@ int main(void)
         TEST_CHECK(setenv(name, value, 1) == 0);
     }
     trap_clear_stack();
-    static void *other;
+    static void *volatile other;
     other = trap_reveal(trap_new());
     trap_verify();
     TEST_CHECK(other != NULL);

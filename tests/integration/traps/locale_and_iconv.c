@@ -23,7 +23,7 @@ int main(void)
     iconv_t converter = iconv_open("UTF-16LE", "ISO-8859-15");
     DIR *dir = opendir("/proc/self/fd");
     TEST_CHECK(locale != (locale_t)0 && converter != (iconv_t)-1 && dir != NULL);
-    static void *other;
+    static void *volatile other;
     other = trap_reveal(trap_new());
     for (int round = 0; round < 5; round++) {
         trap_verify();

@@ -33,7 +33,7 @@ int main(void)
     struct sigaction action = {.sa_handler = handler};
     sigaction(SIGUSR1, &action, NULL);
     main_id = pthread_self();
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     pthread_t id, collector = trap_collector_start();
     pthread_create(&id, NULL, killer, NULL);

@@ -1,6 +1,6 @@
 /* After main has called pthread_exit, /proc/self is empty without an error; the other threads go on, and collect. */
 #include "trap.h"
-static void *root;
+static void *volatile root;
 static pthread_t main_thread;
 
 static void *body(void *arg)

@@ -25,10 +25,6 @@ static _Atomic int stop;
 
 static void *body(void *arg)
 {
-    sigset_t alarm;
-    sigemptyset(&alarm);
-    sigaddset(&alarm, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
     while (!atomic_load(&stop))
         for (int i = 0; i < 100; i++)
             memset(malloc(200), 0xee, 200); /* garbage */
@@ -39,8 +35,13 @@ int main(void)
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
     sigaction(SIGALRM, &action, NULL);
+    sigset_t alarm; /* only main takes it: the handler's table is of one thread */
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
     pthread_t thread, collector = trap_collector_start();
     pthread_create(&thread, NULL, body, NULL);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     struct itimerval often = {.it_interval.tv_usec = 200, .it_value.tv_usec = 200}, never = {0};
     static unsigned char *blocks[500];
     setitimer(ITIMER_REAL, &often, NULL);

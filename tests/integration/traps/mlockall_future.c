@@ -3,7 +3,7 @@
 #include "trap.h"
 int main(void)
 {
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     free(malloc(100));
     if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)

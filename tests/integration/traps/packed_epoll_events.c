@@ -4,7 +4,7 @@
 #include "trap.h"
 #define N 16
 static struct epoll_event in_static[N];
-static struct epoll_event *in_heap;
+static struct epoll_event *volatile in_heap;
 
 static __attribute__((noinline)) void store(struct epoll_event *events)
 {
@@ -12,13 +12,13 @@ static __attribute__((noinline)) void store(struct epoll_event *events)
         events[i] = (struct epoll_event){.events = EPOLLIN, .data.ptr = trap_reveal(trap_new())};
 }
 
-static struct epoll_event *volatile stack_events;
+static struct epoll_event *volatile static_events = in_static, *volatile stack_events;
 
 int main(void)
 {
     struct epoll_event on_stack[N];
     in_heap = malloc(N * sizeof(*in_heap));
-    store(in_static);
+    store(static_events);
     store(in_heap);
     stack_events = on_stack; /* its address escapes: the array stays */
     store(stack_events);

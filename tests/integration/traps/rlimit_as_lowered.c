@@ -11,7 +11,7 @@ static void *body(void *arg)
 int main(void)
 {
     struct rlimit limit = {.rlim_cur = 2ul << 30, .rlim_max = 2ul << 30};
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     TEST_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     pthread_t id;

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
     under("/proc/self/exe", RLIMIT_DATA, 300000ul << 10);
     under("/proc/self/exe", RLIMIT_MEMLOCK, 65536);
     under("/proc/self/exe", RLIMIT_SIGPENDING, 0);
-    under("/proc/self/exe", RLIMIT_NOFILE, 4);
+    under("/proc/self/exe", RLIMIT_NOFILE, 8);
     under("/proc/self/exe", RLIMIT_STACK, 256 << 10);
     (void)argv;
     return 0;

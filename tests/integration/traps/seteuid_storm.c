@@ -17,7 +17,7 @@ int main(void)
 {
     if (geteuid() != 0)
         TEST_SKIP("not root");
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     pthread_t ids[N_THREADS], collector = trap_collector_start();
     for (int i = 0; i < N_THREADS; i++)

@@ -1,6 +1,6 @@
 /* Blocks referenced from thread-local variables of the program alone: of main, and of another thread. */
 #include "trap.h"
-static __thread void *initialised = &trap_n_targets, *zeroed[10];
+static __thread void *volatile initialised = &trap_n_targets, *volatile zeroed[10];
 
 static __attribute__((noinline)) void store(uintptr_t a, uintptr_t b)
 {

@@ -3,7 +3,7 @@
 #include <malloc.h>
 #include "trap.h"
 #define N 600
-static void *holders[N];
+static void *volatile holders[N];
 
 static size_t random_size(uint64_t r)
 {

@@ -42,7 +42,7 @@ static void popen_once(void)
 
 int main(void)
 {
-    static void *root;
+    static void *volatile root;
     root = trap_reveal(trap_new());
     pthread_t collector = trap_collector_start();
     for (int n = 0; n < 24; n++) {

@@ -31,15 +31,28 @@ __attribute__((noinline)) static void plant(volatile void *where, unsigned i)
     *word = ~seed_complement + 16 * i;
 }
 
+/* By volatile stores, which the compiler may not leave out. */
+static void wipe(volatile void *where, size_t size_bytes)
+{
+    for (size_t i = 0; i < size_bytes; i++)
+        ((volatile char *)where)[i] = 0;
+}
+
+/* As the marker: a chunk is read whole before anything is made of it, so that a fault loses what was read of it. */
 static void record(uintptr_t lo, uintptr_t hi, unsigned char how)
 {
+    static uintptr_t chunk[512];
     uintptr_t base = ~seed_complement;
 
-    for (uintptr_t at = bits_round_up(lo, 8); at + 8 <= hi; at += 8) {
-        uintptr_t offset = *(volatile uintptr_t *)at - base;
+    for (lo = bits_round_up(lo, 8), hi = bits_round_down(hi, 8); lo < hi;) {
+        size_t n = (hi - lo) / 8 < N_ELEMENTS(chunk) ? (hi - lo) / 8 : N_ELEMENTS(chunk);
 
-        if (offset < 16 * N_SEEDS && offset % 16 == 0)
-            found[offset / 16] |= how;
+        for (size_t i = 0; i < n; i++)
+            chunk[i] = ((volatile uintptr_t *)lo)[i] - base;
+        for (size_t i = 0; i < n; i++)
+            if (chunk[i] < 16 * N_SEEDS && chunk[i] % 16 == 0)
+                found[chunk[i] / 16] |= how;
+        lo += 8 * n;
     }
 }
 
@@ -170,7 +183,7 @@ static void test_private_memory(void **state)
     plant(page, 8);
     assert_int_equal(write(fd, page, PAGE), PAGE);
     assert_int_equal(write(fd, page, PAGE), PAGE);
-    memset(page, 0, sizeof(page));
+    wipe(page, sizeof(page));
     char *file = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     assert_ptr_not_equal(file, MAP_FAILED);
     volatile char touched = file[0];
@@ -286,6 +299,46 @@ static void test_shared_memory(void **state)
     munmap(unreadable, 2 * PAGE);
     unlink(named);
     unlink(shm);
+}
+
+/* Where the end of the file lies inside a chunk, what lies before it is found all the same. */
+static void test_end_of_file_inside_a_chunk(void **state)
+{
+    char path[] = "/tmp/gcm-roots-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    unlink(path);
+    assert_int_equal(ftruncate(fd, 2 * PAGE), 0);
+    char *p = map_shared(fd, 4 * PAGE);
+    plant(p + 64, 0);
+    plant(p + PAGE + 64, 1);
+    assert_int_equal(roots_exclude(p, 24), 0);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_true(found[0] != 0 && found[1] != 0);
+    assert_int_equal(roots_remove(p, 24), 0);
+    munmap(p, 4 * PAGE);
+    close(fd);
+}
+
+/* Pages of a memory file belong to the file even where they are seen through a private mapping only. */
+static void test_private_mapping_of_a_memory_file(void **state)
+{
+    int fd = memfd_create("roots", MFD_CLOEXEC);
+    uintptr_t word;
+
+    (void)state;
+    plant(&word, 0);
+    assert_int_equal(pwrite(fd, &word, sizeof(word), PAGE), sizeof(word));
+    wipe(&word, sizeof(word));
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    plant(p, 2);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_int_equal(found[0], FOUND_BY_WORDS);
+    assert_int_equal(found[2], FOUND_BY_WORDS);
+    munmap(p, 2 * PAGE);
+    close(fd);
 }
 
 static char *inherited;
@@ -409,15 +462,15 @@ static void test_own_stack(void **state)
     volatile uintptr_t word;
 
     (void)state;
-    assert_non_null(os_thread_register());
-    os_thread_record_stack(os_tls.thread);
     plant(&word, 1);
+    plant_deep(0);
     assert_int_equal(scan(), SKIP_NONE);
     assert_true((found[1] & FOUND_BY_STACK) != 0);
-    os_thread_unregister();
+    assert_int_equal(found[0], 0);
 }
 
 /* Registers: one general, one vector, nowhere else. */
+#if defined(__x86_64__)
 static void step_registers(struct harness_thread *t)
 {
     uintptr_t complement = seed_complement;
@@ -452,6 +505,7 @@ static void test_registers(void **state)
     assert_true((found[2] & FOUND_BY_STACK) != 0);
     assert_true((found[3] & FOUND_BY_STACK) != 0);
 }
+#endif
 
 static void step_parked(struct harness_thread *t)
 {
@@ -652,10 +706,9 @@ __attribute__((noinline)) static void plant_in_kernel(int epfd, int fd, timer_t 
     plant(&word, 7);
     sev.sigev_value.sival_ptr = (void *)word;
     assert_int_equal(timer_create(CLOCK_MONOTONIC, &sev, timer), 0);
-    memset(&event, 0, sizeof(event));
-    memset(&sev, 0, sizeof(sev));
-    __asm__ volatile("" : : "r"(&event), "r"(&sev), "r"(&word) : "memory");
-    word = 0;
+    wipe(&event, sizeof(event));
+    wipe(&sev, sizeof(sev));
+    wipe(&word, sizeof(word));
 }
 
 static void test_epoll_and_timers(void **state)
@@ -750,9 +803,13 @@ static void test_added_and_excluded_ranges(void **state)
     assert_int_equal(scan(), SKIP_NONE);
     assert_int_equal(found[0], FOUND_BY_WORDS);
     assert_int_equal(roots_remove(shared + PAGE, 64), 0);
-    assert_int_equal(roots_remove(shared + PAGE, 64), ENOENT);
+    assert_int_equal(roots_remove(shared + PAGE, 64), EINVAL);
     assert_int_equal(scan(), SKIP_NONE);
     assert_int_equal(found[0], 0);
+    assert_int_equal(roots_remove(p + PAGE - 3, 11), 0);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_int_equal(found[3], FOUND_BY_WORDS);
+    assert_int_equal(roots_remove(p + PAGE - 3, 11), EINVAL);
     assert_int_equal(roots_add(NULL, 8), EINVAL);
     assert_int_equal(roots_add(p, 0), EINVAL);
     assert_int_equal(roots_add(p, SIZE_MAX), EINVAL);
@@ -832,9 +889,12 @@ static void test_every_failure_is_told_or_harmless(void **state)
             n_told++;
             continue;
         }
-        for (unsigned i = 0; i < 3; i++)
-            assert_true(found[i] != 0);
-        assert_true(found[6] != 0);
+        for (unsigned i = 0; i < 7; i++) {
+            bool is_planted = i < 3 || i == 6;
+
+            if (is_planted && found[i] == 0)
+                fail_msg("seed %u was missed when system call %u of the scan failed", i, fault_skip);
+        }
     }
     fault_skip = UINT32_MAX;
     printf("%u of %u scans with one failed system call were given up\n", n_told, n_scans);
@@ -858,6 +918,8 @@ static int setup_all(void **state)
 {
     (void)state;
     harness_init();
+    assert_non_null(os_thread_register());
+    os_thread_record_stack(os_tls.thread); /* so that what earlier calls left below our frames is no root */
     return 0;
 }
 
@@ -869,12 +931,16 @@ int main(void)
         cmocka_unit_test_setup(test_guard_pages, next_seeds),
         cmocka_unit_test_setup(test_page_closed_by_key, next_seeds),
         cmocka_unit_test_setup(test_shared_memory, next_seeds),
+        cmocka_unit_test_setup(test_end_of_file_inside_a_chunk, next_seeds),
+        cmocka_unit_test_setup(test_private_mapping_of_a_memory_file, next_seeds),
         cmocka_unit_test_setup(test_shared_memory_in_a_fork_child, next_seeds),
         cmocka_unit_test_setup(test_sparse_shared_memory_stays_sparse, next_seeds),
         cmocka_unit_test_setup(test_dead_space_of_stacks, next_seeds),
         cmocka_unit_test_setup(test_neighbouring_stacks, next_seeds),
         cmocka_unit_test_setup(test_own_stack, next_seeds),
+#if defined(__x86_64__)
         cmocka_unit_test_setup(test_registers, next_seeds),
+#endif
         cmocka_unit_test_setup(test_published_thread, next_seeds),
         cmocka_unit_test_setup(test_coroutine_in_a_mapping, next_seeds),
         cmocka_unit_test_setup(test_coroutine_in_a_block, next_seeds),

@@ -438,7 +438,8 @@ static void test_cache_of_a_vanished_thread(void **state)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     assert_int_equal(pthread_create(&thread, &attr, leave_abruptly, NULL), 0);
-    harness_sleep_us(100000);
+    for (int i = 0; i < 1000 && harness_n_threads() != 1; i++)
+        harness_sleep_us(10000);
     assert_true(left_behind != NULL && left_behind->is_active);
     assert_int_equal(harness_stop(), SKIP_NONE);
     world_reap();

@@ -71,6 +71,13 @@ static inline const struct os_stop_slot *harness_slot_of(pid_t tid)
     return NULL;
 }
 
+static inline long harness_n_threads(void)
+{
+    static pid_t tids[4096];
+
+    return os_task_list(tids, N_ELEMENTS(tids));
+}
+
 /* ---- a thread that does `step` until it is told to end ---------------------------------------------------------- */
 
 struct harness_thread {

@@ -73,6 +73,60 @@ static inline void harness_retire(void)
     os_critical_leave();
 }
 
+static inline struct span *harness_span(const void *p)
+{
+    return span_of_ref(slice_of((uintptr_t)p)->span);
+}
+
+static inline uint32_t harness_idx(const void *p)
+{
+    const struct span *s = harness_span(p);
+    return (uint32_t)(((uintptr_t)p - s->start) / s->size_bytes);
+}
+
+static inline enum heap_find harness_state(const void *p)
+{
+    struct heap_obj obj;
+    return heap_find_object((uintptr_t)p, &obj);
+}
+
+static inline enum heap_free_result harness_free_slow(void *p)
+{
+    os_critical_enter();
+    enum heap_free_result result = heap_free(p);
+    os_critical_leave();
+    return result;
+}
+
+static inline void harness_check(void)
+{
+    os_critical_enter();
+    heap_check();
+    os_critical_leave();
+}
+
+/* Runs fn in a thread of its own, to the end; it gives its cache back. */
+struct harness_call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+static inline void *harness_call_in_thread(void *ctx)
+{
+    struct harness_call *call = ctx;
+    call->fn(call->arg);
+    os_critical_enter();
+    tcache_retire();
+    os_critical_leave();
+    return NULL;
+}
+static inline void harness_in_thread(void (*fn)(void *arg), void *arg)
+{
+    struct harness_call call = {fn, arg};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, harness_call_in_thread, &call), 0);
+    pthread_join(thread, NULL);
+}
+
 static inline size_t harness_usable(void *p)
 {
     struct heap_obj obj;

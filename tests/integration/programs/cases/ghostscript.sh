@@ -25,5 +25,5 @@ case_run() {
     # shellcheck disable=SC2086
     pre gs $quiet -sDEVICE=pgmraw -r40 -sOutputFile=q%02d.pgm all.pdf && cat q*.pgm | cksum
     # shellcheck disable=SC2086
-    pre gs $quiet -sDEVICE=nullpage -c 'nosuchoperator' | head -3
+    pre gs $quiet -sDEVICE=nullpage -c nosuchoperator >error.txt; head -3 error.txt
 }

@@ -1,0 +1,37 @@
+/* The state that arena.c and arena_purge.c share. For these two only; the protocol is in arena.c. */
+#ifndef HEAP_ARENA_INT_H
+#define HEAP_ARENA_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/bits.h"
+#include "heap/span.h"
+#include "heap/window.h"
+#include "os/os.h"
+
+enum { WORD_SLICES = 64 };
+
+struct arena_word {
+    uint64_t used, recent, old;
+};
+
+struct arena {
+    struct os_lock lock;
+    struct arena_word *words;
+    size_t n_slices;        /* committed */
+    size_t n_used;
+    size_t first_free_word; /* no free slice below it */
+    size_t table_mapped, words_mapped;
+    size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */
+    uint32_t n_claimed;     /* slices that a purge holds just now */
+    bool hugepages;
+};
+extern struct arena arena; /* all by its lock; figures may be read without */
+
+ALWAYS_INLINE uintptr_t arena_addr(size_t slice)
+{
+    return window.arena + (slice << SLICE_SHIFT);
+}
+
+#endif

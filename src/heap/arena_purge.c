@@ -1,0 +1,81 @@
+/* Content of free slices goes back to the kernel, the old generation first. The protocol is in arena.c. */
+#include "heap/arena.h"
+#include "heap/arena_int.h"
+
+enum { HUGE_SLICES = 32 }; /* slices in a huge page */
+
+void arena_age(void)
+{
+    os_lock(&arena.lock);
+    for (size_t w = 0; w * WORD_SLICES < arena.n_slices; w++) {
+        STORE_ONCE(arena.words[w].old, arena.words[w].old | arena.words[w].recent);
+        STORE_ONCE(arena.words[w].recent, 0);
+    }
+    os_unlock(&arena.lock);
+}
+
+/* What of word w may go: in advised huge pages only wholly free ones, because one returned page splits the rest. */
+static uint64_t arena_purgeable(size_t w, bool also_recent)
+{
+    struct arena_word *a = &arena.words[w];
+    uint64_t m = also_recent ? a->old | a->recent : a->old;
+    if (w * WORD_SLICES < arena.huge_from_slice)
+        return m;
+    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
+        uint64_t huge = bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
+        if ((a->used & huge) != 0)
+            m &= ~huge;
+    }
+    return m;
+}
+
+static uint64_t arena_claim(size_t w, bool also_recent)
+{
+    struct arena_word *a = &arena.words[w];
+    os_lock(&arena.lock);
+    uint64_t claimed = arena_purgeable(w, also_recent);
+    STORE_ONCE(a->used, a->used | claimed);
+    STORE_ONCE(a->old, a->old & ~claimed);
+    STORE_ONCE(a->recent, a->recent & ~claimed);
+    arena.n_claimed += bits_popcount64(claimed);
+    os_unlock(&arena.lock);
+    return claimed;
+}
+
+static void arena_unclaim(size_t w, uint64_t claimed)
+{
+    os_lock(&arena.lock);
+    STORE_ONCE(arena.words[w].used, arena.words[w].used & ~claimed);
+    if (claimed != 0 && w < arena.first_free_word)
+        arena.first_free_word = w;
+    arena.n_claimed -= bits_popcount64(claimed);
+    os_unlock(&arena.lock);
+}
+
+/* Claim the purgeable slices of word w, purge them without the lock, return them clean. */
+static size_t arena_purge_word(size_t w, bool also_recent)
+{
+    uint64_t claimed = arena_claim(w, also_recent);
+    for (uint64_t left = claimed; left != 0;) {
+        unsigned lo = bits_ctz64(left);
+        unsigned n = ~(left >> lo) == 0 ? 64 - lo : bits_ctz64(~(left >> lo));
+        os_vm_purge((void *)arena_addr(w * WORD_SLICES + lo), (size_t)n << SLICE_SHIFT);
+        left &= ~(bits_low_mask(n) << lo);
+    }
+    arena_unclaim(w, claimed);
+    return (size_t)bits_popcount64(claimed) << SLICE_SHIFT;
+}
+
+/* Behind a filter the kernel takes nothing back, and zeroing by hand would make pages resident. */
+size_t arena_purge(bool also_recent)
+{
+    size_t bytes = 0;
+    if (os_seccomp_is_on())
+        return 0;
+    for (size_t w = 0; w * WORD_SLICES < LOAD_ONCE(arena.n_slices); w++) {
+        struct arena_word *a = &arena.words[w];
+        if ((LOAD_ONCE(a->old) | (also_recent ? LOAD_ONCE(a->recent) : 0)) != 0)
+            bytes += arena_purge_word(w, also_recent);
+    }
+    return bytes;
+}

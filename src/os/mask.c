@@ -1,0 +1,24 @@
+/* Which signals this thread takes: the collector puts the program's off while the world is stopped.
+ *
+ * Left open are faults (the collector's own reads raise them) and libc's two signals, one of which is ours as well:
+ * libc's mask functions leave these open too.
+ */
+#include "os/os.h"
+
+#include <signal.h>
+
+#include "os/kernel.h"
+
+#define MASK_OPEN (UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) | UINT64_C(3) << (32 - 1))
+
+bool os_signals_hold(uint64_t *old)
+{
+    uint64_t held = ~MASK_OPEN;
+
+    return kernel_sigprocmask(SIG_BLOCK, &held, old) == 0;
+}
+
+void os_signals_release(const uint64_t *old)
+{
+    kernel_sigprocmask(SIG_SETMASK, old, NULL);
+}

@@ -1,0 +1,212 @@
+/* Caches: windows walk the words of a span, full spans come back by their first free, an ended thread leaves nothing. */
+#include "heap_harness.h"
+
+enum { SIZE = 64, N_PER_SPAN = SLICE_SIZE / SIZE, N_PER_WORD = 64 };
+
+static unsigned class_of_size(void)
+{
+    return sizeclass_of(SIZE);
+}
+
+static struct tcache_bin *bin(void)
+{
+    return &tcache_self->malloc_set.bins[class_of_size()];
+}
+
+static void alloc_n(void **blocks, int n)
+{
+    for (int i = 0; i < n; i++)
+        blocks[i] = harness_alloc(SIZE);
+}
+
+static void free_n(void **blocks, int n)
+{
+    for (int i = 0; i < n; i++)
+        harness_free(blocks[i]);
+}
+
+static void start_afresh(void)
+{
+    harness_retire();
+    os_critical_enter();
+    central_release_empty();
+    os_critical_leave();
+    harness_check();
+}
+
+static void the_cache_of_nobody_is_empty_and_stays_so(void **state)
+{
+    (void)state;
+    start_afresh();
+    assert_ptr_equal(tcache_self, &tcache_none);
+    for (unsigned c = 0; c < SIZECLASS_N; c++)
+        assert_int_equal(*tcache_none.malloc_set.bins[c].word, 0);
+    void *p = harness_alloc(SIZE);
+    assert_ptr_not_equal(tcache_self, &tcache_none);
+    assert_ptr_equal(tcache_none.malloc_set.bins[class_of_size()].word, &tcache_no_word);
+    harness_free(p);
+}
+
+static void windows_walk_a_span_word_by_word(void **state)
+{
+    (void)state;
+    static void *blocks[N_PER_SPAN + 1];
+    start_afresh();
+    alloc_n(blocks, 1);
+    struct span *s = harness_span(blocks[0]);
+    assert_int_equal(s->n_blocks, N_PER_SPAN);
+    for (int i = 1; i < N_PER_SPAN; i++) {
+        alloc_n(blocks + i, 1);
+        assert_int_equal((uintptr_t)blocks[i], s->start + (uintptr_t)i * SIZE);
+        assert_ptr_equal(bin()->word, &s->words[i / N_PER_WORD].free);
+    }
+    assert_int_equal(span_free_count(s), 0);
+    alloc_n(blocks + N_PER_SPAN, 1);
+    assert_ptr_not_equal(harness_span(blocks[N_PER_SPAN]), s);
+    assert_int_equal(s->list_no, LIST_FULL);
+    assert_null(s->fast_owner);
+    harness_check();
+    free_n(blocks, N_PER_SPAN + 1);
+    harness_check();
+}
+
+static void the_first_free_in_a_full_span_makes_it_available(void **state)
+{
+    (void)state;
+    static void *blocks[N_PER_SPAN + 1];
+    start_afresh();
+    alloc_n(blocks, N_PER_SPAN + 1);
+    struct span *s = harness_span(blocks[0]);
+    harness_free(blocks[100]);
+    assert_int_equal(s->list_no, LIST_AVAILABLE);
+    assert_ptr_equal(s->fast_owner, tcache_self);
+    harness_check();
+    static void *rest[N_PER_SPAN];
+    alloc_n(rest, N_PER_SPAN - 1); /* what is left of the second span */
+    assert_ptr_equal(harness_alloc(SIZE), blocks[100]);
+    free_n(rest, N_PER_SPAN - 1);
+    free_n(blocks, N_PER_SPAN + 1);
+}
+
+static void slots_freed_in_the_window_are_handed_out_at_once(void **state)
+{
+    (void)state;
+    void *blocks[10];
+    start_afresh();
+    alloc_n(blocks, 10);
+    harness_free(blocks[7]);
+    harness_free(blocks[3]);
+    assert_ptr_equal(harness_alloc(SIZE), blocks[3]);
+    assert_ptr_equal(harness_alloc(SIZE), blocks[7]);
+    free_n(blocks, 10);
+}
+
+static void empty_spans_go_back_but_for_the_current_one(void **state)
+{
+    (void)state;
+    enum { N = N_PER_SPAN * 5 };
+    static void *blocks[N];
+    start_afresh();
+    size_t used = heap_mapped_bytes();
+    alloc_n(blocks, N);
+    tcache_self->next_decay_ns = UINT64_MAX; /* so that no tick comes before us */
+    assert_int_equal(heap_mapped_bytes(), used + 5 * SLICE_SIZE);
+    free_n(blocks, N);
+    os_critical_enter();
+    assert_int_equal(tcache_release_empty(tcache_self), 4);
+    os_critical_leave();
+    assert_int_equal(heap_mapped_bytes(), used + SLICE_SIZE);
+    harness_check();
+    tcache_self->next_decay_ns = 0;
+    start_afresh();
+    assert_int_equal(heap_mapped_bytes(), used);
+}
+
+static void each_flavor_has_spans_of_its_own(void **state)
+{
+    (void)state;
+    void *blocks[FLAVOR_N];
+    start_afresh();
+    for (unsigned f = 0; f < FLAVOR_N; f++) {
+        os_critical_enter();
+        blocks[f] = harness_alloc_class(f, class_of_size());
+        os_critical_leave();
+        assert_int_equal(harness_span(blocks[f])->flavor, f);
+        assert_int_equal(slice_of((uintptr_t)blocks[f])->flavor, f);
+    }
+    harness_check();
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        harness_free(blocks[f]);
+    start_afresh();
+}
+
+static void alloc_and_keep(void *out)
+{
+    *(void **)out = harness_alloc(SIZE);
+}
+
+static void remember_cache(void *out)
+{
+    harness_free(harness_alloc(SIZE));
+    *(struct tcache **)out = tcache_self;
+}
+
+static void caches_are_recycled_and_leave_their_spans(void **state)
+{
+    (void)state;
+    struct tcache *first = NULL, *second = NULL;
+    void *kept;
+    start_afresh();
+    harness_in_thread(remember_cache, &first);
+    harness_in_thread(remember_cache, &second);
+    assert_ptr_equal(first, second);
+    assert_false(first->is_active);
+    assert_ptr_equal(atomic_load(&first->inbox.head), INBOX_CLOSED);
+    harness_in_thread(alloc_and_keep, &kept);
+    assert_null(atomic_load(&harness_span(kept)->owner));
+    assert_int_equal(harness_state(kept), HEAP_LIVE);
+    harness_free(kept);
+    start_afresh();
+    assert_int_equal(heap_recount(), 0);
+}
+
+/* World stopped: the owner is there, but sleeps. */
+static void a_detached_span_is_in_no_window_and_on_no_list(void **state)
+{
+    (void)state;
+    start_afresh();
+    void *p = harness_alloc(SIZE);
+    struct span *s = harness_span(p);
+    assert_ptr_equal(bin()->span, s);
+    harness_free(p);
+    os_critical_enter();
+    assert_true(span_retire_empty(s));
+    tcache_detach(s);
+    heap_release_span(s);
+    heap_check();
+    os_critical_leave();
+    assert_ptr_equal(bin()->word, &tcache_no_word);
+    assert_null(bin()->span);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    harness_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_cache_of_nobody_is_empty_and_stays_so),
+        cmocka_unit_test(windows_walk_a_span_word_by_word),
+        cmocka_unit_test(the_first_free_in_a_full_span_makes_it_available),
+        cmocka_unit_test(slots_freed_in_the_window_are_handed_out_at_once),
+        cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
+        cmocka_unit_test(each_flavor_has_spans_of_its_own),
+        cmocka_unit_test(caches_are_recycled_and_leave_their_spans),
+        cmocka_unit_test(a_detached_span_is_in_no_window_and_on_no_list),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}

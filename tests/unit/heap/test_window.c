@@ -1,0 +1,89 @@
+/* The window: parts in order, at addresses that data does not imitate; growth at the end of a part, and what is in its way. */
+#include "heap/window.h"
+#include "heap_harness.h"
+
+enum { STEP = 65536 };
+#define GiB ((uintptr_t)1 << 30)
+
+static void parts_lie_in_order_and_do_not_touch(void **state)
+{
+    (void)state;
+    assert_int_equal(window.base % GiB, 0);
+    assert_int_equal(window.slices, window.base);
+    assert_true(window.slices + (window.arena_max_bytes >> SLICE_SHIFT) * sizeof(struct slice) <= window.arena_words);
+    assert_true(window.arena_words < window.meta && window.meta < window.scratch);
+    assert_true(window.scratch + SCRATCH_N * window.scratch_region_bytes <= window.arena);
+    assert_true(window.arena + window.arena_max_bytes <= window.end);
+    assert_int_equal(heap_map.window_lo, window.base);
+    assert_int_equal(heap_map.window_hi, window.end);
+    assert_int_equal(window.arena % GiB, 0);
+}
+
+/* Where the address space has 47 bits: bits 44 to 46 are fixed, and byte 5 is one that no text has. */
+static void the_arena_lies_where_data_does_not_point(void **state)
+{
+    (void)state;
+    if (window.arena_max_bytes < GiB << 12)
+        skip();
+    unsigned first = (unsigned)(window.arena >> 40), last = (unsigned)((window.end - 1) >> 40);
+    assert_true((first >= 0x14 && last <= 0x1f) || (first >= 0x05 && last <= 0x0f));
+    assert_int_equal(window.arena >> 47, 0);
+}
+
+/* A place beyond the end of the last scratch region: nobody grows there. */
+static uintptr_t spare(void)
+{
+    return window.scratch + (SCRATCH_N + 1) * window.scratch_region_bytes;
+}
+
+static void growth_is_exact_zeroed_and_in_place(void **state)
+{
+    (void)state;
+    size_t mapped = 0;
+    char *p = (char *)spare();
+    assert_true(window_grow(spare(), &mapped, 1, STEP));
+    assert_int_equal(mapped, STEP);
+    p[STEP - 1] = 5;
+    assert_true(window_grow(spare(), &mapped, STEP, STEP));
+    assert_int_equal(mapped, STEP);
+    assert_true(window_grow(spare(), &mapped, STEP + 1, STEP));
+    assert_int_equal(mapped, 2 * STEP);
+    assert_int_equal(p[STEP - 1], 5);
+    assert_int_equal(p[2 * STEP - 1], 0);
+    assert_int_equal(os_vm_unmap(p, mapped), 0);
+}
+
+static void growth_never_replaces_what_is_there(void **state)
+{
+    (void)state;
+    size_t mapped = 0;
+    char *foreign = (char *)spare() + STEP;
+    assert_int_equal(os_vm_map_at(foreign, STEP, true, false), 0);
+    *foreign = 7;
+    assert_true(window_grow(spare(), &mapped, STEP, STEP));
+    assert_false(window_grow(spare(), &mapped, STEP + 1, STEP));
+    assert_int_equal(mapped, STEP);
+    assert_int_equal(*foreign, 7);
+    window_forget_unrecorded(spare() + mapped, spare() + 4 * STEP);
+    assert_true(window_grow(spare(), &mapped, STEP + 1, STEP));
+    assert_int_equal(*foreign, 0);
+    os_vm_unmap((void *)spare(), mapped);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    harness_init();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_lie_in_order_and_do_not_touch),
+        cmocka_unit_test(the_arena_lies_where_data_does_not_point),
+        cmocka_unit_test(growth_is_exact_zeroed_and_in_place),
+        cmocka_unit_test(growth_never_replaces_what_is_there),
+    };
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
