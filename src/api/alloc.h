@@ -8,6 +8,7 @@
 #ifndef API_ALLOC_H
 #define API_ALLOC_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,8 @@ struct api_tls {
     uint64_t deferred_mask;    /* the program's signal mask, while has_deferred */
     uintptr_t deferred_return; /* true return address of the fast path that a signal interrupted; 0: none */
     uintptr_t *deferred_slot;  /* where it belongs */
+    void *altstack;            /* our replacement for the alternate signal stack that the program gave, or NULL */
+    stack_t altstack_given;    /* what the program gave: the kernel may hold the only other reference to it */
     uint32_t in_cycle;         /* inside cycle_run: signals wait */
     uint8_t has_deferred;      /* a signal waits, blocked, for the end of the slow path */
     uint8_t is_retired;        /* the cache was given up: the thread is in its last throes */

@@ -43,14 +43,9 @@ COLD static void free_forget_special(void *p)
 
 static enum heap_free_result free_in_section(void *p)
 {
-    struct tcache *tc = tcache_self;
-
     if (UNLIKELY(heap_is_special((uintptr_t)p)))
         free_forget_special(p);
-    enum heap_free_result result = heap_free(p);
-    if (tc != &tcache_none && tc->ticks < 0)
-        tcache_tick(tc);
-    return result;
+    return heap_free(p);
 }
 
 NOINLINE void free_slow(void *p)

@@ -98,11 +98,21 @@ static void init_collector(void)
     cycle_init(&cycle);
 }
 
+/* A sanitizer's own start comes after ours and wants the address space as it finds it. Where the program's malloc is the
+ * sanitizer's, nothing here may happen, not even an allocation in libc. */
+static bool init_stands_down(void)
+{
+    if (!init_has_sanitizer() || real_is_malloc_ours())
+        return false;
+    api_state.is_passthrough = true;
+    return true;
+}
+
 __attribute__((constructor(101))) static void init_process(int argc, char **argv, char **envp)
 {
     (void)argc;
     (void)argv;
-    if (api_state.is_initialised)
+    if (api_state.is_initialised || init_stands_down())
         return;
     init_read_options(envp);
     init_heap();

@@ -3,10 +3,13 @@
 #define API_INTERPOSE_H
 
 void interpose_signal_fork_child(void);
+void interpose_altstack_retire(void); /* the thread ends: its replacement goes */
 
 /* ---- interpose_process_*.S ---- */
 void interpose_vfork_begin(void);
 int interpose_vfork_end(long result); /* in the parent; the system call's result becomes vfork's */
 void *interpose_dlopen_target(void);  /* libc's dlopen */
+void *interpose_syscall_target(void); /* libc's syscall */
+long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no cycle starts
  *         until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before ours would hand our blocks
- *         to it. prctl: once the kernel filters system calls, the storey below uses fewer.
+ *         to it. prctl and syscall: once the kernel filters system calls, the storey
+ *         below uses fewer.
  * Not here  vfork and dlopen themselves, which need their caller's frame and return address: interpose_process_*.S.
  *         system, popen and wordexp wait long after their child has its own memory; their short vfork is left to the
  *         collector, which skips a cycle in which a thread cannot be stopped.
@@ -12,9 +13,11 @@
 #include <errno.h>
 #include <dlfcn.h>
 #include <linux/prctl.h>
+#include <linux/seccomp.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 #include "api/alloc.h"
 #include "api/real.h"
 #include "os/os.h"
@@ -63,6 +66,21 @@ void interpose_vfork_begin(void)
 void *interpose_dlopen_target(void)
 {
     return (void *)REAL(dlopen);
+}
+
+void *interpose_syscall_target(void)
+{
+    return (void *)REAL(syscall);
+}
+
+/* Both ways in which a filter is set leave this process for good with fewer system calls. */
+long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args)
+{
+    long result = REAL(syscall)(nr, operation, flags, args);
+
+    if (result >= 0 && (operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER))
+        os_seccomp_note();
+    return result;
 }
 
 EXPORT int prctl(int option, ...)

@@ -1,4 +1,4 @@
-/* vfork and dlopen; see interpose_process.c. */
+/* vfork, dlopen and syscall; see interpose_process.c. */
 #if defined(__aarch64__)
     .text
 #define SYS_CLONE 220
@@ -69,6 +69,37 @@ dlopen:
     br      x16
     .cfi_endproc
     .size   dlopen, . - dlopen
+
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do. */
+#define SYS_SECCOMP 277
+    .globl  syscall
+    .type   syscall, %function
+    .balign 16
+syscall:
+    .cfi_startproc
+    cmp     x0, #SYS_SECCOMP
+    b.eq    interpose_seccomp
+    stp     x29, x30, [sp, #-80]!
+    .cfi_def_cfa_offset 80
+    .cfi_offset x29, -80
+    .cfi_offset x30, -72
+    stp     x0, x1, [sp, #16]
+    stp     x2, x3, [sp, #32]
+    stp     x4, x5, [sp, #48]
+    str     x6, [sp, #64]
+    bl      interpose_syscall_target
+    mov     x16, x0
+    ldp     x0, x1, [sp, #16]
+    ldp     x2, x3, [sp, #32]
+    ldp     x4, x5, [sp, #48]
+    ldr     x6, [sp, #64]
+    ldp     x29, x30, [sp], #80
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+    br      x16
+    .cfi_endproc
+    .size   syscall, . - syscall
 
 #endif
     .section .note.GNU-stack, "", %progbits

@@ -1,4 +1,4 @@
-/* vfork and dlopen; see interpose_process.c. */
+/* vfork, dlopen and syscall; see interpose_process.c. */
 #if defined(__x86_64__)
     .text
 #define SYS_VFORK 58
@@ -64,6 +64,49 @@ dlopen:
     jmpq    *%rax
     .cfi_endproc
     .size   dlopen, . - dlopen
+
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do. Up to six arguments lie in
+ * registers, the last one on the stack, where the jump leaves it. */
+#define SYS_SECCOMP 317
+    .globl  syscall
+    .type   syscall, @function
+    .balign 16
+syscall:
+    .cfi_startproc
+    cmpq    $SYS_SECCOMP, %rdi
+    je      interpose_seccomp
+    pushq   %rdi
+    .cfi_def_cfa_offset 16
+    pushq   %rsi
+    .cfi_def_cfa_offset 24
+    pushq   %rdx
+    .cfi_def_cfa_offset 32
+    pushq   %rcx
+    .cfi_def_cfa_offset 40
+    pushq   %r8
+    .cfi_def_cfa_offset 48
+    pushq   %r9
+    .cfi_def_cfa_offset 56
+    subq    $8, %rsp
+    .cfi_def_cfa_offset 64
+    callq   interpose_syscall_target
+    addq    $8, %rsp
+    .cfi_def_cfa_offset 56
+    popq    %r9
+    .cfi_def_cfa_offset 48
+    popq    %r8
+    .cfi_def_cfa_offset 40
+    popq    %rcx
+    .cfi_def_cfa_offset 32
+    popq    %rdx
+    .cfi_def_cfa_offset 24
+    popq    %rsi
+    .cfi_def_cfa_offset 16
+    popq    %rdi
+    .cfi_def_cfa_offset 8
+    jmpq    *%rax
+    .cfi_endproc
+    .size   syscall, . - syscall
 
 #endif
     .section .note.GNU-stack, "", @progbits

@@ -180,7 +180,7 @@ static int signal_change(int sig, const struct sigaction *wanted, struct sigacti
     return result;
 }
 
-/* Only a question, or a process that shares our memory: nothing is recorded. */
+/* Only a question, or a process that shares our memory, or one whose malloc is not ours: nothing is recorded. */
 static int signal_pass(int sig, const struct sigaction *wanted, struct sigaction *before)
 {
     int result = REAL(sigaction)(sig, wanted, before);
@@ -197,7 +197,7 @@ EXPORT int sigaction(int sig, const struct sigaction *wanted, struct sigaction *
 
     if (sig < 1 || sig >= SIGNAL_N)
         return REAL(sigaction)(sig, wanted, before);
-    if (wanted == NULL || os_is_vfork_child())
+    if (wanted == NULL || api_state.is_passthrough || os_is_vfork_child())
         return signal_pass(sig, wanted, before);
     copy = *wanted; /* `before` may be the same object */
     result = signal_change(sig, &copy, &found);

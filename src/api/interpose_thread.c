@@ -27,9 +27,12 @@ static void *create_child(void *start)
 
 EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-    struct create_start *start = alloc_block(sizeof(*start), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
+    struct create_start *start;
     int error;
 
+    if (UNLIKELY(api_state.is_passthrough))
+        return REAL(pthread_create)(thread, attr, fn, arg);
+    start = alloc_block(sizeof(*start), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
     if (start == NULL)
         return EAGAIN;
     *start = (struct create_start){fn, arg};

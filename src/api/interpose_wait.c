@@ -4,6 +4,7 @@
  * fail with EINTR. The others are here because threads spend their lives in them, and are then stopped for nothing.
  * Not here  sockets and files: interpose_io.c. pthread_join, which frees inside, and mutexes, which are too hot.
  */
+#include <aio.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -13,16 +14,22 @@
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/wait.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 #include "api/block.h"
 
+/* Second names of libc, which old objects call. */
+EXPORT int __poll(struct pollfd *fds, nfds_t n, int timeout_ms);
+EXPORT int __select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout);
+EXPORT int __nanosleep(const struct timespec *wanted, struct timespec *left);
 /* What programs call that were compiled with _FORTIFY_SOURCE. */
 EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_bytes);
 EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
                        size_t fds_bytes);
 
 BLOCK_CALL(int, poll, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
+BLOCK_CALL(int, __poll, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
 BLOCK_CALL(int, __poll_chk, (struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_bytes),
            (fds, n, timeout_ms, fds_bytes))
 BLOCK_CALL(int, ppoll, (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
@@ -31,6 +38,8 @@ BLOCK_CALL(int, __ppoll_chk,
            (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t fds_bytes),
            (fds, n, timeout, mask, fds_bytes))
 BLOCK_CALL(int, select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout),
+           (n, in, out, except, timeout))
+BLOCK_CALL(int, __select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout),
            (n, in, out, except, timeout))
 BLOCK_CALL(int, pselect,
            (int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout, const sigset_t *mask),
@@ -43,6 +52,8 @@ BLOCK_CALL(int, epoll_pwait2,
            (fd, events, n, timeout, mask))
 
 BLOCK_CALL(int, nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left))
+BLOCK_CALL(int, __nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left))
+BLOCK(int, thrd_sleep, (const struct timespec *wanted, struct timespec *left), (wanted, left), -2)
 BLOCK(int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left),
       (clock, flags, wanted, left), ENOSYS)
 BLOCK_CALL(int, usleep, (useconds_t us), (us))
@@ -65,6 +76,11 @@ BLOCK(int, pthread_cond_timedwait, (pthread_cond_t * cond, pthread_mutex_t *mute
 BLOCK(int, pthread_cond_clockwait,
       (pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until),
       (cond, mutex, clock, until), ENOSYS)
+
+BLOCK(int, cnd_wait, (cnd_t * cond, mtx_t *mutex), (cond, mutex), thrd_error)
+BLOCK(int, cnd_timedwait, (cnd_t * cond, mtx_t *mutex, const struct timespec *until), (cond, mutex, until), thrd_error)
+BLOCK_CALL(int, aio_suspend, (const struct aiocb *const list[], int n, const struct timespec *timeout),
+           (list, n, timeout))
 
 BLOCK_CALL(ssize_t, msgrcv, (int id, void *msg, size_t n, long type, int flags), (id, msg, n, type, flags))
 BLOCK_CALL(int, msgsnd, (int id, const void *msg, size_t n, int flags), (id, msg, n, flags))

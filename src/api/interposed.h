@@ -71,15 +71,22 @@
 /* Calls that wait in the kernel and run nothing of ours meanwhile: interpose_block.c and its neighbours. */
 #define INTERPOSED_BLOCK_REAL(R)                                                                             \
     R(poll, NULL)                                                                                            \
+    R(__poll, NULL)                                                                                          \
     R(ppoll, NULL)                                                                                           \
     R(__poll_chk, NULL)                                                                                      \
     R(__ppoll_chk, NULL)                                                                                     \
     R(select, NULL)                                                                                          \
+    R(__select, NULL)                                                                                        \
     R(pselect, NULL)                                                                                         \
     R(epoll_wait, NULL)                                                                                      \
     R(epoll_pwait, NULL)                                                                                     \
     R(epoll_pwait2, NULL)                                                                                    \
     R(nanosleep, NULL)                                                                                       \
+    R(__nanosleep, NULL)                                                                                     \
+    R(thrd_sleep, NULL)                                                                                      \
+    R(cnd_wait, NULL)                                                                                        \
+    R(cnd_timedwait, NULL)                                                                                   \
+    R(aio_suspend, NULL)                                                                                     \
     R(clock_nanosleep, NULL)                                                                                 \
     R(usleep, NULL)                                                                                          \
     R(sleep, NULL)                                                                                           \
@@ -124,7 +131,8 @@
 
 #define INTERPOSED_SIGNAL_REAL(R)                                                                            \
     R(sigaction, NULL)                                                                                       \
-    R(siginterrupt, NULL)
+    R(siginterrupt, NULL)                                                                                    \
+    R(sigaltstack, NULL)
 #define INTERPOSED_SIGNAL(X)                                                                                 \
     X(__sigaction)                                                                                           \
     X(signal)                                                                                                \
@@ -139,7 +147,8 @@
     R(posix_spawn, "GLIBC_2.15")                                                                             \
     R(posix_spawnp, "GLIBC_2.15")                                                                            \
     R(dlopen, NULL)                                                                                          \
-    R(prctl, NULL)
+    R(prctl, NULL)                                                                                           \
+    R(syscall, NULL)
 #define INTERPOSED_PROCESS(X)                                                                                \
     X(vfork)                                                                                                 \
     X(__vfork)

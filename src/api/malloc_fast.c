@@ -6,13 +6,14 @@
  *         A check after linking looks at the machine code.
  * Not here  every decision: alloc_slow.c, free_slow.c, cxx.c.
  */
+#include "api/malloc_fast.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 
 /* What other files of ours define is reached without the global offset table. */
 #pragma GCC visibility push(hidden)
 #include "api/alloc.h"
-#include "api/malloc_fast.h"
 #include "base/compiler.h"
 #include "heap/span.h"
 #include "heap/tcache.h"

@@ -5,8 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
-#include <stdio.h>
+#include <malloc.h> /* FILE, too */
 #include "api/alloc.h"
 #include "base/fmt.h"
 #include "os/critical_inl.h"
@@ -102,15 +101,26 @@ EXPORT void malloc_stats(void)
     os_write_all(2, text, out.len);
 }
 
-EXPORT int malloc_info(int options, FILE *out)
+static void info_put_element(struct fmt *out, const char *head, size_t bytes)
+{
+    fmt_str(out, head);
+    fmt_u64(out, bytes);
+    fmt_str(out, "\"/>\n");
+}
+
+EXPORT int malloc_info(int options, FILE *stream)
 {
     struct info_figures f = info_get();
+    char text[512];
+    struct fmt out = fmt_init(text, sizeof(text));
 
     if (options != 0)
         return EINVAL;
-    fprintf(out,
-            "<malloc version=\"1\">\n<system type=\"current\" size=\"%zu\"/>\n<total type=\"used\" size=\"%zu\"/>\n"
-            "<aspace type=\"purged\" size=\"%zu\"/>\n</malloc>\n",
-            f.committed_bytes, f.used_bytes, f.purged_bytes);
+    fmt_str(&out, "<malloc version=\"1\">\n");
+    info_put_element(&out, "<system type=\"current\" size=\"", f.committed_bytes);
+    info_put_element(&out, "<total type=\"used\" size=\"", f.used_bytes);
+    info_put_element(&out, "<aspace type=\"purged\" size=\"", f.purged_bytes);
+    fmt_str(&out, "</malloc>\n");
+    fputs(fmt_cstr(&out), stream);
     return 0;
 }

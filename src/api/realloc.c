@@ -79,6 +79,35 @@ COLD static void *realloc_taken(const struct heap_obj *obj, size_t new_bytes)
     return realloc_copy((void *)obj->start, obj->size_bytes, new_bytes, FLAVOR_MALLOC, false);
 }
 
+static bool realloc_is_taken_slice(uintptr_t addr)
+{
+    const struct slice *e = slice_of(addr);
+
+    return e->span == 0 && e->flavor == TOMB_TAKEN;
+}
+
+/* What the collector left of a span that it took whole: how long the block was is forgotten. Bytes up to where other
+ * things lie now. */
+COLD static size_t realloc_taken_bytes(uintptr_t addr)
+{
+    size_t n_bytes = 0;
+
+    while (heap_contains(addr + n_bytes) && realloc_is_taken_slice(addr + n_bytes))
+        n_bytes += SLICE_SIZE - ((addr + n_bytes) & (SLICE_SIZE - 1));
+    return n_bytes;
+}
+
+static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
+{
+    enum heap_find found = heap_find_object(addr, obj);
+
+    if (UNLIKELY(found == HEAP_NOT_A_BLOCK && realloc_is_taken_slice(addr))) {
+        *obj = (struct heap_obj){.start = addr, .size_bytes = realloc_taken_bytes(addr)};
+        return HEAP_TAKEN;
+    }
+    return found;
+}
+
 COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)
 {
     check_misuse(found == HEAP_FREE ? MISUSE_REALLOC_FREED : MISUSE_INVALID_REALLOC, (uintptr_t)p);
@@ -106,7 +135,7 @@ void *realloc_block(void *p, size_t new_bytes)
         return realloc_foreign(p, new_bytes);
     bool is_nested = os_tls.critical != 0 || api_tls.in_cycle != 0;
     os_critical_enter();
-    found = heap_find_object((uintptr_t)p, &obj);
+    found = realloc_find((uintptr_t)p, &obj);
     bool is_start = found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p;
     unsigned flavor = found == HEAP_LIVE ? obj.span->flavor : FLAVOR_MALLOC;
     if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
@@ -141,7 +170,7 @@ size_t usable_size(void *p)
     if (UNLIKELY(!heap_contains((uintptr_t)p)))
         return usable_foreign(p);
     os_critical_enter();
-    found = heap_find_object((uintptr_t)p, &obj);
+    found = realloc_find((uintptr_t)p, &obj);
     os_critical_leave();
     if (UNLIKELY(found == HEAP_NOT_A_BLOCK || obj.start != (uintptr_t)p))
         check_misuse(MISUSE_INVALID_USABLE, (uintptr_t)p);

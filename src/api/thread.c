@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include "api/alloc.h"
+#include "api/interpose.h"
 #include "api/real.h"
 #include "heap/tcache.h"
 #include "os/critical_inl.h"
@@ -49,6 +50,7 @@ void api_thread_retire(void)
 {
     if (api_tls.is_retired)
         return;
+    interpose_altstack_retire();
     os_critical_enter();
     api_tls.is_retired = true;
     tcache_retire();

@@ -210,7 +210,6 @@ static enum cycle_skip cycle_prepare(struct cycle *c)
 static void cycle_attempt(struct cycle *c)
 {
     c->trace.start_ns = os_clock_ns();
-    c->trace.before_bytes = heap_used_estimate();
     c->trace.skip = cycle_gate_reason();
     if (c->trace.skip == SKIP_NONE)
         c->trace.skip = cycle_prepare(c);

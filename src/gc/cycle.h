@@ -1,8 +1,8 @@
 /* One collection, from decision to restart: the order of the phases, and nothing else.
  *
- * Not in a critical section when called; any registered or unregistered thread. Runs on a stack of ours, with the signals
- * of the program blocked from the stop to the restart. Holds CYCLE for its duration. Phases are in world.h, roots.h,
- * mark.h, finalizer.h, weak.h, sweep.h, pacer.h and never call each other.
+ * Not in a critical section when called; any registered or unregistered thread. Runs on a stack of ours,
+ * with the signals of the program blocked from the stop to the restart. Holds CYCLE for its duration. Phases
+ * are in world.h, roots.h, mark.h, finalizer.h, weak.h, sweep.h, pacer.h and never call each other.
  */
 #ifndef GC_CYCLE_H
 #define GC_CYCLE_H
@@ -16,11 +16,11 @@ enum cycle_cause { CYCLE_GROWTH, CYCLE_LIMIT, CYCLE_EXPLICIT, CYCLE_STRESS, CYCL
 /* Why a cycle was skipped (law 1); names in cycle_skip_name, counters in base/counters. */
 enum cycle_skip {
     SKIP_NONE = 0,
-    SKIP_BUSY,             /* another thread is collecting */
-    SKIP_OFF,              /* mode=off, or not initialised */
+    SKIP_BUSY, /* another thread is collecting */
+    SKIP_OFF,  /* mode=off, or not initialised */
     SKIP_INHIBITED,
     SKIP_FORK,
-    SKIP_VFORK,            /* a vfork is in flight, or this is a vfork child */
+    SKIP_VFORK, /* a vfork is in flight, or this is a vfork child */
     SKIP_SECCOMP,
     SKIP_NO_PROC,
     SKIP_NO_PAGEMAP,
@@ -31,7 +31,7 @@ enum cycle_skip {
     SKIP_IO_URING,
     SKIP_NO_MEMORY,
     SKIP_TOO_MANY_ROOTS,
-    SKIP_NESTED,           /* called from a handler that interrupted us, or in a finalizer phase */
+    SKIP_NESTED, /* called from a handler that interrupted us, or in a finalizer phase */
     SKIP_N
 };
 const char *cycle_skip_name(enum cycle_skip s);
@@ -39,9 +39,9 @@ const char *cycle_skip_name(enum cycle_skip s);
 enum cycle_mode { MODE_OFF, MODE_REPORT, MODE_EXPLICIT, MODE_RECLAIM };
 struct cycle_config {
     enum cycle_mode mode;
-    unsigned trace;       /* 0, 1 */
-    int trace_fd;         /* 2, or of trace_file; -1 none */
-    bool check;           /* mark again and compare */
+    unsigned trace; /* 0, 1 */
+    int trace_fd;   /* 2, or of trace_file; -1 none */
+    bool check;     /* mark again and compare */
 };
 void cycle_init(const struct cycle_config *config); /* until called, every cycle is SKIP_OFF */
 void cycle_set_mode(enum cycle_mode mode);

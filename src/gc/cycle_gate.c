@@ -1,8 +1,8 @@
 /* See cycle_gate.h.
  *
- * Fork and cycle see each other by two words: a cycle writes `is_running` and then reads `n_forks`, a fork writes
- * `n_forks` and then reads `is_running`; both sequentially consistent, so at least one of them sees the other. The fork
- * waits, the cycle gives way.
+ * Fork and cycle see each other by two words: a cycle writes `is_running` and then reads `n_forks`, a fork
+ * writes `n_forks` and then reads `is_running`; both sequentially consistent, so at least one of them sees
+ * the other. The fork waits, the cycle gives way.
  */
 #include "gc/cycle_gate.h"
 
@@ -85,7 +85,8 @@ void cycle_inhibit(void)
 void cycle_uninhibit(void)
 {
     uint32_t n = gate_load(&gate.n_inhibits);
-    while (n != 0 && !__atomic_compare_exchange_n(&gate.n_inhibits, &n, n - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    while (n != 0 && !__atomic_compare_exchange_n(&gate.n_inhibits, &n, n - 1, false, __ATOMIC_SEQ_CST,
+                                                  __ATOMIC_SEQ_CST))
         continue;
 }
 

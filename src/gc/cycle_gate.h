@@ -1,5 +1,5 @@
-/* May a cycle run now? For cycle.c: the doors by which forks, vforks, the program's wish and the mode keep cycles out.
- * The functions for the rest of the library are in cycle.h. */
+/* May a cycle run now? For cycle.c: the doors by which forks, vforks, the program's wish and the mode keep
+ * cycles out. The functions for the rest of the library are in cycle.h. */
 #ifndef GC_CYCLE_GATE_H
 #define GC_CYCLE_GATE_H
 

@@ -1,4 +1,5 @@
-/* What programs ask for: finalizers, cleanups, pins; and what free does to a block that has them. See finalizer.h. */
+/* What programs ask for: finalizers, cleanups, pins; and what free does to a block that has them. See
+ * finalizer.h. */
 #include "gc/finalizer.h"
 
 #include <errno.h>

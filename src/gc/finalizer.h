@@ -13,38 +13,44 @@
 typedef void (*finalizer_fn)(void *obj, void *arg);
 typedef void (*cleanup_fn)(void *arg);
 
-/* Not in a critical section (they enter one). 0 or a positive errno value as the public functions document. */
+/* Not in a critical section (they enter one). 0 or a positive errno value as the public functions
+ * document. */
 int finalizer_set(void *obj, finalizer_fn fn, void *arg);
 int finalizer_add_cleanup(void *obj, cleanup_fn fn, void *arg);
 int finalizer_pin(void *obj);
 int finalizer_unpin(void *obj);    /* EINVAL: it is not pinned */
 size_t finalizer_run_queued(void); /* in this thread; how many ran */
 size_t finalizer_queued(void);
-/* Called before a special block is freed by the program: drops finalizer and cleanups, clears weak links, takes the block
- * off the queue. false: the block is pinned. In a critical section. */
+/* Called before a special block is freed by the program: drops finalizer and cleanups, clears weak links,
+ * takes the block off the queue. false: the block is pinned. In a critical section. */
 bool finalizer_forget(uintptr_t obj);
 
 /* ---- the thread ---- */
 void finalizer_thread_enable(bool allowed); /* finalizer_thread= */
-/* How a thread is made: the real pthread_create, because the library interposes it. start makes a detached thread with a
- * small stack, all signals blocked (ours cannot be), named "gc-finalizer", that runs fn(arg). 0 or an errno value. */
+/* How a thread is made: the real pthread_create, because the library interposes it. start makes a detached
+ * thread with a small stack, all signals blocked (ours cannot be), named "gc-finalizer", that runs fn(arg).
+ * 0 or an errno value. */
 void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg));
-/* Starts the thread if something is registered, it is allowed and does not run yet; from wrapped calls and gc_* functions
- * only, never from malloc. Not in a critical section. */
+/* Starts the thread if something is registered, it is allowed and does not run yet; from wrapped calls and
+ * gc_* functions only, never from malloc. Not in a critical section. */
 void finalizer_thread_poke(void);
 void finalizer_wake(void); /* something was queued: wakes the thread, if there is one */
 void finalizer_fork_child(void);
 
 /* ---- phases; world stopped, in this order, mark_drain between them as cycle.c does ---- */
-void finalizer_mark_roots(void);     /* pinned blocks, arguments of cleanups, the queue and what is being run */
-bool finalizer_mark_args(void);      /* arguments of finalizers of marked blocks; drains. false: mark_drain failed */
-void finalizer_mark_reachable(void); /* what unmarked blocks with a finalizer hold, but not these themselves */
+/* pinned blocks, arguments of cleanups, the queue and what is being run */
+void finalizer_mark_roots(void);
+/* arguments of finalizers of marked blocks; drains. false: mark_drain failed */
+bool finalizer_mark_args(void);
+/* what unmarked blocks with a finalizer hold, but not these themselves */
+void finalizer_mark_reachable(void);
 struct finalizer_split_result {
     size_t n_queued;   /* finalizers that became due */
     size_t n_cleanups; /* cleanups of blocks that go now */
     size_t n_cyclic;   /* blocks that only cycles through finalizers hold */
 };
-/* Unmarked blocks with a finalizer are queued and marked; then cleanups of all blocks still unmarked are queued. */
+/* Unmarked blocks with a finalizer are queued and marked; then cleanups of all blocks still unmarked are
+ * queued. */
 struct finalizer_split_result finalizer_split(void);
 
 #endif

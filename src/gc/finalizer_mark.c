@@ -1,9 +1,9 @@
 /* The phases of a cycle that concern finalizers; see finalizer.h.
  *
- * Rule. A finalizer is due when the roots do not reach its block, and neither does any block that is itself waiting for a
- * finalizer, its own block included. So what such blocks hold is marked, but not the blocks themselves: those still
- * unmarked afterwards are due. Where A reaches B and both have finalizers, A's is due now and B's in a later cycle. Blocks
- * that reach themselves are never due.
+ * Rule. A finalizer is due when the roots do not reach its block, and neither does any block that is itself
+ * waiting for a finalizer, its own block included. So what such blocks hold is marked, but not the blocks
+ * themselves: those still unmarked afterwards are due. Where A reaches B and both have finalizers, A's is
+ * due now and B's in a later cycle. Blocks that reach themselves are never due.
  */
 #include "base/counters.h"
 #include "gc/finalizer.h"
@@ -59,8 +59,8 @@ static void finalizer_mark_arg_of_marked(struct finalizer_record *r, void *ctx)
     walk->n_marked++;
 }
 
-/* An argument may reach a block whose own argument then counts. A long chain of these is cut: all arguments are marked,
- * which keeps more for a cycle, and never less. */
+/* An argument may reach a block whose own argument then counts. A long chain of these is cut: all arguments
+ * are marked, which keeps more for a cycle, and never less. */
 bool finalizer_mark_args(void)
 {
     struct finalizer_arg_walk walk = {0};
@@ -148,7 +148,8 @@ struct finalizer_split_result finalizer_split(void)
     struct finalizer_split_result result = {0};
     finalizer_table_walk(finalizer_queue_due, &result);
     finalizer_table_walk(finalizer_hold_queued, NULL);
-    /* While some are due, those that they hold wait for their turn; when none is, the rest wait for each other. */
+    /* While some are due, those that they hold wait for their turn; when none is, the rest wait for each
+     * other. */
     if (result.n_queued != 0)
         result.n_cyclic = 0;
     if (mark_drain())

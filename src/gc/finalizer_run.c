@@ -1,7 +1,7 @@
 /* The queue of what is due, and who runs it.
  *
- * Invariants  what is queued or being run is a root until its function has returned. The queue is a list through
- *         queue_next from `head`; `tail` and `n_queued` can be found again from it (fork).
+ * Invariants  what is queued or being run is a root until its function has returned. The queue is a list
+ *         through queue_next from `head`; `tail` and `n_queued` can be found again from it (fork).
  * Locks   FIN for the lists; no lock and no critical section while a function of the program runs.
  */
 #include "base/counters.h"
@@ -14,7 +14,7 @@
 static struct {
     uint32_t head, tail; /* records; FIN, or stopped */
     size_t n_queued;
-    uint32_t running;    /* records being run: not in the table; FIN */
+    uint32_t running; /* records being run: not in the table; FIN */
 } queue;
 
 static struct {
@@ -92,7 +92,8 @@ void finalizer_queue_fork_child(void)
 
 /* ---- running ---- */
 
-/* A record of its own for the time of the call, so that the function may set a finalizer for its block again. */
+/* A record of its own for the time of the call, so that the function may set a finalizer for its block
+ * again. */
 static struct finalizer_record *finalizer_detach_locked(struct finalizer_record *r)
 {
     if (r->state == FINALIZER_CLEANUP)
@@ -210,7 +211,8 @@ void finalizer_thread_poke(void)
         return;
     if (!thread.is_allowed || thread.start == NULL || os_tls.critical != 0)
         return;
-    if (!__atomic_compare_exchange_n(&thread.is_started, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+    if (!__atomic_compare_exchange_n(&thread.is_started, &expected, 1, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
         return;
     if (thread.start(finalizer_thread_main, NULL) != 0)
         __atomic_store_n(&thread.is_started, 0, __ATOMIC_RELEASE);

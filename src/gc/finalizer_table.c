@@ -21,7 +21,7 @@ struct os_lock finalizer_lock = OS_LOCK_INIT(OS_RANK_FIN);
 static struct {
     struct finalizer_slots *slots;
     size_t n_records;
-    size_t n_taken; /* slots that are not 0: records and gone ones */
+    size_t n_taken;  /* slots that are not 0: records and gone ones */
     uint32_t unused; /* records, through queue_next */
 } table;
 
@@ -146,7 +146,8 @@ void finalizer_table_remove(struct finalizer_record *r)
 
 void finalizer_table_drop_if_empty(struct finalizer_record *r)
 {
-    if (r->state != FINALIZER_NONE || r->cleanups != 0 || r->weak_handles != 0 || r->weak_target != 0 || r->n_pins != 0)
+    if (r->state != FINALIZER_NONE || r->cleanups != 0 || r->weak_handles != 0 || r->weak_target != 0 ||
+        r->n_pins != 0)
         return;
     finalizer_table_remove(r);
     finalizer_record_free(r);
@@ -165,8 +166,8 @@ size_t finalizer_table_count(void)
     return LOAD_ONCE(table.n_records);
 }
 
-/* Counts and the list of unused records may be one behind; the slots are the truth. Unused records are given up: one of
- * them may just have been taken. */
+/* Counts and the list of unused records may be one behind; the slots are the truth. Unused records are given
+ * up: one of them may just have been taken. */
 void finalizer_table_fork_child(void)
 {
     struct finalizer_slots *t = table.slots;

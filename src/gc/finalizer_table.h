@@ -1,10 +1,12 @@
-/* Records of blocks that are more than memory: finalizer, cleanups, pins, weak links. For finalizer*.c and weak.c only.
+/* Records of blocks that are more than memory: finalizer, cleanups, pins, weak links. For finalizer*.c and
+ * weak.c only.
  *
- * What    an open-addressing table of references to records, keyed by the start of the block. A record is one unit of
- *         meta and never moves.
- * Invariants  whole at every instant, so that a fork child can use what a vanished thread was changing: a record is
- *         filled before the one store that enters it, and leaves by one store; a bigger table is filled before the one
- *         store that publishes it. Nothing is allocated in a stop: records dropped there go to a list of unused ones.
+ * What    an open-addressing table of references to records, keyed by the start of the block. A record is
+ *         one unit of meta and never moves.
+ * Invariants  whole at every instant, so that a fork child can use what a vanished thread was changing: a
+ *         record is filled before the one store that enters it, and leaves by one store; a bigger table is
+ *         filled before the one store that publishes it. Nothing is allocated in a stop: records dropped
+ *         there go to a list of unused ones.
  * Locks   FIN; or the world is stopped, when nobody holds it.
  */
 #ifndef GC_FINALIZER_TABLE_H
@@ -25,18 +27,18 @@ enum finalizer_state {
 
 /* References are meta_ref of other records, 0 for none. */
 struct finalizer_record {
-    uintptr_t obj;        /* block; 0 in a cleanup that is queued */
-    finalizer_fn fn;      /* or a cleanup_fn */
+    uintptr_t obj;   /* block; 0 in a cleanup that is queued */
+    finalizer_fn fn; /* or a cleanup_fn */
     void *arg;
-    uint32_t queue_next;  /* on the queue, in a block's list of cleanups, in a list of unused records */
-    uint32_t cleanups;    /* records of the block's cleanups */
+    uint32_t queue_next;   /* on the queue, in a block's list of cleanups, in a list of unused records */
+    uint32_t cleanups;     /* records of the block's cleanups */
     uint32_t weak_handles; /* records of handles whose target this block is */
-    uint32_t weak_target; /* this block is a handle: its target's record */
+    uint32_t weak_target;  /* this block is a handle: its target's record */
     uint32_t weak_next, weak_prev; /* other handles of the same target; weak_prev 0: the first */
     uint32_t n_pins;
-    uint8_t state;        /* enum finalizer_state */
-    bool was_unmarked;    /* in a cycle: the roots did not reach it */
-    bool is_arg_marked;   /* in a cycle */
+    uint8_t state;      /* enum finalizer_state */
+    bool was_unmarked;  /* in a cycle: the roots did not reach it */
+    bool is_arg_marked; /* in a cycle */
     uint8_t unused[9];
 };
 _Static_assert(sizeof(struct finalizer_record) == 64, "one unit of meta");
@@ -50,7 +52,7 @@ struct finalizer_record *finalizer_table_enter(uintptr_t obj);
 /* Takes the record out of the table and back to the unused ones if nothing is left in it. */
 void finalizer_table_drop_if_empty(struct finalizer_record *r);
 void finalizer_table_remove(struct finalizer_record *r); /* out of the table; the record is the caller's */
-struct finalizer_record *finalizer_record_new(void); /* zeroed, in no table; NULL: no memory */
+struct finalizer_record *finalizer_record_new(void);     /* zeroed, in no table; NULL: no memory */
 void finalizer_record_free(struct finalizer_record *r);
 /* Each record once; fn may drop records, but enter none. */
 void finalizer_table_walk(void (*fn)(struct finalizer_record *r, void *ctx), void *ctx);

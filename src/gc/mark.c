@@ -1,7 +1,8 @@
 /* See mark.h; the inner loop is in mark_blocks.c, the step from word to bit in mark_inl.h.
  *
- * The stack has an entry for each 128 bytes of heap: random graphs of small blocks need about a third of that, and where
- * it does not suffice, marked blocks are walked again (marker_rescan) until nothing more was lost.
+ * The stack has an entry for each 128 bytes of heap: random graphs of small blocks need about a third of
+ * that, and where it does not suffice, marked blocks are walked again (marker_rescan) until nothing more was
+ * lost.
  */
 #include "gc/mark.h"
 

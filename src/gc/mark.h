@@ -1,11 +1,12 @@
 /* Marking: from words found in memory to mark bits of everything that they reach.
  *
- * What    the marker as roots.c, cycle.c and the finalizer phases see it: ranges and addresses go in, mark bits come out.
- *         A word counts when its low 47 bits lie in a block that is handed out; with bit 47 set it counts only as a NaN
- *         box (bits 52 to 63 all ones).
- * Callers   the collector alone, world stopped. mark_prepare: before the stop, in a critical section, may map memory.
- *         The functions that take a range read it directly: where a page may be unreadable, call them under
- *         os_fault_guard. A fault leaves the marker whole; the rest of that range was not read, and only that.
+ * What    the marker as roots.c, cycle.c and the finalizer phases see it: ranges and addresses go in, mark
+ *         bits come out. A word counts when its low 47 bits lie in a block that is handed out; with bit 47
+ *         set it counts only as a NaN box (bits 52 to 63 all ones).
+ * Callers   the collector alone, world stopped. mark_prepare: before the stop, in a critical section, may
+ *         map memory. The functions that take a range read it directly: where a page may be unreadable, call
+ *         them under os_fault_guard. A fault leaves the marker whole; the rest of that range was not read,
+ *         and only that.
  * Not here  which ranges are roots (roots.c), what becomes of unmarked blocks (sweep.c).
  */
 #ifndef GC_MARK_H
@@ -16,34 +17,44 @@
 #include <stdint.h>
 
 /* ---- one cycle, in this order ---- */
-bool mark_prepare(void);                   /* reserves the stack; false: no memory */
-void mark_begin(void);                     /* snapshot of the arena's bounds. pre: heap_settle ran, all marks are clear */
-void mark_root_spans(bool is_malloc_root); /* blocks of flavor ROOT; with is_malloc_root those of malloc too */
-bool mark_drain(void);                     /* everything reachable from what was given; false: a page of the heap is unreadable */
-void mark_finish(void);                    /* after the restart: gives back what an unusually deep stack used */
-void mark_clear_all(void);                 /* the cycle is void: no block is marked */
+bool mark_prepare(void); /* reserves the stack; false: no memory */
+/* snapshot of the arena's bounds. pre: heap_settle ran, all marks are clear */
+void mark_begin(void);
+/* blocks of flavor ROOT; with is_malloc_root those of malloc too */
+void mark_root_spans(bool is_malloc_root);
+/* everything reachable from what was given; false: a page of the heap is unreadable */
+bool mark_drain(void);
+/* after the restart: gives back what an unusually deep stack used */
+void mark_finish(void);
+void mark_clear_all(void); /* the cycle is void: no block is marked */
 
 /* ---- input; nothing is final until the next mark_drain ---- */
-void mark_words(uintptr_t lo, uintptr_t hi);           /* 8-byte words of [lo, hi); bounds need no alignment, partial words at the ends are left out */
-void mark_words_unaligned(uintptr_t lo, uintptr_t hi); /* 8-byte words at each multiple of 4 (packed structures) */
-/* As mark_words; a word that is the end of a block also keeps the block that ends there (loops that run to the end). */
+/* 8-byte words of [lo, hi); bounds need no alignment, partial words at the ends are left out */
+void mark_words(uintptr_t lo, uintptr_t hi);
+/* 8-byte words at each multiple of 4 (packed structures) */
+void mark_words_unaligned(uintptr_t lo, uintptr_t hi);
+/* As mark_words; a word that is the end of a block also keeps the block that ends there (loops that run to
+ * the end). */
 void mark_stack_words(uintptr_t lo, uintptr_t hi);
-void mark_addr_block(uintptr_t addr);   /* the block that contains addr, if any, as if a root held addr */
-void mark_block_content(uintptr_t obj); /* what the block holds, but not the block itself. pre: start of a block handed out */
+void mark_addr_block(uintptr_t addr); /* the block that contains addr, if any, as if a root held addr */
+/* what the block holds, but not the block itself. pre: start of a block handed out */
+void mark_block_content(uintptr_t obj);
 
 /* ---- output ---- */
-bool mark_is_marked(uintptr_t obj); /* pre: obj is or was the start of a block; after mark_drain. Free slots are never marked */
+/* pre: obj is or was the start of a block; after mark_drain. Free slots are never marked */
+bool mark_is_marked(uintptr_t obj);
 
 struct mark_stats {
-    uint64_t n_scanned_bytes;  /* of blocks */
-    uint32_t n_overflows;      /* times the stack was full and the heap was walked again */
-    uint32_t n_faults;         /* pieces that had to be read through the kernel */
+    uint64_t n_scanned_bytes; /* of blocks */
+    uint32_t n_overflows;     /* times the stack was full and the heap was walked again */
+    uint32_t n_faults;        /* pieces that had to be read through the kernel */
     size_t stack_peak_bytes;
 };
 extern struct mark_stats mark_stats; /* last or current cycle */
 
-/* check=1: marks again in the plainest way and compares. rescan_roots gives all roots again. Marks are unchanged after it.
- * check_failed where the two disagree twice. pre: mark_drain returned true; before finalizers and weak links. */
+/* check=1: marks again in the plainest way and compares. rescan_roots gives all roots again. Marks are
+ * unchanged after it. check_failed where the two disagree twice. pre: mark_drain returned true; before
+ * finalizers and weak links. */
 bool mark_check(bool (*rescan_roots)(void *ctx), void *ctx);
 
 /* Tests: entries of the stack of the next cycle; 0: as many as pay. */

@@ -1,5 +1,5 @@
-/* The marker's way through blocks: the loop over stack and queues, large and sparse blocks, flavors that are roots, pages
- * that cannot be read, and the walk that makes up for a stack that was full. */
+/* The marker's way through blocks: the loop over stack and queues, large and sparse blocks, flavors that are
+ * roots, pages that cannot be read, and the walk that makes up for a stack that was full. */
 #include "gc/mark_inl.h"
 
 #include "base/counters.h"
@@ -33,15 +33,16 @@ static bool marker_add_run(uintptr_t lo, uintptr_t hi, void *ctx)
     return runs->n < MARK_MAX_RUNS;
 }
 
-/* Takes the next pieces with content out of a sparse range; what is left of it goes back to the stack, below them.
- * Returns the first piece, empty where there is none. */
+/* Takes the next pieces with content out of a sparse range; what is left of it goes back to the stack, below
+ * them. Returns the first piece, empty where there is none. */
 struct mark_range marker_split_sparse(struct marker *m, struct mark_range r)
 {
     struct mark_runs runs = {.hi = r.lo + r.n_bytes};
     uintptr_t page_lo = bits_round_down(r.lo, os_page_size());
     uintptr_t page_hi = bits_round_up(runs.hi, os_page_size());
     if (os_pages_walk(page_lo, page_hi, marker_add_run, &runs) != 0)
-        return (struct mark_range){r.lo, r.n_bytes, false}; /* what has content is not known: read everything */
+        /* what has content is not known: read everything */
+        return (struct mark_range){r.lo, r.n_bytes, false};
     if (runs.n == 0)
         return (struct mark_range){0};
     if (runs.n == MARK_MAX_RUNS && runs.resume < runs.hi)
@@ -83,7 +84,8 @@ void marker_mark_large(struct marker *m, const struct mark_edge *e)
 
 /* ---- the loop ---- */
 
-/* Once the queue is half empty, moves ranges from the stack to it, their first lines on the way. false: both are empty. */
+/* Once the queue is half empty, moves ranges from the stack to it, their first lines on the way. false: both
+ * are empty. */
 ALWAYS_INLINE bool marker_fill(struct marker *m)
 {
     if (m->n_ranges > MARK_REFILL_BELOW)
@@ -148,7 +150,8 @@ void marker_push_content(struct marker *m, struct span *s, uint32_t idx)
         markstack_push_small(&m->stack, span_block(s, idx), s->size_bytes);
 }
 
-/* One block at a time and to the end, so that the stack begins empty: each walk gets further, however small it is. */
+/* One block at a time and to the end, so that the stack begins empty: each walk gets further, however small
+ * it is. */
 static void marker_rescan_span(struct span *s, void *ctx)
 {
     struct marker *m = ctx;

@@ -1,9 +1,9 @@
 /* See mark_filter.h.
  *
- * Small ranges go word by word without a branch: always store, advance by the comparison. Long ones are mostly free of
- * addresses: groups of 16 words are dismissed by their upper halves alone. Bits 32 to 46 of an address of the arena lie in
- * a range that is the same for all; 15 bits compare in vectors of four 32-bit lanes, which every x86-64 and aarch64 has, so
- * no choice at run time is needed.
+ * Small ranges go word by word without a branch: always store, advance by the comparison. Long ones are
+ * mostly free of addresses: groups of 16 words are dismissed by their upper halves alone. Bits 32 to 46 of
+ * an address of the arena lie in a range that is the same for all; 15 bits compare in vectors of four 32-bit
+ * lanes, which every x86-64 and aarch64 has, so no choice at run time is needed.
  */
 #include "gc/mark_filter.h"
 
@@ -20,7 +20,8 @@ ALWAYS_INLINE uint32_t filter_word(struct mark_bounds b, uint64_t word, uint64_t
     return n + (((word & MARK_ADDRESS_MASK) - b.base) < b.n_bytes);
 }
 
-ALWAYS_INLINE uint32_t filter_plain(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out, uint32_t n)
+ALWAYS_INLINE uint32_t filter_plain(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
+                                    uint32_t n)
 {
     for (size_t i = 0; i < n_words; i++)
         n = filter_word(b, p[i], out, n);

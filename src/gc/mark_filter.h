@@ -1,8 +1,9 @@
 /* Which words of a range may be addresses of the arena.
  *
- * What    copies the words whose low 47 bits lie in [base, base + n_bytes) to an array; all reads of memory that might be
- *         unreadable happen here and nowhere else in the marker.
- * Invariants  each word is read once; nothing but `out` is written, so a fault in here leaves the marker whole.
+ * What    copies the words whose low 47 bits lie in [base, base + n_bytes) to an array; all reads of memory
+ *         that might be unreadable happen here and nowhere else in the marker.
+ * Invariants  each word is read once; nothing but `out` is written, so a fault in here leaves the marker
+ *         whole.
  */
 #ifndef GC_MARK_FILTER_H
 #define GC_MARK_FILTER_H
@@ -12,7 +13,12 @@
 #include <stdint.h>
 #include "base/bits.h"
 
-enum { MARK_ADDRESS_BITS = 47, MARK_BOX_SHIFT = 52, MARK_CHUNK_BYTES = 4096, MARK_CHUNK_WORDS = MARK_CHUNK_BYTES / 8 };
+enum {
+    MARK_ADDRESS_BITS = 47,
+    MARK_BOX_SHIFT = 52,
+    MARK_CHUNK_BYTES = 4096,
+    MARK_CHUNK_WORDS = MARK_CHUNK_BYTES / 8
+};
 #define MARK_ADDRESS_MASK ((UINT64_C(1) << MARK_ADDRESS_BITS) - 1)
 
 struct mark_bounds {
@@ -28,7 +34,8 @@ ALWAYS_INLINE bool mark_word_is_plausible(uint64_t word)
 
 /* out has room for n_words + 1. Returns how many passed; order is kept. pre: lo is a multiple of 8. */
 uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out);
-/* The same for words at each multiple of 4 from lo on. pre: lo is a multiple of 4; n_words words begin in the range. */
+/* The same for words at each multiple of 4 from lo on. pre: lo is a multiple of 4; n_words words begin in
+ * the range. */
 uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out);
 
 #endif

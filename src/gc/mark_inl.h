@@ -1,9 +1,10 @@
 /* The marker's inner parts: queues, and the step from a word to a mark bit. For mark*.c only.
  *
- * What    word -> edge (span word prefetched) -> FIFO of edges -> mark bit set -> stack -> FIFO of ranges (lines prefetched)
- *         -> scanned -> words. Each FIFO lets a line travel while the next ones are asked for: marking waits for memory,
- *         not for instructions.
- * Invariants  all state is in struct marker, in memory, whenever mark_filter runs: a fault there leaves it whole.
+ * What    word -> edge (span word prefetched) -> FIFO of edges -> mark bit set -> stack -> FIFO of ranges
+ *         (lines prefetched) -> scanned -> words. Each FIFO lets a line travel while the next ones are asked
+ *         for: marking waits for memory, not for instructions.
+ * Invariants  all state is in struct marker, in memory, whenever mark_filter runs: a fault there leaves it
+ *         whole.
  */
 #ifndef GC_MARK_INL_H
 #define GC_MARK_INL_H
@@ -13,8 +14,9 @@
 #include "gc/markstack.h"
 #include "heap/span.h"
 
-/* The ranges' queue is refilled by half its length at a time: prefetches that stand close together in the instruction stream
- * overlap their page table walks, which is worth a factor 2 on a heap of 400 MB; 16 and 8 give most of it. */
+/* The ranges' queue is refilled by half its length at a time: prefetches that stand close together in the
+ * instruction stream overlap their page table walks, which is worth a factor 2 on a heap of 400 MB; 16 and 8
+ * give most of it. */
 enum {
     MARK_N_EDGES = 16,
     MARK_N_RANGES = 64,
@@ -75,7 +77,8 @@ ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struc
     e->size_bytes = s->size;
     e->is_noscan = flavor_is_noscan(s->flavor);
     if (s->size != 0)
-        e->start = m->bounds.base + off - in_slice - ((uintptr_t)s->slice_no << SLICE_SHIFT) + (uintptr_t)idx * s->size;
+        e->start = m->bounds.base + off - in_slice - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
+                   (uintptr_t)idx * s->size;
     else
         e->start = m->bounds.base + off;
     return true;

@@ -1,10 +1,12 @@
 /* A second opinion for the marker: no queues, no vectors, no reciprocals of its own; each word is promoted by
  * heap_find_object, each block scanned when it is popped.
  *
- * What    the bits of the first marker are put aside, all roots are given again, and the two results are compared.
- *         The kernel may write to memory of a stopped thread (a read in progress), so one difference is no proof: both
- *         markers run again, and only the second difference is an internal error.
- * Owns    scratch memory behind the marker's own (SCRATCH_OTHER), and the marker's stack while the marker rests.
+ * What    the bits of the first marker are put aside, all roots are given again, and the two results are
+ *         compared. The kernel may write to memory of a stopped thread (a read in progress), so one
+ *         difference is no proof: both markers run again, and only the second difference is an internal
+ *         error.
+ * Owns    scratch memory behind the marker's own (SCRATCH_OTHER), and the marker's stack while the marker
+ *         rests.
  */
 #include "gc/markcheck.h"
 
@@ -70,8 +72,8 @@ void markcheck_stack_words(uintptr_t lo, uintptr_t hi)
     markcheck_words(lo, hi, sizeof(uint64_t));
     for (lo = bits_round_up(lo, sizeof(uint64_t)); lo + sizeof(uint64_t) <= hi; lo += sizeof(uint64_t)) {
         struct heap_obj obj;
-        if (markcheck_word_addr(*(const uint64_t *)lo, &end) && heap_find_object(end - 1, &obj) == HEAP_LIVE &&
-            obj.start + obj.size_bytes == end)
+        if (markcheck_word_addr(*(const uint64_t *)lo, &end) &&
+            heap_find_object(end - 1, &obj) == HEAP_LIVE && obj.start + obj.size_bytes == end)
             markcheck_obj(&obj);
     }
 }
@@ -185,7 +187,8 @@ static bool markcheck_reserve(void)
     return scratch != NULL;
 }
 
-/* The plain marker's result against the bits there are, which come back. false: something could not be read. */
+/* The plain marker's result against the bits there are, which come back. false: something could not be
+ * read. */
 static bool markcheck_run(bool (*rescan_roots)(void *ctx), void *ctx)
 {
     uint64_t *at = markcheck.saved;

@@ -1,6 +1,8 @@
 /* See markstack.h. */
 #include "gc/markstack.h"
 
+#include <string.h>
+
 #include "base/check.h"
 #include "heap/meta.h"
 
@@ -9,28 +11,63 @@ enum {
     MARKSTACK_KEEP_BYTES = 1 << 20, /* an ordinary cycle's stack is not given back and faulted in again each time */
 };
 
-bool markstack_init(struct markstack *s, size_t n_entries)
+size_t markstack_reserve(size_t n_entries, size_t n_stacks)
 {
     if (n_entries < MARKSTACK_MIN_ENTRIES)
         n_entries = MARKSTACK_MIN_ENTRIES;
-    for (;; n_entries /= 2) {
-        if (n_entries < MARKSTACK_MIN_ENTRIES)
-            return false;
-        s->base = meta_scratch_reserve(SCRATCH_MARK_STACK, n_entries * sizeof(uint64_t));
-        if (s->base != NULL)
-            break;
-    }
-    s->end = s->base + n_entries;
-    s->top = s->base;
-    s->peak = s->base;
-    s->is_overflowed = false;
-    return true;
+    for (; n_entries >= MARKSTACK_MIN_ENTRIES; n_entries /= 2)
+        if (meta_scratch_reserve(SCRATCH_MARK_STACK, n_stacks * n_entries * sizeof(uint64_t)) != NULL)
+            return n_entries;
+    return 0;
 }
 
-void markstack_release(struct markstack *s)
+void markstack_place(struct markstack *s, size_t stack_no, size_t n_entries)
 {
-    if ((size_t)((char *)s->peak - (char *)s->base) > MARKSTACK_KEEP_BYTES)
+    uint64_t *first = meta_scratch_reserve(SCRATCH_MARK_STACK, (stack_no + 1) * n_entries * sizeof(uint64_t));
+    ASSERT(first != NULL); /* it has grown to this size already */
+    s->floor = s->base = s->top = s->peak = first + stack_no * n_entries;
+    s->end = s->base + n_entries;
+    s->is_overflowed = false;
+}
+
+void markstack_release(size_t used_bytes)
+{
+    if (used_bytes > MARKSTACK_KEEP_BYTES)
         meta_scratch_release(SCRATCH_MARK_STACK, MARKSTACK_KEEP_BYTES);
+}
+
+/* ---- giving and taking ---- */
+
+/* Entries of the range that has this one at either end: a big range's two have nothing where a small one has its length. */
+static size_t markstack_width(uint64_t entry)
+{
+    return entry >> MARKSTACK_LENGTH_SHIFT == 0 ? MARKSTACK_BIG_ENTRIES : 1;
+}
+
+size_t markstack_give(struct markstack *s, uint64_t *out, size_t max)
+{
+    size_t n = (size_t)(s->top - s->base) / 2, i = 0;
+    if (n > max)
+        n = max;
+    while (i < n && i + markstack_width(s->base[i]) <= n)
+        i += markstack_width(s->base[i]);
+    memcpy(out, s->base, i * sizeof(*out));
+    s->base += i;
+    return i;
+}
+
+size_t markstack_take(struct markstack *s, const uint64_t *from, size_t n, size_t max)
+{
+    size_t left = n;
+    ASSERT(markstack_is_empty(s));
+    s->base = s->top = s->floor;
+    if (max > (size_t)(s->end - s->base))
+        max = (size_t)(s->end - s->base);
+    while (left > 0 && n - left + markstack_width(from[left - 1]) <= max)
+        left -= markstack_width(from[left - 1]);
+    memcpy(s->base, from + left, (n - left) * sizeof(*from));
+    s->top += n - left;
+    return left;
 }
 
 void markstack_push_big(struct markstack *s, uintptr_t lo, size_t n_bytes, bool is_sparse)

@@ -2,11 +2,13 @@
  *
  * What    a LIFO of ranges in SCRATCH_MARK_STACK. A small range is one word:
  *             bits 0..47  address        bits 48..63  length in units of 16 bytes, 1..65535
- *         a big range, or one whose untouched pages must be left out, is two, the address on top with length 0:
- *             below: length in bytes << 1 | is_sparse
- * Invariants  base <= top <= end. When there is no room, is_overflowed is set and the range is lost: its block is marked,
- *         so mark.c finds it again by a walk of all marked blocks. Pushing right after popping a range of the same kind
- *         always succeeds: a long range can be taken piece by piece however small the stack.
+ *         a big range, or one whose untouched pages must be left out, is two:
+ *             on top      address, with length 0
+ *             below it    length in bytes << 1 | is_sparse
+ * Invariants  base <= top <= end. When there is no room, is_overflowed is set and the range is lost: its
+ *         block is marked, so mark.c finds it again by a walk of all marked blocks. Pushing right after
+ *         popping a range of the same kind always succeeds: a long range can be taken piece by piece however
+ *         small the stack.
  * Locks   none: one marker's own.
  */
 #ifndef GC_MARKSTACK_H
@@ -26,9 +28,10 @@ enum {
 #define MARKSTACK_SMALL_MAX_BYTES ((size_t)UINT16_MAX * MARKSTACK_UNIT)
 
 struct markstack {
-    uint64_t *top; /* next free entry */
-    uint64_t *base, *end;
-    uint64_t *peak; /* highest top since markstack_init, as far as markstack_note_peak was called */
+    uint64_t *top;        /* next free entry */
+    uint64_t *base, *end; /* base rises when the oldest entries are given away */
+    uint64_t *floor;      /* where base began */
+    uint64_t *peak;       /* highest top since markstack_place, as far as markstack_note_peak was called */
     bool is_overflowed;
 };
 
@@ -38,9 +41,17 @@ struct mark_range {
     bool is_sparse; /* pages without content are to be left out */
 };
 
-/* Reserves room for n_entries, or for fewer where memory is short. false: not even the minimum. Critical section. */
-bool markstack_init(struct markstack *s, size_t n_entries);
-void markstack_release(struct markstack *s); /* pages beyond an ordinary cycle's use go back */
+/* Reserves room for n_stacks stacks of n_entries each, or of fewer where memory is short; returns how many
+ * entries each has, 0: not even the minimum. Critical section. */
+size_t markstack_reserve(size_t n_entries, size_t n_stacks);
+/* Puts stack number stack_no in its place. pre: markstack_reserve returned n_entries. */
+void markstack_place(struct markstack *s, size_t stack_no, size_t n_entries);
+void markstack_release(size_t used_bytes); /* an unusually deep stack's pages go back */
+
+/* Moves the older half of the entries, at most max, to out; whole ranges only. How many. */
+size_t markstack_give(struct markstack *s, uint64_t *out, size_t max);
+/* Moves about max entries, whole ranges, from the end of an array of n to an empty stack. What is left of n. */
+size_t markstack_take(struct markstack *s, const uint64_t *from, size_t n, size_t max);
 
 ALWAYS_INLINE bool markstack_is_empty(const struct markstack *s)
 {

@@ -4,15 +4,18 @@
  *     base     = max(live * percent / 100, floor - live, a page)           distance to the next cycle
  *     distance = base * stretch, at most max(base, min(4 * live + floor, available / 4))
  *     goal     = live + distance;  a cycle is due by growth when used >= goal
- *     stretch    doubles when a cycle recovered less than 1/8 of what was used, halves from 1/4, is 1 from 1/2 on. A program
- *                that frees what it no longer needs so pays for a logarithmic number of cycles.
- *     budget     a cycle took c of CPU time: by growth, the next waits until the process has used c * (100 - b) / b more
- *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB), lest it collect at every step. The
- *                budget does not bind it.
- * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal is it counted
- * exactly. `check_at` is the estimate from which on it is worth a look again: it moves ahead after each look that found
- * no cycle due, so that looking costs a small share of what is allocated in between.
- * Locks  none: all fields are atomic and each is written with one store; a lost update costs a cycle too many or too few.
+ *     stretch    doubles when a cycle recovered less than 1/8 of what was used, halves from 1/4, is 1 from
+ *                1/2 on. A program that frees what it no longer needs so pays for a logarithmic number.
+ *     budget     a cycle took c of CPU time: by growth, the next waits until the process has used
+ *                c * (100 - b) / b more
+ *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB), lest it collect at
+ *                every step. The budget does not bind it.
+ * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal
+ * is it counted exactly. `check_at` is the estimate from which on it is worth a look again: it moves ahead
+ * after each look that found no cycle due, so that looking costs a small share of what is allocated in
+ * between.
+ * Locks  none: all fields are atomic and each is written with one store; a lost update costs a cycle too
+ *         many or too few.
  */
 #include "gc/pacer.h"
 
@@ -35,15 +38,17 @@ enum {
 static struct {
     struct pacer_config config; /* percent and limit change at run time */
     size_t live_bytes;
-    size_t limit_bytes;    /* 0 none; of the config or of the cgroup */
+    size_t limit_bytes;                         /* 0 none; of the config or of the cgroup */
     size_t growth_goal_bytes, limit_goal_bytes; /* SIZE_MAX: never */
     size_t check_at_bytes;
     unsigned stretch;
-    unsigned n_skips;      /* in a row */
+    unsigned n_skips;        /* in a row */
     uint64_t cpu_allowed_ns; /* process CPU time from which on growth counts again */
-    uint64_t n_slow_paths; /* for stress */
+    uint64_t n_slow_paths;   /* for stress */
 } pacer = {
-    .config = {.percent = PACER_DEFAULT_PERCENT, .floor_bytes = PACER_DEFAULT_FLOOR, .budget_percent = PACER_DEFAULT_BUDGET},
+    .config = {.percent = PACER_DEFAULT_PERCENT,
+               .floor_bytes = PACER_DEFAULT_FLOOR,
+               .budget_percent = PACER_DEFAULT_BUDGET},
     .growth_goal_bytes = PACER_DEFAULT_FLOOR,
     .limit_goal_bytes = SIZE_MAX,
     .check_at_bytes = PACER_DEFAULT_FLOOR,
@@ -82,7 +87,8 @@ static size_t pacer_growth_goal(size_t live)
     size_t base = pacer_max(pacer_max(pacer_mul(live / 100, (size_t)percent), to_floor), PACER_PAGE_BYTES);
     if (pacer.stretch == 1)
         return pacer_add(live, base);
-    size_t most = pacer_min(pacer_add(pacer_mul(live, PACER_GROWTH_FACTOR), floor_bytes), os_vm_available() / 4);
+    size_t most =
+        pacer_min(pacer_add(pacer_mul(live, PACER_GROWTH_FACTOR), floor_bytes), os_vm_available() / 4);
     return pacer_add(live, pacer_min(pacer_mul(base, pacer.stretch), pacer_max(base, most)));
 }
 
@@ -222,7 +228,8 @@ static void pacer_back_off(void)
 {
     unsigned shift = pacer.n_skips < PACER_MAX_SKIP_SHIFT ? pacer.n_skips : PACER_MAX_SKIP_SHIFT;
     pacer.n_skips++;
-    STORE_ONCE(pacer.check_at_bytes, pacer_add(heap_used_estimate(), pacer_mul(pacer_look_step(), (size_t)1 << shift)));
+    STORE_ONCE(pacer.check_at_bytes,
+               pacer_add(heap_used_estimate(), pacer_mul(pacer_look_step(), (size_t)1 << shift)));
 }
 
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)

@@ -1,7 +1,7 @@
 /* When to collect, and how far away the next one is.
  *
- * What    goal = live * (1 + percent/100), at least `floor`; adaptive distance; CPU budget; memory limit. See DESIGN in
- *         the head of pacer.c: the equations are there.
+ * What    goal = live * (1 + percent/100), at least `floor`; adaptive distance; CPU budget; memory limit.
+ *         See DESIGN in the head of pacer.c: the equations are there.
  * pacer_is_due is called from slow paths only, in a critical section, and is a few loads in the common case.
  */
 #ifndef GC_PACER_H
@@ -13,12 +13,12 @@
 #include "gc/cycle.h"
 
 struct pacer_config {
-    int percent;          /* negative: never by growth */
+    int percent; /* negative: never by growth */
     size_t floor_bytes;
-    size_t limit_bytes;   /* 0 none */
+    size_t limit_bytes; /* 0 none */
     bool limit_is_cgroup;
     unsigned budget_percent;
-    unsigned stress;      /* every n-th slow path; 0 off */
+    unsigned stress; /* every n-th slow path; 0 off */
 };
 void pacer_init(const struct pacer_config *config);
 void pacer_set_percent(int percent);

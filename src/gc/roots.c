@@ -171,7 +171,7 @@ enum cycle_skip roots_scan_into(const struct roots_sink *sink)
 
 enum cycle_skip roots_scan(void)
 {
-    static const struct roots_sink marker = {mark_words, mark_stack_words, mark_addr_block};
+    static const struct roots_sink marker = {mark_words, mark_words_unaligned, mark_stack_words, mark_addr_block};
 
     return roots_scan_into(&marker);
 }

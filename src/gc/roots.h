@@ -6,6 +6,8 @@
  *         pre of roots_scan: os_fault_guard_begin.
  * Rules   a private page with content of its own is a root, whatever its permission; shared memory without a name in the
  *         file system is a root whole; other shared files, devices and everything in our own window are not.
+ *         Stacks and data segments are read at each multiple of 4, for packed structures: an array of struct epoll_event
+ *         holds every other pointer across two words. (Costs half as much again, so not for all memory, and not blocks.)
  *         Whatever cannot be read ends the cycle: an incomplete set of roots is never used.
  * Not here  blocks that are roots by flavor or mode (mark.h), queues and tables of finalizers (finalizer.h).
  */
@@ -35,6 +37,7 @@ enum cycle_skip roots_scan(void);
 /* Where ranges go: the marker's functions of the same names (mark.h), or a test's. */
 struct roots_sink {
     void (*words)(uintptr_t lo, uintptr_t hi);
+    void (*words_unaligned)(uintptr_t lo, uintptr_t hi);
     void (*stack_words)(uintptr_t lo, uintptr_t hi);
     void (*addr_block)(uintptr_t addr);
 };

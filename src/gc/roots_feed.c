@@ -21,8 +21,10 @@ static void feed_sink(void *arg)
 
     if (f->rule == ROOTS_RULE_STACK)
         roots.sink->stack_words(f->lo, f->hi);
-    else
+    if (f->rule == ROOTS_RULE_WORDS)
         roots.sink->words(f->lo, f->hi);
+    else
+        roots.sink->words_unaligned(f->lo, f->hi);
 }
 
 static bool feed_count(uintptr_t lo, uintptr_t hi)

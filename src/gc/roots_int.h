@@ -37,6 +37,7 @@ struct roots_map {
     uint8_t kind; /* enum roots_map_kind */
     bool is_readable;  /* by plain loads */
     bool is_anonymous; /* no file behind it */
+    bool is_data;      /* data segment of a program or library, or what follows one: its zeroed part */
 };
 
 enum roots_zone_kind { ROOTS_ZONE_PLAIN, ROOTS_ZONE_STACK, ROOTS_ZONE_DEAD };
@@ -83,7 +84,11 @@ extern struct roots roots;
 bool roots_fail(enum cycle_skip skip);
 
 /* ---- roots_feed.c: reading memory ------------------------------------------------------------------------------- */
-enum roots_rule { ROOTS_RULE_WORDS, ROOTS_RULE_STACK };
+enum roots_rule {
+    ROOTS_RULE_WORDS,  /* whole words */
+    ROOTS_RULE_PACKED, /* words at each multiple of 4 */
+    ROOTS_RULE_STACK,  /* the same, and a word that is the end of a block keeps it */
+};
 /* Words of our own, which cannot fault. */
 void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words);
 /* Memory of the program that is mapped readable. A page that faults is read through the kernel; where is_shared, one that

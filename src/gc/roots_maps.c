@@ -82,19 +82,31 @@ static enum roots_map_kind maps_kind(const struct os_map *m)
 
 /* ---- the table ----------------------------------------------------------------------------------------------------- */
 
+/* The zeroed part of a data segment is an anonymous mapping right behind the file's. */
+static bool maps_is_data(const struct os_map *m, uintptr_t lo)
+{
+    const struct roots_map *last = roots.n_maps != 0 ? &roots.maps[roots.n_maps - 1] : NULL;
+
+    if (m->is_shared || m->inode != 0)
+        return !m->is_shared;
+    return last != NULL && last->is_data && !last->is_anonymous && last->hi == lo && m->name[0] == '\0';
+}
+
 static bool maps_add(const struct os_map *m, uintptr_t lo, uintptr_t hi)
 {
     if (lo >= hi)
         return true;
     if (roots.n_maps == roots.max_maps)
         return roots_fail(SKIP_NO_MEMORY);
-    roots.maps[roots.n_maps++] = (struct roots_map){
+    roots.maps[roots.n_maps] = (struct roots_map){
         .lo = lo,
         .hi = hi,
         .kind = (uint8_t)maps_kind(m),
         .is_readable = m->is_readable && !maps_may_be_device(m),
         .is_anonymous = m->inode == 0 && m->dev == 0,
+        .is_data = maps_is_data(m, lo),
     };
+    roots.n_maps++;
     return true;
 }
 
@@ -174,6 +186,13 @@ static bool maps_feed(const struct roots_map *m, enum roots_rule rule, uintptr_t
     return roots_feed_direct(rule, lo, hi, m->kind != ROOTS_MAP_PRIVATE);
 }
 
+static enum roots_rule maps_rule(const struct roots_map *m, enum roots_zone_kind zone)
+{
+    if (zone == ROOTS_ZONE_STACK)
+        return ROOTS_RULE_STACK;
+    return m->is_data ? ROOTS_RULE_PACKED : ROOTS_RULE_WORDS;
+}
+
 /* A run of pages with content, cut where the rule changes. */
 static bool maps_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
 {
@@ -187,7 +206,7 @@ static bool maps_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
         excluded = roots_zones_at(&roots.excluded, lo, &end);
         if (zone == ROOTS_ZONE_DEAD || excluded == ROOTS_ZONE_DEAD)
             continue;
-        if (!maps_feed(m, zone == ROOTS_ZONE_STACK ? ROOTS_RULE_STACK : ROOTS_RULE_WORDS, lo, end))
+        if (!maps_feed(m, maps_rule(m, zone), lo, end))
             return false;
     }
     return true;

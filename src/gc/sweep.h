@@ -1,7 +1,8 @@
 /* The end of a cycle: what is not marked is judged dead.
  *
- * What    walks all spans once: dead bits, totals, and spans without a live block go back to the arena at once, so that
- *         memory leaked by a thread that sleeps comes back. Applying dead bits is the owner's, later (span_sweep).
+ * What    walks all spans once: dead bits, totals, and spans without a live block go back to the arena at
+ *         once, so that memory leaked by a thread that sleeps comes back. Applying dead bits is the owner's,
+ *         later (span_sweep).
  * Callers   the collector, world stopped, marking and finalizers done.
  */
 #ifndef GC_SWEEP_H

@@ -1,14 +1,14 @@
 /* One line a cycle, written with one call after the world runs again.
  *
- *     gc 3 @12.345s growth: stop 85 roots 410 mark 2210 finalize 2 publish 31 resume 12 us, heap 130M->64M goal 128M,
- *         reclaimed 70000 blocks 66M, roots 1.2M, threads 4, cpu 1.3%                            (all on one line)
+ *     gc 3 @12.345s growth: stop 85 roots 410 mark 2210 finalize 2 publish 31 resume 12 us, heap
+ *         130M->64M goal 128M, reclaimed 70000 blocks 66M, roots 1.2M, threads 4, cpu 1.3%    (one line)
  *     gc 4 @12.401s growth skipped: thread not stopped
  *
  *     gc N        number of the cycle, skipped ones included
  *     @T          seconds since the library was initialised
  *     cause       growth, limit, explicit, stress, no memory
- *     phases      microseconds: until all threads stand; reading roots; marking; weak links, finalizers; publishing what
- *                 is dead; letting the threads go
+ *     phases      microseconds: until all threads stand; reading roots; marking; weak links, finalizers;
+ *                 publishing what is dead; letting the threads go
  *     heap A->B   bytes in use before and after; goal: the use at which the next cycle becomes due
  *     roots       bytes of roots read;  threads: how many stood, the collecting one included
  *     cpu         share of the process's CPU time that all cycles took so far
@@ -27,7 +27,8 @@ static struct {
     int fd;
 } trace = {.fd = -1};
 
-static const char *const trace_phase_names[PHASE_N] = {"stop", "roots", "mark", "finalize", "publish", "resume"};
+static const char *const trace_phase_names[PHASE_N] = {"stop",     "roots",   "mark",
+                                                       "finalize", "publish", "resume"};
 
 const char *cycle_cause_name(enum cycle_cause cause)
 {
@@ -81,7 +82,7 @@ static void trace_put_percent(struct fmt *f, uint64_t part, uint64_t whole)
 static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
 {
     fmt_str(f, ", heap ");
-    fmt_bytes(f, c->before_bytes);
+    fmt_bytes(f, c->totals.live_bytes + c->totals.dead_bytes);
     fmt_str(f, "->");
     fmt_bytes(f, c->totals.live_bytes);
     fmt_str(f, " goal ");

@@ -7,7 +7,15 @@
 #include "gc/cycle.h"
 #include "gc/sweep.h"
 
-enum trace_phase { PHASE_STOP, PHASE_ROOTS, PHASE_MARK, PHASE_FINALIZE, PHASE_PUBLISH, PHASE_RESUME, PHASE_N };
+enum trace_phase {
+    PHASE_STOP,
+    PHASE_ROOTS,
+    PHASE_MARK,
+    PHASE_FINALIZE,
+    PHASE_PUBLISH,
+    PHASE_RESUME,
+    PHASE_N
+};
 
 struct trace_cycle {
     uint64_t cycle_no;
@@ -16,7 +24,7 @@ struct trace_cycle {
     uint64_t cpu_ns;
     enum cycle_cause cause;
     enum cycle_skip skip;
-    size_t before_bytes, goal_bytes;
+    size_t goal_bytes;
     struct sweep_totals totals;
     uint64_t roots_bytes;
     size_t n_threads;

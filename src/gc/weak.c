@@ -1,8 +1,8 @@
 /* See weak.h. A handle's first word is the complement of its target's address, 0 once the target is gone.
  *
- * The race with a cycle. weak_get reads the word, makes the address of it, and reads the word again. A stop before the
- * address exists may find the target unreachable; then the second read sees 0. A stop after it finds the address in a
- * register or on the stack.
+ * The race with a cycle. weak_get reads the word, makes the address of it, and reads the word again. A stop
+ * before the address exists may find the target unreachable; then the second read sees 0. A stop after it
+ * finds the address in a register or on the stack.
  */
 #include "gc/weak.h"
 

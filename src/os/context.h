@@ -1,4 +1,5 @@
-/* What a signal handler finds in its ucontext, and the thread's base register: the one place that knows the machine.
+/* What a signal handler finds in its ucontext, and the thread's base register: the one place that knows the
+ * machine.
  *
  * Not part of the contract. All functions are async-signal-safe.
  */

@@ -1,4 +1,5 @@
-/* Signal frames of aarch64: siginfo, ucontext with records of vector state; a record may name a place above for more. */
+/* Signal frames of aarch64: siginfo, ucontext with records of vector state; a record may name a place above
+ * for more. */
 #if defined(__aarch64__)
 #include "os/context.h"
 
@@ -27,7 +28,8 @@ uint32_t context_regs(const void *ucontext, uintptr_t *regs, size_t max)
     return (uint32_t)n;
 }
 
-/* Wide vector registers do not fit into the fixed part; the record of type EXTRA_MAGIC says where they are. */
+/* Wide vector registers do not fit into the fixed part; the record of type EXTRA_MAGIC says where they are.
+ */
 uintptr_t context_frame_end(const void *ucontext)
 {
     const ucontext_t *uc = ucontext;

@@ -41,7 +41,8 @@ static struct kernel_sigaction *fault_saved_of(int sig)
     return &fault_state.saved[sig == SIGSEGV ? 0 : 1];
 }
 
-/* What the kernel would have done before it called the program's handler. The mask comes back by our own return. */
+/* What the kernel would have done before it called the program's handler. The mask comes back by our own
+ * return. */
 static void fault_mask_as_for(const struct kernel_sigaction *action, int sig)
 {
     uint64_t mask = action->mask | ((action->flags & SA_NODEFER) != 0 ? 0 : UINT64_C(1) << (sig - 1));
@@ -49,8 +50,8 @@ static void fault_mask_as_for(const struct kernel_sigaction *action, int sig)
     kernel_sigprocmask(SIG_BLOCK, &mask, NULL);
 }
 
-/* Default, and "ignore" for a fault that the kernel would not ignore: without our action it happens again, and ends the
- * process with the signal and the core dump that are due. */
+/* Default, and "ignore" for a fault that the kernel would not ignore: without our action it happens again,
+ * and ends the process with the signal and the core dump that are due. */
 static void fault_take_default_action(int sig, const siginfo_t *info)
 {
     struct kernel_sigaction action = {SIG_DFL, 0, NULL, 0};
@@ -123,7 +124,8 @@ static bool fault_run_open(void (*fn)(void *arg), void *arg, struct fault_frame 
 {
     uint64_t open = FAULT_MASK, old;
     bool is_outermost = frame->outer == NULL;
-    bool is_masked = is_outermost && kernel_sigprocmask(SIG_UNBLOCK, &open, &old) == 0 && (old & FAULT_MASK) != 0;
+    bool is_masked =
+        is_outermost && kernel_sigprocmask(SIG_UNBLOCK, &open, &old) == 0 && (old & FAULT_MASK) != 0;
     bool is_done;
 
     fault_top = frame;

@@ -24,7 +24,8 @@ ALWAYS_INLINE bool kernel_is_error(long result)
     return (unsigned long)result > -4096ul;
 }
 
-ALWAYS_INLINE int kernel_sigaction(int sig, const struct kernel_sigaction *action, struct kernel_sigaction *old)
+ALWAYS_INLINE int kernel_sigaction(int sig, const struct kernel_sigaction *action,
+                                   struct kernel_sigaction *old)
 {
     return (int)os_syscall(SYS_rt_sigaction, sig, (long)action, (long)old, KERNEL_SIGSET_BYTES, 0, 0);
 }
@@ -36,10 +37,16 @@ ALWAYS_INLINE int kernel_sigprocmask(int how, const uint64_t *set, uint64_t *old
 
 /* Complete an action of ours: x86-64 needs a way back from the handler, aarch64 has it in the vDSO. */
 #if defined(__x86_64__)
-void os_sigreturn(void); /* stack_x86_64.S; never called, only returned to */
-#define KERNEL_ACTION(fn, fl, m) {(void *)(fn), (fl) | KERNEL_SA_RESTORER, (void *)os_sigreturn, (m)}
+extern void *const os_sigreturn __attribute__((visibility("hidden"))); /* stack_x86_64.S: where to return */
+#define KERNEL_ACTION(fn, fl, m)                                                                             \
+    {                                                                                                        \
+        (void *)(fn), (fl) | KERNEL_SA_RESTORER, os_sigreturn, (m)                                           \
+    }
 #else
-#define KERNEL_ACTION(fn, fl, m) {(void *)(fn), (fl), (void *)0, (m)}
+#define KERNEL_ACTION(fn, fl, m)                                                                             \
+    {                                                                                                        \
+        (void *)(fn), (fl), (void *)0, (m)                                                                   \
+    }
 #endif
 
 #endif

@@ -100,7 +100,8 @@ static long maps_hand_out(char *buf, size_t len, bool (*cb)(const struct os_map 
     return line - buf;
 }
 
-static int maps_read_all(int fd, char *buf, size_t buf_size, bool (*cb)(const struct os_map *m, void *ctx), void *ctx)
+static int maps_read_all(int fd, char *buf, size_t buf_size, bool (*cb)(const struct os_map *m, void *ctx),
+                         void *ctx)
 {
     size_t len = 0;
 
@@ -125,7 +126,8 @@ static int maps_read_all(int fd, char *buf, size_t buf_size, bool (*cb)(const st
 
 int os_maps_walk(char *buf, size_t buf_size, bool (*cb)(const struct os_map *m, void *ctx), void *ctx)
 {
-    int fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    int fd =
+        (int)os_syscall(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0, 0, 0);
     int err;
 
     if (fd < 0)

@@ -1,7 +1,7 @@
 /* Which signals this thread takes: the collector puts the program's off while the world is stopped.
  *
- * Left open are faults (the collector's own reads raise them) and libc's two signals, one of which is ours as well:
- * libc's mask functions leave these open too.
+ * Left open are faults (the collector's own reads raise them) and libc's two signals, one of which is ours as
+ * well: libc's mask functions leave these open too.
  */
 #include "os/os.h"
 

@@ -21,12 +21,14 @@ long os_syscall(long nr, long a, long b, long c, long d, long e, long f);
  * `count` of them with `error` (positive errno). nr == -2 turns it off. */
 void os_fault_set(long nr, unsigned skip, unsigned count, int error);
 int os_write_all(int fd, const void *buf, size_t len);
-pid_t os_getpid(void);  /* raw, never cached */
-pid_t os_gettid(void);  /* raw; OS_TID_UNKNOWN behind a filter: nobody is stopped there, so nobody needs it */
+pid_t os_getpid(void); /* raw, never cached */
+pid_t os_gettid(void); /* raw; OS_TID_UNKNOWN behind a filter: nobody is stopped there, so nobody needs it */
 #define OS_TID_UNKNOWN (-1)
-bool os_is_vfork_child(void); /* this process shares its memory with its parent: pid differs from the owner's recorded by os_process_init */
-/* A filter is in force: only mmap, munmap, futex, write and clock_gettime may be called from now on, and the functions
- * here keep to that. Found by os_process_init for an inherited filter, told by the wrappers of prctl and seccomp. */
+/* This process shares its memory with its parent, whose pid os_process_init recorded. */
+bool os_is_vfork_child(void);
+/* A filter is in force: only mmap, munmap, futex, write and clock_gettime may be called from now on, and the
+ * functions here keep to that. Found by os_process_init for an inherited filter, told by the wrappers of
+ * prctl and seccomp. */
 bool os_seccomp_is_on(void);
 void os_seccomp_note(void);
 __attribute__((noreturn)) void os_exit_group(int status);
@@ -51,7 +53,9 @@ int os_vm_move(void *from, void *to, size_t size);
 unsigned os_vm_address_bits(void);
 /* A page that reads as zero in a fork child: its first word, else NULL where the kernel lacks it. */
 volatile uint32_t *os_vm_fork_canary(void);
-size_t os_vm_available(void); /* memory available to this process now: MemAvailable and cgroup v1/v2 limit, whichever is less; SIZE_MAX unknown */
+/* Memory available to this process now: MemAvailable or room in the cgroups (v1, v2), whichever is less;
+ * SIZE_MAX unknown. */
+size_t os_vm_available(void);
 size_t os_vm_cgroup_limit(void); /* bytes; SIZE_MAX none */
 size_t os_vm_resident(void);     /* resident bytes of the process, by /proc/thread-self/statm */
 
@@ -77,14 +81,18 @@ struct os_lock {
     uint32_t word; /* 0 free, 1 held, 2 held and somebody waits */
     uint32_t rank;
 };
-#define OS_LOCK_INIT(r) {0, (r)}
+#define OS_LOCK_INIT(r)                                                                                      \
+    {                                                                                                        \
+        0, (r)                                                                                               \
+    }
 void os_lock(struct os_lock *l);
 bool os_trylock(struct os_lock *l);
 void os_unlock(struct os_lock *l);
 void os_lock_reset(struct os_lock *l); /* fork child: whoever held it is gone */
 bool os_lock_is_held(const struct os_lock *l);
 #define os_lock_assert_held(l) ASSERT(os_lock_is_held(l))
-/* Wait while *word == value, at most timeout_ns (UINT64_MAX: for ever). Returns on wake, change, signal or timeout. */
+/* Wait while *word == value, at most timeout_ns (UINT64_MAX: for ever). Returns on wake, change, signal or
+ * timeout. */
 void os_futex_wait(uint32_t *word, uint32_t value, uint64_t timeout_ns);
 void os_futex_wake(uint32_t *word, unsigned n);
 
@@ -97,76 +105,79 @@ struct os_tls {
     uint32_t ranks_held;               /* checking builds: bit per lock rank */
     struct os_stop_slot *stop_pending; /* a stop that arrived in a critical section or in a fast path */
     uint32_t stop_epoch_pending;
-    uint32_t is_fast_cut;              /* the cut hook has run, the mend hook not yet */
-    uint32_t in_handler;               /* a program's signal handler runs (trampoline depth) */
-    struct os_thread *thread;          /* record of a registered thread, else NULL */
+    uint32_t is_fast_cut;     /* the cut hook has run, the mend hook not yet */
+    uint32_t in_handler;      /* a program's signal handler runs (trampoline depth) */
+    struct os_thread *thread; /* record of a registered thread, else NULL */
 };
 extern __thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
 /* A registered thread. Records are type-stable: never unmapped, recycled. */
 struct os_thread {
-    struct os_thread *next;  /* registry, REGISTRY lock */
-    pid_t tid;               /* 0: record is free */
-    uint32_t gate;           /* enum os_gate; atomic */
-    uintptr_t published_sp;  /* while published: everything the thread needs lies at or above it on its stack */
-    uintptr_t stack_lo, stack_hi; /* bounds recorded at creation, 0 unknown. Dead space may be left out only inside them */
-    void *cache;             /* struct tcache of storey heap */
-    void *start_arg;         /* thread argument not yet read by the thread: a root (record is scanned by roots.c) */
-    void *extra_roots[7];    /* arguments of the wrapped call in progress; scanned */
+    struct os_thread *next; /* registry, REGISTRY lock */
+    pid_t tid;              /* 0: record is free */
+    uint32_t gate;          /* enum os_gate; atomic */
+    uintptr_t published_sp; /* while published: what the thread needs lies at or above it on its stack */
+    /* Bounds recorded at creation, 0 unknown. Dead space may be left out only inside them. */
+    uintptr_t stack_lo, stack_hi;
+    void *cache;     /* struct tcache of storey heap */
+    void *start_arg; /* thread argument not yet read by the thread: a root (record is scanned by roots.c) */
+    void *extra_roots[7]; /* arguments of the wrapped call in progress; scanned */
 };
 enum os_gate {
     OS_GATE_RUNNING = 0,
     OS_GATE_PUBLISHED = 1, /* in a wrapped blocking call: registers are on the stack, counts as stopped */
-    OS_GATE_HELD = 2,      /* the collector won: the thread must wait for the end of the stop before it runs on */
+    OS_GATE_HELD = 2, /* the collector won: the thread must wait for the end of the stop before it runs on */
 };
 struct os_thread *os_thread_register(void); /* this thread; idempotent; NULL: no memory. Takes REGISTRY. */
 void os_thread_unregister(void);
 struct os_thread *os_thread_first(void); /* registry walk: world stopped, or REGISTRY held */
 void os_thread_fork_child(void);         /* registry becomes the calling thread alone */
 extern struct os_lock os_thread_registry_lock;
-/* Bounds of the calling thread's stack by pthread_getattr_np: allocates, so only from our pthread_create start routine
- * and the constructor. */
+/* Bounds of the calling thread's stack by pthread_getattr_np: allocates, so only from our pthread_create
+ * start routine and the constructor. */
 void os_thread_record_stack(struct os_thread *t);
 
 /* os_critical_enter, os_critical_leave: static inline, in os/critical_inl.h. */
 
 /* ---- gate.c: wrapped blocking calls -------------------------------------------
- * usage in api: struct os_gate_frame f; os_gate_publish(&f, n_args, args...); r = real call; os_gate_leave(&f);
- * os_gate_publish spills callee-saved registers into f, which lives on the caller's stack. It does nothing in an
- * unregistered thread, in a critical section, or when already published. os_gate_leave waits while the world is stopped. */
+ * usage in api: struct os_gate_frame f; os_gate_publish(&f); r = real call; os_gate_leave(&f);
+ * os_gate_publish spills callee-saved registers into f, which lives on the caller's stack; what else the call
+ * holds goes into extra_roots before. It does nothing in an unregistered thread, in a critical section, or
+ * when already published. os_gate_leave waits while the world is stopped. */
 struct os_gate_frame {
     uintptr_t regs[24]; /* callee-saved registers, vector ones included where the ABI has them; rest unused */
     bool is_published;
 };
 void os_gate_publish(struct os_gate_frame *f);
 void os_gate_leave(struct os_gate_frame *f);
-/* Collector, between os_stop_begin and os_stop_end: hold a published thread at its gate. true: it counts as stopped, its
- * slot gets OS_STOP_PUBLISHED (os_stop_end opens exactly the gates of such slots). false: it runs, signal it. */
+/* Collector, between os_stop_begin and os_stop_end: hold a published thread at its gate. true: it counts as
+ * stopped, its slot gets OS_STOP_PUBLISHED (os_stop_end opens exactly the gates of such slots). false: it
+ * runs, signal it. */
 bool os_gate_hold(struct os_thread *t);
 /* For the signal trampoline: step out of the published state for the duration of a handler. */
-bool os_gate_suspend(void);          /* true: was published; waits while the world is stopped */
+bool os_gate_suspend(void); /* true: was published; waits while the world is stopped */
 void os_gate_resume(bool was_published);
 
 /* ---- stop.c: stopping threads by signal 33, shared with glibc ------------------- */
 enum os_stop_state {
-    OS_STOP_SENT = 0,   /* signal sent, no answer */
-    OS_STOP_STOPPED,    /* parked in the handler: sp, frame valid */
-    OS_STOP_BUSY,       /* was in a fast path: signal it again */
-    OS_STOP_CRITICAL,   /* in a critical section: will signal itself when it leaves */
-    OS_STOP_PUBLISHED,  /* in a wrapped call, held at its gate; never signalled */
-    OS_STOP_GONE,       /* does not exist any more, or is a kernel worker */
+    OS_STOP_SENT = 0,  /* signal sent, no answer */
+    OS_STOP_STOPPED,   /* parked in the handler: sp, frame valid */
+    OS_STOP_BUSY,      /* was in a fast path: signal it again */
+    OS_STOP_CRITICAL,  /* in a critical section: will signal itself when it leaves */
+    OS_STOP_PUBLISHED, /* in a wrapped call, held at its gate; never signalled */
+    OS_STOP_GONE,      /* does not exist any more, or is a kernel worker */
 };
 struct os_stop_slot {
     pid_t tid;
     uint32_t state;     /* atomic */
     uintptr_t sp;       /* interrupted stack pointer */
-    uintptr_t frame_lo; /* lowest address that the handler's frame needs (holds all registers, vector state included) */
+    uintptr_t frame_lo; /* of the handler's frame, which holds all registers, vector state included */
     uintptr_t frame_hi; /* end of the signal frame */
     uintptr_t regs[34]; /* general registers of the interrupted context, n_regs of them */
     uint32_t n_regs;
     struct os_thread *thread; /* registered record or NULL */
-    uint32_t n_busy;    /* of os_stop_send: how often in a row the answer was BUSY */
-    uint32_t answer_no; /* of the handler: how many answers there were before the one that was BUSY */
+    uint32_t n_busy;          /* of os_stop_send: how often in a row the answer was BUSY */
+    uint32_t answer_no;       /* of the handler: how many answers there were before the one that was BUSY */
 };
 /* What lies below a stack pointer and is still in use (x86-64: leaf functions keep data there). */
 #if defined(__x86_64__)
@@ -176,23 +187,27 @@ struct os_stop_slot {
 #endif
 /* PCs in [lo, hi) belong to fast paths. Once, at init. */
 void os_stop_set_fast_text(uintptr_t lo, uintptr_t hi);
-/* A program may live in its fast paths: a loop of malloc and free is never found outside them. So a thread that was found
- * in one gets it cut: cut() makes its later fast paths fail over to the slow one (the storey above exchanges the thread's
- * cache for an empty one), os_critical_enter calls mend() first, and the thread parks when it leaves. Once, at init; cut
- * runs in the stop handler, outside critical sections, with a fast path of the same thread half done. */
+/* A program may live in its fast paths: a loop of malloc and free is never found outside them. So a thread
+ * that was found in one gets it cut: cut() makes its later fast paths fail over to the slow one (the storey
+ * above exchanges the thread's cache for an empty one), os_critical_enter calls mend() first, and the thread
+ * parks when it leaves. Once, at init; cut runs in the stop handler, outside critical sections, with a fast
+ * path of the same thread half done. */
 void os_stop_set_fast_hooks(void (*cut)(void), void (*mend)(void));
-/* For the trampoline of the program's handlers: was a fast path interrupted (ucontext is a handler's third argument)? */
+/* For the trampoline of the program's handlers: was a fast path interrupted (ucontext is a handler's third
+ * argument)? */
 bool os_stop_is_fast_context(const void *ucontext);
-/* Make sure our handler is installed and chained (glibc may have replaced it). World running. 0 or -errno; -EBUSY: a
- * thread that did not answer the last stop in time is just now doing so (it may write to the slots of that stop). */
+/* Make sure our handler is installed and chained (glibc may have replaced it). World running. 0 or -errno;
+ * -EBUSY: a thread that did not answer the last stop in time is just now doing so (it may write to the slots
+ * of that stop). */
 int os_stop_prepare(void);
-/* New odd epoch. pre: os_stop_prepare returned 0. Slots are filled from 0 on, also after the begin, up to n_slots of them;
- * one with tid 0 ends the list. Their memory must stay mapped for ever (its content may be reused after the end): a handler
- * that comes too late may still be writing to it when os_stop_end returns. */
+/* New odd epoch. pre: os_stop_prepare returned 0. Slots are filled from 0 on, also after the begin, up to
+ * n_slots of them; one with tid 0 ends the list. Their memory must stay mapped for ever (its content may be
+ * reused after the end): a handler that comes too late may still be writing to it when os_stop_end returns.
+ */
 void os_stop_begin(struct os_stop_slot *slots, size_t n_slots);
-/* 0, -ESRCH, -EAGAIN ... pre: the state of a slot that is sent for the first time is 0. Sent again to a thread that was
- * BUSY, it first lets that thread run a little (microseconds, at most a millisecond): else the next signal would find it
- * at the same instruction, for ever. */
+/* 0, -ESRCH, -EAGAIN ... pre: the state of a slot that is sent for the first time is 0. Sent again to a
+ * thread that was BUSY, it first lets that thread run a little (microseconds, at most a millisecond): else
+ * the next signal would find it at the same instruction, for ever. */
 int os_stop_send(uint32_t slot_idx);
 void os_stop_end(void); /* epoch becomes even, all parked and held threads run. Never waits for them */
 void os_stop_wait(uint64_t timeout_ns); /* until some slot changed state, or timeout */
@@ -201,11 +216,12 @@ void os_stop_mend_fast(void);           /* called by os_critical_enter when is_f
 bool os_stop_is_world_stopped(void);
 void os_stop_fork_child(void);
 uint32_t os_stop_signal_number(void); /* 33 */
-/* Ids of all threads of the process, from /proc/thread-self/../ task; raw getdents. Count or -errno; -E2BIG: more than max. */
+/* Ids of all threads of the process, this one included; raw getdents64 of /proc/PID/task. Count or -errno;
+ * -E2BIG: more than max. */
 long os_task_list(pid_t *tids, size_t max);
-struct os_task_state { /* /proc/self/task/T/stat and status */
-    char state;          /* R S D Z X T t ... ; 0 gone */
-    uint64_t flags;      /* PF_ flags of stat */
+struct os_task_state { /* /proc/PID/task/TID/stat and status */
+    char state;        /* R S D Z X T t ... ; 0 gone */
+    uint64_t flags;    /* PF_ flags of stat */
     uint64_t sig_blocked;
 };
 int os_task_state(pid_t tid, struct os_task_state *out);
@@ -220,11 +236,11 @@ struct os_map {
     bool is_readable, is_writable, is_executable, is_shared;
     const char *name; /* NUL-terminated, "" none; valid until the next call */
 };
-/* Walk all mappings of the process, in address order, reading /proc/thread-self/maps through `buf`. cb returns false to
- * end early. 0, or -errno: the list is not complete. */
+/* Walk all mappings of the process, in address order, reading /proc/thread-self/maps through `buf`. cb
+ * returns false to end early. 0, or -errno: the list is not complete. */
 int os_maps_walk(char *buf, size_t buf_size, bool (*cb)(const struct os_map *m, void *ctx), void *ctx);
-/* Call cb for each run of pages in [lo, hi) that has content of its own (present or swapped, not file-backed);
- * PAGEMAP_SCAN, else pagemap. 0; -EACCES and the like where neither can be read. */
+/* Call cb for each run of pages in [lo, hi) that has content of its own (present or swapped, not
+ * file-backed); PAGEMAP_SCAN, else pagemap. 0; -EACCES and the like where neither can be read. */
 int os_pages_walk(uintptr_t lo, uintptr_t hi, bool (*cb)(uintptr_t lo, uintptr_t hi, void *ctx), void *ctx);
 int os_pages_prepare(void); /* opens the descriptors that a cycle needs; os_pages_finish closes them */
 void os_pages_finish(void);
@@ -232,18 +248,23 @@ void os_pages_finish(void);
 long os_mem_read(uintptr_t addr, void *buf, size_t len);
 
 /* ---- fault.c: reads that may fault ------------------------------------------------- */
-/* Run fn(arg) with SIGSEGV and SIGBUS of this thread caught. true: fn returned; false: it faulted (address in *fault_addr).
- * Takes the process's two actions for the duration: world stopped, one marker at a time installs, nested calls are allowed. */
+/* Run fn(arg) with SIGSEGV and SIGBUS of this thread caught. true: fn returned; false: it faulted (address in
+ * *fault_addr). Takes the process's two actions for the duration: world stopped, one marker at a time
+ * installs, nested calls are allowed. */
 bool os_fault_guard(void (*fn)(void *arg), void *arg, uintptr_t *fault_addr);
 int os_fault_guard_begin(void); /* install actions, once per stop */
 void os_fault_guard_end(void);
+
+/* ---- cpus.c ------------------------------------------------------------------------- */
+unsigned os_n_cpus(void); /* that this process may use; at least 1 */
 
 /* ---- mask.c: signals of the program wait while the collector works ------------------- */
 bool os_signals_hold(uint64_t *old); /* all but faults and libc's own two; false: nothing was changed */
 void os_signals_release(const uint64_t *old);
 
 /* ---- stack.S / stack.c: running on a stack of ours ---------------------------------- */
-/* Call fn(arg, caller_sp) on the stack that ends at top. All callee-saved registers were pushed at or above caller_sp before. */
+/* Call fn(arg, caller_sp) on the stack that ends at top. All callee-saved registers were pushed at or above
+ * caller_sp before. */
 void os_call_on_stack(void (*fn)(void *arg, uintptr_t caller_sp), void *arg, void *top);
 
 void os_process_init(void);       /* records the owner pid; constructor or first slow path */

@@ -3,8 +3,8 @@
  * What    For a range of addresses, the runs of pages that are present or swapped and
  *         not a file's. The ioctl PAGEMAP_SCAN says it for gigabytes in microseconds;
  *         kernels without it are asked by reading pagemap, eight bytes per page.
- *         The zero page has no content (pagemap cannot tell it: there it counts). A guard page (MADV_GUARD_INSTALL) reads as
- *         swapped; newer kernels tell it apart, for others a byte of each swapped page
+ *         The zero page has no content (pagemap cannot tell it: there it counts). A guard page
+ * (MADV_GUARD_INSTALL) reads as swapped; newer kernels tell it apart, for others a byte of each swapped page
  *         is read through /proc/thread-self/mem, which fails for a guard page.
  * Owns    the two descriptors, from os_pages_prepare to os_pages_finish (one cycle:
  *         kept longer, they could show the parent of a fork child).
@@ -100,7 +100,8 @@ static void pages_add_swapped(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
 
 /* ---- PAGEMAP_SCAN ---------------------------------------------------------------------------- */
 
-static struct pages_scan_arg pages_scan_arg_make(enum pages_method method, uintptr_t lo, uintptr_t hi, struct pages_region *regions)
+static struct pages_scan_arg pages_scan_arg_make(enum pages_method method, uintptr_t lo, uintptr_t hi,
+                                                 struct pages_region *regions)
 {
     bool has_guard = method == PAGES_SCAN_WITH_GUARD;
     uint64_t unwanted = PAGES_IS_FILE | PAGES_IS_PFNZERO | (has_guard ? PAGES_IS_GUARD : 0);
@@ -169,8 +170,9 @@ static int pages_read_entries(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
     while (lo < hi && !w->is_ended) {
         size_t n_left = (hi - lo) / page_size;
         size_t n_wanted = n_left < PAGES_N_ENTRIES ? n_left : PAGES_N_ENTRIES;
-        long n = os_syscall(SYS_pread64, pages_state.pagemap_fd, (long)entries, (long)(n_wanted * sizeof(*entries)),
-                            (long)(lo / page_size * sizeof(*entries)), 0, 0);
+        long n =
+            os_syscall(SYS_pread64, pages_state.pagemap_fd, (long)entries,
+                       (long)(n_wanted * sizeof(*entries)), (long)(lo / page_size * sizeof(*entries)), 0, 0);
 
         if (n == -EINTR)
             continue;
@@ -197,10 +199,12 @@ static int pages_walk_once(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
     return err;
 }
 
-/* A kernel that does not know a method says so before it hands out anything, so the next one begins from scratch. */
+/* A kernel that does not know a method says so before it hands out anything, so the next one begins from
+ * scratch. */
 int os_pages_walk(uintptr_t lo, uintptr_t hi, bool (*cb)(uintptr_t lo, uintptr_t hi, void *ctx), void *ctx)
 {
-    struct pages_walk w = {.cb = cb, .ctx = ctx, .method = __atomic_load_n(&pages_state.method, __ATOMIC_RELAXED)};
+    struct pages_walk w = {
+        .cb = cb, .ctx = ctx, .method = __atomic_load_n(&pages_state.method, __ATOMIC_RELAXED)};
     int err;
 
     ASSERT(lo % os_page_size() == 0 && hi % os_page_size() == 0 && lo <= hi);

@@ -7,7 +7,7 @@
  *         calls it before libc is up, the constructor once more.
  * Not here  what a fork child rebuilds: each storey's own *_fork_child.
  */
-#include "os/os.h"
+#include "os/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 
 #include "base/compiler.h"
-#include "os/process.h"
+#include "os/os.h"
 
 static struct {
     pid_t owner_pid; /* 0: not initialised. Written while the process has one thread */
@@ -43,8 +43,8 @@ long os_file_read(const char *path, char *buf, size_t buf_size)
     return n < 0 ? n : (long)len;
 }
 
-/* A filter may kill for prctl, but not for what ld.so itself just did: open and read a file. So prctl is asked only
- * where /proc is not mounted. */
+/* A filter may kill for prctl, but not for what ld.so itself just did: open and read a file. So prctl is
+ * asked only where /proc is not mounted. */
 static bool process_has_filter(void)
 {
     char text[4096];
@@ -76,8 +76,8 @@ void os_process_fork_child(void)
     os_vm_canary_rearm();
 }
 
-/* A fork child that no handler has prepared yet has another pid too, but its canary page was wiped. Behind a filter
- * nothing is asked: no cycle runs there, which is all that the answer is for. */
+/* A fork child that no handler has prepared yet has another pid too, but its canary page was wiped. Behind a
+ * filter nothing is asked: no cycle runs there, which is all that the answer is for. */
 bool os_is_vfork_child(void)
 {
     volatile uint32_t *canary = os_vm_fork_canary();

@@ -98,17 +98,24 @@ os_fault_landing:
     .cfi_endproc
     .size   os_fault_call, . - os_fault_call
 
-/* Way back from our handlers. Debuggers and unwinders know a signal frame by exactly these two instructions; the nop
- * keeps a look-up of "return address minus one" out of the function before. No CFI, so that they look at the bytes. */
+/* Way back from our handlers. Unwinders know a signal frame by exactly these two instructions, gdb by the name that libc
+ * gives to them. No CFI, so that they look; the nop keeps a look-up of "address minus one" out of the function before. */
     .balign 16
     nop
-    .globl  os_sigreturn
-    .hidden os_sigreturn
-    .type   os_sigreturn, @function
-os_sigreturn:
+    .type   __restore_rt, @function
+__restore_rt:
     movq    $15, %rax
     syscall
-    .size   os_sigreturn, . - os_sigreturn
+    .size   __restore_rt, . - __restore_rt
+
+    .section .data.rel.ro, "aw", @progbits
+    .globl  os_sigreturn
+    .hidden os_sigreturn
+    .type   os_sigreturn, @object
+    .balign 8
+os_sigreturn:
+    .quad   __restore_rt
+    .size   os_sigreturn, 8
 
 #endif
     .section .note.GNU-stack, "", @progbits

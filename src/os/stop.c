@@ -62,11 +62,12 @@ static void stop_chain(const struct kernel_sigaction *found)
     __atomic_store_n(&os_stop_state.chained, found->handler, __ATOMIC_RELEASE);
 }
 
-/* glibc puts its handler at the first pthread_create, in place of ours. It is chained before ours goes back, so no
- * delivery of glibc's finds ours without it; and looked at again, in case glibc's came in between. */
+/* glibc puts its handler at the first pthread_create, in place of ours. It is chained before ours goes back,
+ * so no delivery of glibc's finds ours without it; and looked at again, in case glibc's came in between. */
 static int stop_install(void)
 {
-    struct kernel_sigaction ours = KERNEL_ACTION(os_stop_handler, SA_SIGINFO | SA_RESTART | SA_ONSTACK, STOP_ALL_SIGNALS);
+    struct kernel_sigaction ours =
+        KERNEL_ACTION(os_stop_handler, SA_SIGINFO | SA_RESTART | SA_ONSTACK, STOP_ALL_SIGNALS);
     struct kernel_sigaction found;
     int err = 0;
 
@@ -136,9 +137,10 @@ static void stop_sleep(uint64_t ns)
     os_futex_wait(&word, 0, ns);
 }
 
-/* A signal that is queued before the thread was back from the last one is delivered at the very instruction where that
- * one found it. So the thread must have run in between: first as long as a fast path takes on another CPU, then, by
- * sleeping, for longer and longer. One pause serves all threads that were busy before it began. */
+/* A signal that is queued before the thread was back from the last one is delivered at the very instruction
+ * where that one found it. So the thread must have run in between: first as long as a fast path takes on
+ * another CPU, then, by sleeping, for longer and longer. One pause serves all threads that were busy before
+ * it began. */
 static void stop_pause(uint32_t n_busy)
 {
     uint64_t end_ns = os_clock_ns() + STOP_PAUSE_NS;
@@ -156,7 +158,8 @@ static bool stop_has_run_since(const struct os_stop_slot *slot)
     return (int32_t)(os_stop_state.n_paused - slot->answer_no) > 0;
 }
 
-/* A thread that was busy or in a critical section may signal itself and answer at any time: then there is nothing to do. */
+/* A thread that was busy or in a critical section may signal itself and answer at any time: then there is
+ * nothing to do. */
 int os_stop_send(uint32_t slot_idx)
 {
     struct os_stop_slot *slot = &os_stop_state.slots[slot_idx];
@@ -172,8 +175,8 @@ int os_stop_send(uint32_t slot_idx)
     return os_stop_queue(os_stop_state.pid, slot->tid, os_stop_state.epoch, slot_idx);
 }
 
-/* Store of is_waiting before the look at n_answers, against the handler's growth of n_answers before its look at
- * is_waiting: one of the two sees the other, and the kernel compares n_answers once more. */
+/* Store of is_waiting before the look at n_answers, against the handler's growth of n_answers before its look
+ * at is_waiting: one of the two sees the other, and the kernel compares n_answers once more. */
 void os_stop_wait(uint64_t timeout_ns)
 {
     uint32_t n;
@@ -193,8 +196,8 @@ static void stop_open_gates(void)
         uint32_t held = OS_GATE_HELD;
 
         if (slot->state == OS_STOP_PUBLISHED && slot->thread != NULL)
-            __atomic_compare_exchange_n(&slot->thread->gate, &held, OS_GATE_PUBLISHED, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_RELAXED);
+            __atomic_compare_exchange_n(&slot->thread->gate, &held, OS_GATE_PUBLISHED, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
     }
 }
 

@@ -59,8 +59,9 @@ static void stop_exit(void)
     __atomic_sub_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST);
 }
 
-/* The last store to the slot: the collector may use what was written before it. Only then the collector is woken, because
- * on a busy machine that is where this thread loses its CPU: counted as inside, it would hold up the next stop. */
+/* The last store to the slot: the collector may use what was written before it. Only then the collector is
+ * woken, because on a busy machine that is where this thread loses its CPU: counted as inside, it would hold
+ * up the next stop. */
 static void stop_answer(struct os_stop_slot *slot, uint32_t state)
 {
     __atomic_store_n(&slot->state, state, __ATOMIC_RELEASE);
@@ -78,8 +79,9 @@ static void stop_park(uint32_t epoch)
 
 /* ---- is it in a critical section? --------------------------------------------- */
 
-/* A thread that never registered may be one that libc does not know, with a base register of its own or none: its
- * os_tls is read through the kernel, which says EFAULT where we would fault. glibc's thread block holds its own address. */
+/* A thread that never registered may be one that libc does not know, with a base register of its own or none:
+ * its os_tls is read through the kernel, which says EFAULT where we would fault. glibc's thread block holds
+ * its own address. */
 static bool stop_has_our_tls(uintptr_t base)
 {
     struct os_tls copy;
@@ -94,8 +96,8 @@ static bool stop_has_our_tls(uintptr_t base)
     return n == (long)(sizeof(copy) + sizeof(self_word)) && (!CONTEXT_TLS_HAS_SELF || self_word == base);
 }
 
-/* This thread's os_tls, or NULL where it has none of its own: a thread made by clone may share its creator's, which is
- * then not its own critical section. */
+/* This thread's os_tls, or NULL where it has none of its own: a thread made by clone may share its creator's,
+ * which is then not its own critical section. */
 static struct os_tls *stop_own_tls(const struct os_stop_slot *slot)
 {
     struct os_tls *tls;
@@ -178,13 +180,15 @@ static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *uc
 
 static void stop_receive(uint32_t epoch, uint32_t slot_idx, const void *ucontext)
 {
-    if (!stop_enter(epoch) || slot_idx >= os_stop_state.n_slots || os_stop_state.slots[slot_idx].tid != os_gettid())
+    if (!stop_enter(epoch) || slot_idx >= os_stop_state.n_slots ||
+        os_stop_state.slots[slot_idx].tid != os_gettid())
         stop_exit();
     else if (stop_serve(&os_stop_state.slots[slot_idx], epoch, ucontext))
         stop_park(epoch);
 }
 
-/* Nobody handled the signal before us: let it do to the process what it would have done. It is blocked until we return. */
+/* Nobody handled the signal before us: let it do to the process what it would have done. It is blocked until
+ * we return. */
 static void stop_take_default_action(void)
 {
     struct kernel_sigaction action = {SIG_DFL, 0, NULL, 0};
@@ -236,8 +240,8 @@ static int stop_signal_self(uint32_t epoch, uint32_t slot_idx)
     return err;
 }
 
-/* Registers are best taken by the handler, so the thread signals itself. If the kernel has no room for another queued
- * signal, the collector is told to try again. */
+/* Registers are best taken by the handler, so the thread signals itself. If the kernel has no room for
+ * another queued signal, the collector is told to try again. */
 void os_stop_poll_pending(void)
 {
     struct os_stop_slot *slot = os_tls.stop_pending;

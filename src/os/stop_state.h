@@ -9,28 +9,29 @@
 
 #include "os/os.h"
 
-#define STOP_SIGNAL 33           /* glibc's own, for setxid: libc's mask functions cannot block it */
-#define STOP_MAGIC 0x67634d73    /* si_errno of a delivery of ours */
+#define STOP_SIGNAL 33        /* glibc's own, for setxid: libc's mask functions cannot block it */
+#define STOP_MAGIC 0x67634d73 /* si_errno of a delivery of ours */
 
 struct stop_state {
-    uint32_t epoch;         /* atomic, futex */
-    uint32_t n_answers;     /* atomic, futex: grows with each answer of a handler */
-    uint32_t is_waiting;    /* atomic: the collector sleeps on n_answers, or is about to */
-    uint32_t n_inside;      /* atomic: handlers that may be about to write to a slot */
-    uint32_t n_seen;        /* collector: answers up to here were reported by os_stop_wait */
-    uint32_t n_paused;      /* collector: answers at the beginning of the last pause for busy threads */
-    pid_t pid;              /* collector, world running */
+    uint32_t epoch;             /* atomic, futex */
+    uint32_t n_answers;         /* atomic, futex: grows with each answer of a handler */
+    uint32_t is_waiting;        /* atomic: the collector sleeps on n_answers, or is about to */
+    uint32_t n_inside;          /* atomic: handlers that may be about to write to a slot */
+    uint32_t n_seen;            /* collector: answers up to here were reported by os_stop_wait */
+    uint32_t n_paused;          /* collector: answers at the beginning of the last pause for busy threads */
+    pid_t pid;                  /* collector, world running */
     struct os_stop_slot *slots; /* written before the epoch becomes odd */
     size_t n_slots;
     uintptr_t fast_lo, fast_hi; /* once, at init */
     void (*cut_fast)(void);     /* once, at init; NULL: busy threads are only signalled again */
     void (*mend_fast)(void);
-    void *chained;              /* handler that was found for the signal, or SIG_DFL, SIG_IGN */
-    bool chained_has_info;      /* it takes three arguments */
+    void *chained;         /* handler that was found for the signal, or SIG_DFL, SIG_IGN */
+    bool chained_has_info; /* it takes three arguments */
 };
 extern struct stop_state os_stop_state;
 
-/* rt_tgsigqueueinfo of the stop signal to a thread of ours; stop.c and, for the thread itself, stop_handler.c. */
+/* rt_tgsigqueueinfo of the stop signal to a thread of ours; stop.c and, for the thread itself,
+ * stop_handler.c. */
 int os_stop_queue(pid_t pid, pid_t tid, uint32_t epoch, uint32_t slot_idx);
 void os_stop_handler(int sig, void *info, void *ucontext);
 

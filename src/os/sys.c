@@ -23,8 +23,8 @@
 static struct {
     bool is_seccomp_on;
 #if GCM_CHECKING
-    /* Injection: calls that match are counted in n_seen; those in [skip, skip + count) fail. Atomic, because any
-     * thread may make the n-th call; a rule is set while no other thread makes calls that match. */
+    /* Injection: calls that match are counted in n_seen; those in [skip, skip + count) fail. Atomic, because
+     * any thread may make the n-th call; a rule is set while no other thread makes calls that match. */
     long fault_nr;
     uint32_t n_seen, skip, count;
     int error;
@@ -76,8 +76,8 @@ static const char *sys_parse_number(const char *p, long *out)
     return *p == ':' ? p + 1 : p;
 }
 
-/* GCMALLOC_FAULT=nr:skip:count:errno, so that a test can make the loaded library meet a failure. Looked for at each
- * initialisation until found: before libc is up there is no environment. */
+/* GCMALLOC_FAULT=nr:skip:count:errno, so that a test can make the loaded library meet a failure. Looked for
+ * at each initialisation until found: before libc is up there is no environment. */
 void os_fault_set_from_environment(void)
 {
     static bool is_done;
@@ -105,9 +105,7 @@ long os_syscall(long nr, long a, long b, long c, long d, long e, long f)
     return raw_syscall(nr, a, b, c, d, e, f);
 }
 
-void os_fault_set_from_environment(void)
-{
-}
+void os_fault_set_from_environment(void) {}
 #endif
 
 int os_write_all(int fd, const void *buf, size_t len)

@@ -84,7 +84,8 @@ long os_task_list(pid_t *tids, size_t max)
     long n;
     int fd;
 
-    fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)task_path(&f, 0, NULL), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
+    fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)task_path(&f, 0, NULL),
+                         O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0)
         return fd;
     n = task_read_all(fd, tids, max);
@@ -102,7 +103,8 @@ static long task_read_file(pid_t tid, const char *name, char *buf, size_t buf_si
     return os_file_read(task_path(&f, tid, name), buf, buf_size);
 }
 
-/* stat: "tid (name) S ppid pgrp session tty tpgid flags ..."; the name may hold anything, so its end is the last ')'. */
+/* stat: "tid (name) S ppid pgrp session tty tpgid flags ..."; the name may hold anything, so its end is the
+ * last ')'. */
 static bool task_parse_stat(const char *text, struct os_task_state *out)
 {
     const char *p = strrchr(text, ')');

@@ -42,7 +42,8 @@ static struct {
 
 static bool thread_add_chunk_locked(void)
 {
-    long got = os_syscall(SYS_mmap, 0, THREAD_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long got = os_syscall(SYS_mmap, 0, THREAD_CHUNK_BYTES, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     struct thread_chunk *chunk = (struct thread_chunk *)got;
 
     if (kernel_is_error(got))
@@ -132,7 +133,8 @@ static void thread_fork_child_chunk(struct thread_chunk *chunk)
     }
 }
 
-/* The thread that forked holds no lock and is the only one: nothing is read of what others may have left half done. */
+/* The thread that forked holds no lock and is the only one: nothing is read of what others may have left half
+ * done. */
 void os_thread_fork_child(void)
 {
     struct os_thread *self = os_tls.thread;

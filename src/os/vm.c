@@ -23,6 +23,7 @@
 #define VM_MAP_FIXED_NOREPLACE 0x100000
 #define VM_MADV_WIPEONFORK 18
 #define VM_MADV_DONTNEED_LOCKED 24
+#define VM_MADV_NO_SUCH 9999
 #define VM_MREMAP_DONTUNMAP 4
 #define VM_ADDRESS_BITS_MAX 47u
 #define VM_ADDRESS_BITS_MIN 36u
@@ -143,16 +144,23 @@ unsigned os_vm_address_bits(void)
     return bits > VM_ADDRESS_BITS_MAX ? VM_ADDRESS_BITS_MAX : bits;
 }
 
+/* Emulators accept advice that they do not follow: then they accept any. */
+static bool vm_follows_advice(void *page)
+{
+    return vm_advise(page, os_page_size(), VM_MADV_NO_SUCH) == -EINVAL;
+}
+
 void os_vm_canary_create(void)
 {
     long got;
 
     if (vm_state.canary != NULL || os_seccomp_is_on())
         return;
-    got = os_syscall(SYS_mmap, 0, (long)os_page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    got = os_syscall(SYS_mmap, 0, (long)os_page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                     -1, 0);
     if (kernel_is_error(got))
         return;
-    if (vm_advise((void *)got, os_page_size(), VM_MADV_WIPEONFORK) != 0) {
+    if (!vm_follows_advice((void *)got) || vm_advise((void *)got, os_page_size(), VM_MADV_WIPEONFORK) != 0) {
         os_vm_unmap((void *)got, os_page_size());
         return;
     }

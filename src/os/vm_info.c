@@ -2,7 +2,9 @@
  *
  * What    MemAvailable, resident size, and the limits of the process's control groups,
  *         versions 1 and 2. A group's limit holds for all groups below it, so the
- *         path of our group is walked up to the root and the least one counts.
+ *         path of our group is walked up to the root and the least one counts. Cached
+ *         pages of files that nobody used of late go before anything is killed: they
+ *         are room.
  *         What a container hides is unknown, which is no limit.
  */
 #include "os/os.h"
@@ -34,7 +36,7 @@ static size_t vm_info_number(const char *p, const char **behind)
 struct vm_info_group {
     char path[VM_INFO_PATH_BYTES]; /* directory of our group */
     size_t root_len;               /* of the path: not walked above */
-    const char *limit_name, *usage_name;
+    const char *limit_name, *usage_name, *cached_key;
 };
 
 /* A line of /proc/self/cgroup is "number:controllers:path"; version 2 has number 0 and no controllers. */
@@ -63,6 +65,7 @@ static bool vm_info_set_group(struct vm_info_group *g, const char *path, size_t 
     g->path[g->root_len + path_len] = '\0';
     g->limit_name = is_v2 ? "/memory.max" : "/memory.limit_in_bytes";
     g->usage_name = is_v2 ? "/memory.current" : "/memory.usage_in_bytes";
+    g->cached_key = is_v2 ? "\ninactive_file " : "\ntotal_inactive_file ";
     return true;
 }
 
@@ -85,16 +88,46 @@ static bool vm_info_find_group(struct vm_info_group *g)
     return has_found;
 }
 
-static size_t vm_info_read_group(struct vm_info_group *g, const char *name)
+static long vm_info_read_file(struct vm_info_group *g, const char *name, char *text, size_t text_size)
 {
     size_t len = strlen(g->path);
-    char text[64];
     long n;
 
     memcpy(g->path + len, name, strlen(name) + 1);
-    n = os_file_read(g->path, text, sizeof(text));
+    n = os_file_read(g->path, text, text_size);
     g->path[len] = '\0';
+    return n;
+}
+
+static size_t vm_info_read_group(struct vm_info_group *g, const char *name)
+{
+    char text[64];
+    long n = vm_info_read_file(g, name, text, sizeof(text));
+
     return n <= 0 || text[0] < '0' || text[0] > '9' ? SIZE_MAX : vm_info_number(text, NULL);
+}
+
+static size_t vm_info_cached(struct vm_info_group *g)
+{
+    char text[8192];
+    const char *line;
+
+    if (vm_info_read_file(g, "/memory.stat", text, sizeof(text)) <= 0)
+        return 0;
+    line = strstr(text, g->cached_key);
+    return line == NULL ? 0 : vm_info_number(line + strlen(g->cached_key), NULL);
+}
+
+/* What the group may still take before it meets its limit. */
+static size_t vm_info_group_room(struct vm_info_group *g, size_t limit)
+{
+    size_t usage = vm_info_read_group(g, g->usage_name);
+    size_t cached = vm_info_cached(g);
+
+    if (usage == SIZE_MAX)
+        return limit;
+    usage -= cached < usage ? cached : usage;
+    return usage < limit ? limit - usage : 0;
 }
 
 static bool vm_info_go_up(struct vm_info_group *g)
@@ -107,7 +140,7 @@ static bool vm_info_go_up(struct vm_info_group *g)
     return true;
 }
 
-/* Least limit on the way up, and least room (limit less usage). */
+/* Least limit on the way up, and least room. */
 static void vm_info_group_limits(size_t *limit, size_t *room)
 {
     struct vm_info_group g;
@@ -117,14 +150,13 @@ static void vm_info_group_limits(size_t *limit, size_t *room)
         return;
     do {
         size_t group_limit = vm_info_read_group(&g, g.limit_name);
-        size_t usage = group_limit != SIZE_MAX ? vm_info_read_group(&g, g.usage_name) : 0;
+        size_t group_room;
 
-        if (group_limit >= SIZE_MAX / 32) /* "no limit" in version 1 is a huge number */
+        if (group_limit >= SIZE_MAX / 32) /* none; in version 1 that is a huge number */
             continue;
-        if (group_limit < *limit)
-            *limit = group_limit;
-        if (usage != SIZE_MAX && group_limit - (usage < group_limit ? usage : group_limit) < *room)
-            *room = group_limit - (usage < group_limit ? usage : group_limit);
+        group_room = vm_info_group_room(&g, group_limit);
+        *limit = group_limit < *limit ? group_limit : *limit;
+        *room = group_room < *room ? group_room : *room;
     } while (vm_info_go_up(&g));
 }
 

@@ -31,10 +31,7 @@ static struct {
     size_t available, cgroup_limit, resident;
     bool is_seccomp_on, is_world_stopped;
     uint32_t canary;
-} fake = {.lock = PTHREAD_MUTEX_INITIALIZER,
-          .available = SIZE_MAX,
-          .cgroup_limit = SIZE_MAX,
-          .canary = 1};
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .available = SIZE_MAX, .cgroup_limit = SIZE_MAX, .canary = 1};
 
 __thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
 struct os_lock os_thread_registry_lock = OS_LOCK_INIT(OS_RANK_REGISTRY);
@@ -235,7 +232,8 @@ int os_vm_map_at(void *addr, size_t size, bool noreserve, bool dontdump)
 
     (void)dontdump;
     CHECK((uintptr_t)addr % FAKE_PAGE_BYTES == 0 && size % FAKE_PAGE_BYTES == 0 && size != 0);
-    return error != 0 ? error : fake_map(addr, size, FAKE_MAP_FIXED_NOREPLACE | (noreserve ? MAP_NORESERVE : 0));
+    return error != 0 ? error
+                      : fake_map(addr, size, FAKE_MAP_FIXED_NOREPLACE | (noreserve ? MAP_NORESERVE : 0));
 }
 
 int os_vm_unmap(void *addr, size_t size)
@@ -460,9 +458,7 @@ int os_fault_guard_begin(void)
     return 0;
 }
 
-void os_fault_guard_end(void)
-{
-}
+void os_fault_guard_end(void) {}
 
 bool os_signals_hold(uint64_t *old)
 {
@@ -473,4 +469,9 @@ bool os_signals_hold(uint64_t *old)
 void os_signals_release(const uint64_t *old)
 {
     (void)old;
+}
+
+unsigned os_n_cpus(void)
+{
+    return 2;
 }

@@ -1,4 +1,5 @@
-/* Blocks for the collector's unit tests: straight from the heap, reachable only from where the test puts their addresses.
+/* Blocks for the collector's unit tests: straight from the heap, reachable only from where the test puts
+ * their addresses.
  *
  * The tests keep addresses hidden (complemented) where a real cycle scans the process's own memory. */
 #ifndef TESTS_UNIT_GC_BLOCKS_H
@@ -79,7 +80,8 @@ static inline void gc_block_mark_end(void)
 }
 
 /* A whole cycle in the order of cycle.c, whose only root is the given range. */
-static inline struct finalizer_split_result gc_block_cycle(void *roots, size_t size_bytes, struct sweep_totals *totals)
+static inline struct finalizer_split_result gc_block_cycle(void *roots, size_t size_bytes,
+                                                           struct sweep_totals *totals)
 {
     gc_block_mark_begin();
     mark_words((uintptr_t)roots, (uintptr_t)roots + size_bytes);

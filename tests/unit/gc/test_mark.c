@@ -1,5 +1,5 @@
-/* The marker against explicit root ranges: which words count, what is scanned, and that nothing is lost when the stack is
- * full or a page cannot be read. */
+/* The marker against explicit root ranges: which words count, what is scanned, and that nothing is lost when
+ * the stack is full or a page cannot be read. */
 #include "gc/mark.h"
 
 #include <sys/mman.h>
@@ -35,9 +35,9 @@ static void test_words(void **state)
     assert_true(word_marks(w + 79, p));
     assert_false(word_marks(w + 80, p));
     assert_false(word_marks(w - 1, p));
-    assert_true(word_marks(w | UINT64_C(0x1234) << 48, p));  /* tags above bit 47 */
+    assert_true(word_marks(w | UINT64_C(0x1234) << 48, p)); /* tags above bit 47 */
     assert_true(word_marks(w | UINT64_C(0xffff) << 48, p));
-    assert_false(word_marks(w | UINT64_C(1) << 47, p));      /* bit 47 alone is no tag */
+    assert_false(word_marks(w | UINT64_C(1) << 47, p)); /* bit 47 alone is no tag */
     assert_false(word_marks(w | UINT64_C(0x7ff8) << 48 | UINT64_C(1) << 47, p));
     assert_true(word_marks(w | BOX | UINT64_C(1) << 47, p)); /* NaN box */
     assert_true(word_marks(w | UINT64_C(0xfffb) << 48 | UINT64_C(1) << 47, p));
@@ -51,8 +51,10 @@ static void test_every_class_and_slot(void **state)
     (void)state;
     for (unsigned c = 0; c < SIZECLASS_N; c++) {
         uint32_t size = sizeclass_size(c), bytes = sizeclass_span_slices(c) * SLICE_SIZE, n = bytes / size;
-        uint32_t last_idx = (uint32_t)((uint64_t)(bytes - 1) * sizeclass_recip(size) >> SIZECLASS_RECIP_SHIFT);
-        assert_true(last_idx / 64 < (n + 63) / 64); /* slack behind the last block finds a word of the same span */
+        uint32_t last_idx =
+            (uint32_t)((uint64_t)(bytes - 1) * sizeclass_recip(size) >> SIZECLASS_RECIP_SHIFT);
+        /* slack behind the last block finds a word of the same span */
+        assert_true(last_idx / 64 < (n + 63) / 64);
         char *p = gc_block(FLAVOR_MALLOC, size), *q = gc_block(FLAVOR_MALLOC, size);
         assert_true(word_marks((uintptr_t)p + size - 1, p));
         assert_false(word_marks((uintptr_t)p + size - 1, q));
@@ -130,8 +132,10 @@ static void test_ends_of_blocks(void **state)
 static void test_reachable_through_blocks(void **state)
 {
     (void)state;
-    void **a = gc_block(FLAVOR_MALLOC, 64), **b = gc_block(FLAVOR_GC, 5000), **c = gc_block(FLAVOR_MALLOC, 300000);
-    void **noscan = gc_block(FLAVOR_GC_NOSCAN, 64), **d = gc_block(FLAVOR_MALLOC, 16), *hidden = gc_block(FLAVOR_MALLOC, 16);
+    void **a = gc_block(FLAVOR_MALLOC, 64), **b = gc_block(FLAVOR_GC, 5000),
+         **c = gc_block(FLAVOR_MALLOC, 300000);
+    void **noscan = gc_block(FLAVOR_GC_NOSCAN, 64), **d = gc_block(FLAVOR_MALLOC, 16),
+         *hidden = gc_block(FLAVOR_MALLOC, 16);
     a[7] = b;
     b[600] = c;
     c[37000] = d;
@@ -142,7 +146,8 @@ static void test_reachable_through_blocks(void **state)
     gc_block_mark_begin();
     GC_MARK_WORDS(roots);
     assert_true(mark_drain());
-    assert_true(GC_IS_MARKED(a) && GC_IS_MARKED(b) && GC_IS_MARKED(c) && GC_IS_MARKED(d) && GC_IS_MARKED(noscan));
+    assert_true(GC_IS_MARKED(a) && GC_IS_MARKED(b) && GC_IS_MARKED(c) && GC_IS_MARKED(d) &&
+                GC_IS_MARKED(noscan));
     assert_false(GC_IS_MARKED(hidden));
     gc_block_mark_end();
 }
@@ -279,7 +284,8 @@ static void test_unreadable_page(void **state)
 {
     (void)state;
     char *p = gc_block(FLAVOR_MALLOC, 40 * 4096);
-    void *before = gc_block(FLAVOR_MALLOC, 16), *inside = gc_block(FLAVOR_MALLOC, 16), *behind = gc_block(FLAVOR_MALLOC, 16);
+    void *before = gc_block(FLAVOR_MALLOC, 16), *inside = gc_block(FLAVOR_MALLOC, 16),
+         *behind = gc_block(FLAVOR_MALLOC, 16);
     *(void **)p = before;
     *(void **)(p + 20 * 4096 + 16) = inside;
     *(void **)(p + 39 * 4096) = behind;
@@ -305,8 +311,9 @@ static void test_missing_page_voids(void **state)
     GC_MARK_WORDS(roots);
     assert_false(mark_drain());
     gc_block_mark_end();
-    assert_ptr_equal(mmap(p + 20 * 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
-                     p + 20 * 4096);
+    assert_ptr_equal(
+        mmap(p + 20 * 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+        p + 20 * 4096);
     gc_block_free(p);
 }
 
@@ -407,15 +414,18 @@ static void test_filter_agrees_with_plain_words(void **state)
     (void)state;
     uint64_t seed = unit_seed();
     uint64_t words[300], out[301], expected[300];
-    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0}, {UINT64_C(0x14c000000000), 65536},
-                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32}, {UINT64_C(0x1b0080000000), 1 << 30}};
+    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0},
+                                         {UINT64_C(0x14c000000000), 65536},
+                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32},
+                                         {UINT64_C(0x1b0080000000), 1 << 30}};
     for (int round = 0; round < 20000; round++) {
         struct mark_bounds b = bounds[unit_below(&seed, N_ELEMENTS(bounds))];
         size_t n_words = unit_below(&seed, N_ELEMENTS(words)), n_expected = 0;
         for (size_t i = 0; i < n_words; i++) {
             uint64_t word = test_random(&seed);
             if (unit_below(&seed, 16) == 0)
-                word = (word & ~MARK_ADDRESS_MASK) | (b.base - 8 + (b.n_bytes == 0 ? 0 : word % (b.n_bytes + 16)));
+                word = (word & ~MARK_ADDRESS_MASK) |
+                       (b.base - 8 + (b.n_bytes == 0 ? 0 : word % (b.n_bytes + 16)));
             words[i] = word;
             if ((word & MARK_ADDRESS_MASK) - b.base < b.n_bytes)
                 expected[n_expected++] = word;

@@ -43,7 +43,8 @@ static void test_push_chooses_the_form(void **state)
 {
     (void)state;
     begin(1000);
-    const struct mark_range ranges[] = {{160, 4096, false}, {160, 4096, true}, {160, 24, false}, {160, 1 << 30, false}};
+    const struct mark_range ranges[] = {
+        {160, 4096, false}, {160, 4096, true}, {160, 24, false}, {160, 1 << 30, false}};
     const size_t n_entries[] = {1, 2, 2, 2};
     for (size_t i = 0; i < N_ELEMENTS(ranges); i++) {
         markstack_push(&stack, ranges[i]);
@@ -86,8 +87,8 @@ static void test_random_against_an_array(void **state)
             continue;
         }
         size_t most = unit_below(&seed, 4) == 0 ? (size_t)1 << 40 : (size_t)1 << 14;
-        model[n] = (struct mark_range){test_random(&seed) >> 17 & ~UINT64_C(7), (unit_below(&seed, most) + 1) * 8,
-                                       unit_below(&seed, 8) == 0};
+        model[n] = (struct mark_range){test_random(&seed) >> 17 & ~UINT64_C(7),
+                                       (unit_below(&seed, most) + 1) * 8, unit_below(&seed, 8) == 0};
         markstack_push(&stack, model[n++]);
         markstack_note_peak(&stack);
     }

@@ -1,8 +1,5 @@
-/* The world stops, whatever its threads do; or the stop is given up for the right reason and all run on. */
+/* The world stops, whatever its threads do. */
 #include "world_harness.h"
-
-#include <sys/ptrace.h>
-#include <sys/resource.h>
 
 #include "heap/tcache.h"
 
@@ -74,15 +71,6 @@ static uint64_t sum_of_steps(size_t n)
     return sum;
 }
 
-static void assert_runs_on(struct harness_thread *t)
-{
-    uint64_t before = t->n_steps;
-
-    for (int i = 0; i < 1000 && t->n_steps == before; i++)
-        harness_sleep_us(10000);
-    assert_true(t->n_steps > before);
-}
-
 /* Every thread that the kernel knows has a settled slot. */
 static void assert_all_settled(void)
 {
@@ -134,7 +122,7 @@ static void test_mixture_stands_still(void **state)
             harness_sleep_us(1000);
     }
     for (size_t i = 0; i < N_MANY; i++)
-        assert_runs_on(&threads[i]);
+        harness_assert_runs_on(&threads[i]);
     join_all(N_MANY);
 }
 
@@ -252,166 +240,6 @@ static void test_thousand_sleepers(void **state)
     }
     pthread_attr_destroy(&attr);
 }
-
-/* ---- stops that are given up ------------------------------------------------------------------------------------------ */
-
-static void begin_blocked_raw(struct harness_thread *t)
-{
-    uint64_t all = ~UINT64_C(0);
-
-    (void)t;
-    os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all), 0, 0);
-}
-
-static void test_blocked_by_raw_call(void **state)
-{
-    (void)state;
-    threads[0] = (struct harness_thread){.begin = begin_blocked_raw, .step = harness_step_sleep};
-    threads[1] = (struct harness_thread){.step = harness_step_nothing};
-    harness_spawn(&threads[0], NULL);
-    harness_spawn(&threads[1], NULL);
-    enum cycle_skip skip = harness_stop();
-    assert_true(skip == SKIP_UNINTERRUPTIBLE || skip == SKIP_NOT_STOPPED);
-    assert_false(world_is_stopped());
-    harness_start();
-    assert_runs_on(&threads[1]);
-    join_all(2);
-    assert_int_equal(harness_stop(), SKIP_NONE);
-    harness_start();
-}
-
-static void step_vfork(struct harness_thread *t)
-{
-    struct timespec ts = {0, 300000000};
-
-    (void)t;
-    if (vfork() == 0) {
-        nanosleep(&ts, NULL);
-        _exit(0);
-    }
-    wait(NULL);
-}
-
-static void test_vfork_in_flight(void **state)
-{
-    (void)state;
-    threads[0] = (struct harness_thread){.step = step_vfork};
-    harness_spawn(&threads[0], NULL);
-    harness_sleep_us(50000);
-    uint64_t begin_ns = os_clock_ns();
-    assert_int_equal(harness_stop(), SKIP_UNINTERRUPTIBLE);
-    assert_true(os_clock_ns() - begin_ns < 150000000);
-    harness_start();
-    join_all(1);
-}
-
-/* A tracer, another process, holds one thread. */
-static void test_traced_thread(void **state)
-{
-    int fds[2];
-    char byte = 0;
-
-    (void)state;
-    threads[0] = (struct harness_thread){.step = harness_step_nothing};
-    harness_spawn(&threads[0], NULL);
-    assert_int_equal(pipe(fds), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int status;
-        pid_t tid = threads[0].tid;
-
-        if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0 || ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) != 0)
-            byte = 'e';
-        else
-            waitpid(tid, &status, __WALL);
-        if (write(fds[1], &byte, 1) == 1)
-            pause();
-        _exit(0);
-    }
-    assert_int_equal(read(fds[0], &byte, 1), 1);
-    if (byte == 0) {
-        assert_int_equal(harness_stop(), SKIP_UNINTERRUPTIBLE);
-        harness_start();
-    }
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    assert_runs_on(&threads[0]);
-    join_all(1);
-    close(fds[0]);
-    close(fds[1]);
-    if (byte != 0)
-        skip();
-}
-
-static void test_more_threads_than_prepared(void **state)
-{
-    enum { N = 300 };
-    static struct harness_thread many[N];
-
-    (void)state;
-    os_critical_enter();
-    world_fork_child(); /* forgets nothing that counts */
-    assert_int_equal(world_prepare(), SKIP_NONE);
-    size_t capacity = world_capacity();
-    os_critical_leave();
-    if (capacity >= N)
-        skip();
-    for (size_t i = 0; i < N; i++) {
-        many[i] = (struct harness_thread){.step = harness_step_sleep};
-        harness_spawn(&many[i], NULL);
-    }
-    os_critical_enter();
-    assert_int_equal(world_stop(), SKIP_NOT_STOPPED);
-    os_critical_leave();
-    assert_runs_on(&many[N - 1]);
-    assert_int_equal(harness_stop(), SKIP_NONE);
-    assert_int_equal(world_n_slots(), N);
-    harness_start();
-    for (size_t i = 0; i < N; i++)
-        harness_join(&many[i]);
-}
-
-/* ---- injected failures -------------------------------------------------------------------------------------------------- */
-
-static void test_full_queue_of_signals(void **state)
-{
-    (void)state;
-    threads[0] = (struct harness_thread){.step = harness_step_nothing};
-    harness_spawn(&threads[0], NULL);
-    os_fault_set(SYS_rt_tgsigqueueinfo, 0, 5, EAGAIN);
-    assert_int_equal(harness_stop(), SKIP_NONE);
-    harness_start();
-    os_fault_set(SYS_rt_tgsigqueueinfo, 0, UINT32_MAX, EAGAIN);
-    assert_int_equal(harness_stop(), SKIP_NOT_STOPPED);
-    os_fault_set(-2, 0, 0, 0);
-    harness_start();
-    assert_runs_on(&threads[0]);
-    join_all(1);
-}
-
-static void test_no_list_of_threads(void **state)
-{
-    (void)state;
-    for (unsigned skip_calls = 0; skip_calls < 4; skip_calls++) {
-        os_fault_set(SYS_getdents64, skip_calls, UINT32_MAX, EACCES);
-        assert_int_equal(harness_stop(), SKIP_NO_PROC);
-        os_fault_set(-2, 0, 0, 0);
-        harness_start();
-    }
-    assert_int_equal(harness_stop(), SKIP_NONE);
-    harness_start();
-}
-
-static void test_no_handler(void **state)
-{
-    (void)state;
-    os_fault_set(SYS_rt_sigaction, 0, UINT32_MAX, EINVAL);
-    os_critical_enter();
-    assert_int_equal(world_prepare(), SKIP_NOT_STOPPED);
-    os_critical_leave();
-    os_fault_set(-2, 0, 0, 0);
-}
-
 /* ---- threads that are no more ---------------------------------------------------------------------------------------------- */
 
 static struct tcache *left_behind;
@@ -510,18 +338,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_more_threads_than_prepared),
         cmocka_unit_test(test_mixture_stands_still),
         cmocka_unit_test(test_registered_threads_have_their_record),
         cmocka_unit_test(test_churn),
         cmocka_unit_test(test_waits_for_a_long_critical_section),
         cmocka_unit_test(test_thousand_sleepers),
-        cmocka_unit_test(test_blocked_by_raw_call),
-        cmocka_unit_test(test_vfork_in_flight),
-        cmocka_unit_test(test_traced_thread),
-        cmocka_unit_test(test_full_queue_of_signals),
-        cmocka_unit_test(test_no_list_of_threads),
-        cmocka_unit_test(test_no_handler),
         cmocka_unit_test(test_cache_of_a_vanished_thread),
         cmocka_unit_test(test_main_thread_is_a_zombie),
         cmocka_unit_test(test_worker_of_the_kernel),

@@ -122,6 +122,15 @@ static inline void harness_join(struct harness_thread *t)
     pthread_join(t->thread, NULL);
 }
 
+static inline void harness_assert_runs_on(struct harness_thread *t)
+{
+    uint64_t before = t->n_steps;
+
+    for (int i = 0; i < 1000 && t->n_steps == before; i++)
+        harness_sleep_us(10000);
+    assert_true(t->n_steps > before);
+}
+
 /* Steps and begins that tests share. */
 static inline void harness_step_nothing(struct harness_thread *t)
 {

@@ -63,7 +63,8 @@ static inline int run_in_child_reading(int (*fn)(void *arg), void *arg, char *te
 
 static inline void *map_pages(size_t n_pages)
 {
-    void *p = mmap(NULL, n_pages * os_page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p =
+        mmap(NULL, n_pages * os_page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     assert_true(p != MAP_FAILED);
     return p;

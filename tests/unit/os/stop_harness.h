@@ -202,4 +202,74 @@ static inline pthread_t world_spawn(void *(*fn)(void *), void *arg)
     return thread;
 }
 
+/* ---- the threads of a test ------------------------------------------------------------------ */
+
+enum { N_THREADS_MAX = 64 };
+
+/* One per thread of a test: counted by it, looked at while it is stopped. */
+struct worker {
+    _Alignas(64) volatile uint64_t n_steps;
+    volatile uint32_t is_inside; /* in a critical section or in a fast path */
+    volatile pid_t tid;
+};
+static struct worker workers[N_THREADS_MAX];
+static pthread_t threads[N_THREADS_MAX];
+static unsigned n_workers, n_threads;
+
+static inline void *spin(void *arg)
+{
+    struct worker *w = arg;
+
+    while (!world_is_over)
+        w->n_steps++;
+    return NULL;
+}
+
+static inline void start_kind(void *(*fn)(void *), unsigned n)
+{
+    while (n-- > 0) {
+        assert_true(n_threads < N_THREADS_MAX && n_workers < N_THREADS_MAX);
+        threads[n_threads++] = world_spawn(fn, &workers[n_workers++]);
+    }
+}
+
+static inline void end_all(void)
+{
+    world_is_over = true;
+    while (n_threads > 0)
+        pthread_join(threads[--n_threads], NULL);
+    world_is_over = false;
+    n_workers = 0;
+    memset(workers, 0, sizeof(workers));
+}
+
+static inline void assert_nothing_moves(unsigned n_pause_us)
+{
+    uint64_t before[N_THREADS_MAX];
+    struct timespec ts = {0, n_pause_us * 1000L};
+
+    for (unsigned i = 0; i < n_workers; i++) {
+        before[i] = workers[i].n_steps;
+        assert_int_equal(workers[i].is_inside, 0);
+    }
+    if (n_pause_us != 0)
+        nanosleep(&ts, NULL);
+    for (unsigned i = 0; i < n_workers; i++)
+        assert_true(workers[i].n_steps == before[i]);
+}
+
+static inline void assert_all_move(void)
+{
+    uint64_t before[N_THREADS_MAX];
+    uint64_t begin_ns = os_clock_ns();
+
+    for (unsigned i = 0; i < n_workers; i++)
+        before[i] = workers[i].n_steps;
+    for (unsigned i = 0; i < n_workers; i++) {
+        while (workers[i].n_steps == before[i] && os_clock_ns() - begin_ns < 20000000000ull)
+            sched_yield();
+        assert_true(workers[i].n_steps != before[i]);
+    }
+}
+
 #endif

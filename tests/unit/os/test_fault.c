@@ -76,7 +76,8 @@ static void masks_and_actions_come_back(void **state)
     sigaction(SIGBUS, NULL, &after[1]);
     assert_true(before[0].sa_handler == after[0].sa_handler && before[1].sa_handler == after[1].sa_handler);
     pthread_sigmask(SIG_UNBLOCK, &blocked, &now);
-    assert_true(sigismember(&now, SIGSEGV) == 1 && sigismember(&now, SIGUSR1) == 1 && sigismember(&now, SIGBUS) == 0);
+    assert_true(sigismember(&now, SIGSEGV) == 1 && sigismember(&now, SIGUSR1) == 1 &&
+                sigismember(&now, SIGBUS) == 0);
     munmap(p, os_page_size());
 }
 

@@ -1,4 +1,5 @@
-/* The gate: whoever changes the word first goes first; a thread that comes back in a stop waits for its end. */
+/* The gate: whoever changes the word first goes first; a thread that comes back in a stop waits for its end.
+ */
 #include "stop_harness.h"
 
 enum { N_ROUNDS = 2000 };
@@ -141,8 +142,8 @@ static void a_handler_steps_out_and_back(void **state)
     os_thread_unregister();
 }
 
-/* Callee-saved registers hold what the callers of the wrapper keep: they must be in the frame, and the frame above the
- * published stack pointer. */
+/* Callee-saved registers hold what the callers of the wrapper keep: they must be in the frame, and the frame
+ * above the published stack pointer. */
 static __attribute__((noinline)) void publish_with_register(uintptr_t word, struct os_gate_frame *frame)
 {
 #if defined(__x86_64__)

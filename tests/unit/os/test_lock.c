@@ -160,10 +160,13 @@ static void a_kernel_without_futex_costs_only_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_holder_at_a_time), cmocka_unit_test(trying_takes_only_a_free_lock),
-        cmocka_unit_test(ranks_may_rise),       cmocka_unit_test(waiting_ends_in_time),
+        cmocka_unit_test(one_holder_at_a_time),
+        cmocka_unit_test(trying_takes_only_a_free_lock),
+        cmocka_unit_test(ranks_may_rise),
+        cmocka_unit_test(waiting_ends_in_time),
 #if GCM_CHECKING
-        cmocka_unit_test(misuse_aborts),        cmocka_unit_test(a_kernel_without_futex_costs_only_time),
+        cmocka_unit_test(misuse_aborts),
+        cmocka_unit_test(a_kernel_without_futex_costs_only_time),
 #endif
     };
 

@@ -129,8 +129,10 @@ static void a_list_that_is_not_whole_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_stack_data_and_text),     cmocka_unit_test(finds_a_file_whose_name_has_a_newline),
-        cmocka_unit_test(lines_may_be_split_over_reads), cmocka_unit_test(a_walk_may_end_early),
+        cmocka_unit_test(finds_stack_data_and_text),
+        cmocka_unit_test(finds_a_file_whose_name_has_a_newline),
+        cmocka_unit_test(lines_may_be_split_over_reads),
+        cmocka_unit_test(a_walk_may_end_early),
         cmocka_unit_test(a_list_that_is_not_whole_is_told),
     };
 

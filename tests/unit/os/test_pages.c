@@ -190,7 +190,7 @@ static void nothing_is_read_without_descriptors(void **state)
 
     (void)state;
     assert_int_equal(os_pages_walk(4096, 8192, take_run, &r), -EBADF);
-    assert_int_equal(os_mem_read((uintptr_t)"y", &byte, 1), 1); /* opens one for the call */
+    assert_int_equal(os_mem_read((uintptr_t) "y", &byte, 1), 1); /* opens one for the call */
     assert_int_equal(byte, 'y');
     assert_true(os_mem_read(4096, &byte, 1) < 0);
 }
@@ -223,7 +223,8 @@ static void failures_are_told(void **state)
     os_pages_finish();
 }
 
-/* The kernel refuses the flag for guard pages, then the whole request: the tests that follow run by the next method. */
+/* The kernel refuses the flag for guard pages, then the whole request: the tests that follow run by the next
+ * method. */
 static void fall_back_once(void **state)
 {
     struct runs r = {.n = 0};
@@ -244,9 +245,9 @@ static void fall_back_to_pagemap(void **state)
 #endif
 
 #define PAGES_TEST(fn) cmocka_unit_test_setup_teardown(fn, test_setup, test_teardown)
-#define ALL_PAGES_TESTS                                                                                              \
-    PAGES_TEST(a_sparse_mapping_has_only_what_was_written), PAGES_TEST(many_runs_and_an_early_end),                  \
-        PAGES_TEST(content_stays_when_the_permission_goes), PAGES_TEST(only_copied_pages_of_a_file_count),           \
+#define ALL_PAGES_TESTS                                                                                      \
+    PAGES_TEST(a_sparse_mapping_has_only_what_was_written), PAGES_TEST(many_runs_and_an_early_end),          \
+        PAGES_TEST(content_stays_when_the_permission_goes), PAGES_TEST(only_copied_pages_of_a_file_count),   \
         PAGES_TEST(guard_pages_have_no_content), PAGES_TEST(swapped_pages_count)
 
 int main(void)

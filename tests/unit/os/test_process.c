@@ -1,4 +1,5 @@
-/* Which process this is: owner, child that shares memory, child that does not; and what may be called behind a filter. */
+/* Which process this is: owner, child that shares memory, child that does not; and what may be called behind
+ * a filter. */
 #include "os_harness.h"
 
 #include <linux/filter.h>
@@ -57,7 +58,8 @@ static void a_fork_child_owns_its_memory(void **state)
 
 /* ---- behind a filter ---------------------------------------------------------------------- */
 
-#define ALLOW_NUMBER(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW_NUMBER(nr)                                                                                     \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 /* Kills at anything but what an allocator cannot do without. */
 static int install_filter(void)
@@ -142,7 +144,8 @@ static int find_inherited_filter(void *arg)
     struct sock_fprog program = {1, code};
 
     (void)arg;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         return 99;
     execl("/proc/self/exe", "test_process", "--is-filter-on", NULL);
     return 98;

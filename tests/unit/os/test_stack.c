@@ -53,10 +53,12 @@ static void runs_there_and_comes_back(void **state)
     uintptr_t lo = (uintptr_t)c.stack, hi = lo + STACK_PAGES * os_page_size();
 
     (void)state;
-    assert_int_equal(call_with_register(&c), MAGIC); /* what is called may use the register, and must give it back */
+    assert_int_equal(call_with_register(&c),
+                     MAGIC); /* what is called may use the register, and must give it back */
     assert_true(c.local_addr >= lo && c.local_addr < hi);
     assert_int_equal(c.aligned_addr % 16, 0);
-    assert_true(c.caller_sp < (uintptr_t)__builtin_frame_address(0) + 4096 && c.caller_sp > (uintptr_t)&c - 4096);
+    assert_true(c.caller_sp < (uintptr_t)__builtin_frame_address(0) + 4096 &&
+                c.caller_sp > (uintptr_t)&c - 4096);
     assert_true(c.has_register);
     munmap(c.stack, STACK_PAGES * os_page_size());
 }

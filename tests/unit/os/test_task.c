@@ -54,8 +54,8 @@ static void all_threads_are_listed(void **state)
     assert_int_equal(os_task_list(tids, N_THREADS), -E2BIG);
     assert_int_equal(os_task_state(tid_of_blocked, &task), 0);
     assert_true(task.state == 'S' || task.state == 'R');
-    assert_true((task.sig_blocked & 1) != 0);        /* SIGHUP */
-    assert_true((task.sig_blocked >> 32 & 1) == 0);  /* 33, which libc leaves open */
+    assert_true((task.sig_blocked & 1) != 0);       /* SIGHUP */
+    assert_true((task.sig_blocked >> 32 & 1) == 0); /* 33, which libc leaves open */
     assert_true(os_task_is_stoppable(&task));
     is_over = true;
     for (int i = 0; i < N_THREADS; i++)
@@ -82,7 +82,8 @@ static void the_gone_and_the_kernels_are_not_stoppable(void **state)
 
 static bool find_this_thread(const struct os_map *m, void *ctx)
 {
-    *(bool *)ctx |= m->lo <= (uintptr_t)__builtin_frame_address(0) && (uintptr_t)__builtin_frame_address(0) < m->hi;
+    *(bool *)ctx |=
+        m->lo <= (uintptr_t)__builtin_frame_address(0) && (uintptr_t)__builtin_frame_address(0) < m->hi;
     return true;
 }
 
@@ -103,7 +104,7 @@ static void *look_without_main(void *arg)
         os_exit_group(2);
     if (os_maps_walk(buf, sizeof(buf), find_this_thread, &has_stack) != 0 || !has_stack)
         os_exit_group(3);
-    if (os_pages_prepare() != 0 || os_mem_read((uintptr_t)"x", &byte, 1) != 1 || byte != 'x')
+    if (os_pages_prepare() != 0 || os_mem_read((uintptr_t) "x", &byte, 1) != 1 || byte != 'x')
         os_exit_group(4);
     if (os_vm_resident() == 0)
         os_exit_group(5);

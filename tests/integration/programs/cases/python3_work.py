@@ -63,21 +63,23 @@ def database():
 
 def foreign():
     libc = ctypes.CDLL(None)
-    libc.malloc.restype = libc.realloc.restype = ctypes.c_void_p
-    libc.strdup.restype = ctypes.c_void_p
+    # Pointers as objects of ctypes: as Python integers, of 30 bits a digit, they would be hidden from any collector.
+    libc.malloc.restype = libc.realloc.restype = libc.strdup.restype = ctypes.POINTER(ctypes.c_char)
     kept = []
     for i in range(2000):
         p = libc.malloc(ctypes.c_size_t(i))
-        p = libc.realloc(ctypes.c_void_p(p), ctypes.c_size_t(i * 2 + 1))
+        p = libc.realloc(p, ctypes.c_size_t(i * 2 + 1))
+        p[i] = b"x"
         kept.append(p)
-    for p in kept:
-        libc.free(ctypes.c_void_p(p))
+    for i, p in enumerate(kept):
+        assert p[i] == b"x"
+        libc.free(p)
     compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
     values = (ctypes.c_int * 1000)(*[i * 7919 % 1009 for i in range(1000)])
     libc.qsort(values, 1000, ctypes.sizeof(ctypes.c_int), compare(lambda a, b: a[0] - b[0]))
     s = libc.strdup(b"a string of libc")
     print("ctypes", list(values)[:5], list(values)[-5:], ctypes.string_at(s))
-    libc.free(ctypes.c_void_p(s))
+    libc.free(s)
 
 
 def text():

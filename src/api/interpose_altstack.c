@@ -1,0 +1,111 @@
+/* sigaltstack: room for one more frame.
+ *
+ * What    The handler that stops a thread runs on the thread's alternate stack, perhaps on top of a handler of the
+ *         program's that is there already. A stack that holds just the program's own handlers is exchanged for a larger
+ *         one of ours; the program is told what it gave. With wide vector registers a frame alone is thousands of bytes.
+ *         What the program gave is remembered in any case: it may be a block to which only the kernel holds a pointer.
+ * Owns    api_tls.altstack, a block that is a root, and api_tls.altstack_given.
+ * Invariants  between the kernel's check of the program's stack and the installation of ours no signal comes in.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include "api/alloc.h"
+#include "api/interpose.h"
+#include "api/real.h"
+#include "os/os.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+enum {
+    ALTSTACK_FRAME_MIN = 2048, /* where the kernel does not say */
+    ALTSTACK_ROOM = 8192,      /* for handlers that now share the stack with ours */
+    ALTSTACK_MASK_BYTES = sizeof(uint64_t),
+};
+
+static size_t altstack_needed(void)
+{
+    unsigned long frame_bytes = getauxval(AT_MINSIGSTKSZ);
+
+    return (frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN) + ALTSTACK_ROOM;
+}
+
+/* The program's question is answered with what it gave. */
+static void altstack_translate(stack_t *old, const void *replacement, const stack_t *given)
+{
+    if (old != NULL && replacement != NULL && old->ss_sp == replacement) {
+        old->ss_sp = given->ss_sp;
+        old->ss_size = given->ss_size;
+    }
+}
+
+/* The kernel judges the program's stack first, then gets ours. */
+static int altstack_install(const stack_t *given, const stack_t *ours, stack_t *old)
+{
+    uint64_t all = ~UINT64_C(0), before;
+    int result;
+
+    os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, ALTSTACK_MASK_BYTES, 0, 0);
+    result = REAL_KNOWN(sigaltstack)(given, old);
+    if (result == 0 && ours->ss_sp != NULL)
+        result = REAL_KNOWN(sigaltstack)(ours, NULL);
+    os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, ALTSTACK_MASK_BYTES, 0, 0);
+    return result;
+}
+
+static stack_t altstack_replacement(const stack_t *given)
+{
+    stack_t ours = {.ss_sp = NULL};
+
+    if ((given->ss_flags & SS_DISABLE) != 0 || given->ss_size >= altstack_needed())
+        return ours;
+    ours.ss_size = given->ss_size + altstack_needed();
+    ours.ss_flags = given->ss_flags;
+    ours.ss_sp = alloc_block(ours.ss_size, SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
+    return ours;
+}
+
+static int altstack_change(const stack_t *given, stack_t *old)
+{
+    stack_t ours = altstack_replacement(given), given_before = api_tls.altstack_given;
+    void *replaced = api_tls.altstack;
+    int result = altstack_install(given, &ours, old);
+
+    if (result != 0) {
+        free(ours.ss_sp);
+        return result;
+    }
+    altstack_translate(old, replaced, &given_before);
+    api_tls.altstack = ours.ss_sp;
+    api_tls.altstack_given = *given;
+    free(replaced);
+    return 0;
+}
+
+EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
+{
+    int result;
+
+    if (wanted != NULL) {
+        stack_t given = *wanted;
+        (void)REAL(sigaltstack); /* looked up before signals are blocked */
+        return altstack_change(&given, old);
+    }
+    result = REAL(sigaltstack)(NULL, old);
+    if (result == 0)
+        altstack_translate(old, api_tls.altstack, &api_tls.altstack_given);
+    return result;
+}
+
+void interpose_altstack_retire(void)
+{
+    static const stack_t none = {.ss_flags = SS_DISABLE};
+
+    if (api_tls.altstack == NULL || REAL_KNOWN(sigaltstack)(&none, NULL) != 0)
+        return;
+    free(api_tls.altstack);
+    api_tls.altstack = NULL;
+}
