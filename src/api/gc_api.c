@@ -10,6 +10,7 @@
 #include "api/alloc.h"
 #include "base/bits.h"
 #include "gc/finalizer.h"
+#include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "os/critical_inl.h"
@@ -58,6 +59,7 @@ EXPORT size_t gc_good_size(size_t size_bytes)
 static void gc_poke(void)
 {
     finalizer_thread_poke();
+    mark_team_poke();
 }
 
 static bool gc_is_due(enum cycle_cause *cause)

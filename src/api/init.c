@@ -16,6 +16,7 @@
 #include "base/fmt.h"
 #include "base/options.h"
 #include "gc/finalizer.h"
+#include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "os/os.h"
 
@@ -93,6 +94,8 @@ static void init_collector(void)
         init_report_trace_file();
     finalizer_set_thread_starter(thread_start_helper);
     finalizer_thread_enable(init_options.finalizer_thread);
+    mark_team_set_starter(thread_start_helper);
+    mark_team_config((unsigned)init_options.markers);
     os_stop_set_fast_text((uintptr_t)__start_gcm_fast, (uintptr_t)__stop_gcm_fast);
     pacer_init(&pacer);
     cycle_init(&cycle);

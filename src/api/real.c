@@ -6,6 +6,7 @@
 #include "api/real.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
 
@@ -38,9 +39,12 @@ void real_lookup_all(void)
     }
 }
 
+/* Asked as the program would ask: our own default scope begins with ourselves, because we are linked symbolically. glibc's
+ * handles are its link maps, and the program's is the first; to look one up allocates nothing. */
 static bool real_resolves_to(const char *name, void *ours)
 {
-    void *found = dlsym(RTLD_DEFAULT, name);
+    void *found = dlsym(_r_debug.r_map, name);
+
     return found == NULL || found == ours;
 }
 

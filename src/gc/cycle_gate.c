@@ -7,6 +7,7 @@
 #include "gc/cycle_gate.h"
 
 #include "base/compiler.h"
+#include "gc/mark_team.h"
 #include "os/os.h"
 
 static struct {
@@ -110,6 +111,7 @@ void cycle_fork_child(void)
     gate.n_forks = gate.n_vforks = 0;
     gate.is_running = 0;
     gate.collector = 0;
+    mark_team_fork_child();
 }
 
 void cycle_vfork_begin(void)

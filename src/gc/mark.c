@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "gc/mark_inl.h"
+#include "gc/mark_team.h"
 #include "gc/markcheck.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
@@ -17,8 +18,11 @@ enum {
     MARK_STACK_MIN_ENTRIES = 32 * 1024,
 };
 
+/* Scratch: all markers, the collecting thread's first; then the work that they share. */
 struct marker *mark_main;
 struct mark_stats mark_stats;
+static unsigned mark_n_markers;
+static bool mark_is_first_drain;
 static size_t mark_stack_limit;
 
 void mark_set_stack_limit(size_t n_entries)
@@ -34,15 +38,26 @@ static size_t mark_stack_entries(void)
     return n > MARK_STACK_MIN_ENTRIES ? n : MARK_STACK_MIN_ENTRIES;
 }
 
-bool mark_prepare(void)
+size_t mark_scratch_bytes(void)
 {
-    mark_main = meta_scratch_reserve(SCRATCH_OTHER, sizeof(struct marker));
-    return mark_main != NULL && markstack_init(&mark_main->stack, mark_stack_entries());
+    size_t shared = mark_n_markers > 1 ? MARK_TEAM_SHARED_ENTRIES * sizeof(uint64_t) : 0;
+    return mark_n_markers * sizeof(struct marker) + shared;
 }
 
-void mark_begin(void)
+bool mark_prepare(void)
 {
-    struct marker *m = mark_main;
+    mark_n_markers = mark_team_size();
+    mark_main = meta_scratch_reserve(SCRATCH_OTHER, mark_scratch_bytes());
+    if (mark_main == NULL)
+        return false;
+    size_t n_entries = markstack_reserve(mark_stack_entries(), mark_n_markers);
+    for (unsigned i = 0; i < mark_n_markers && n_entries != 0; i++)
+        markstack_place(&mark_main[i].stack, i, n_entries);
+    return n_entries != 0;
+}
+
+static void mark_begin_marker(struct marker *m)
+{
     ASSERT(markstack_is_empty(&m->stack));
     m->bounds.base = heap_map.arena_base;
     m->bounds.n_bytes = heap_map.arena_bytes;
@@ -50,8 +65,16 @@ void mark_begin(void)
     m->meta_base = heap_map.meta_base;
     m->edge_at = m->n_edges = m->range_at = m->n_ranges = 0;
     m->n_scanned_bytes = 0;
-    m->is_void = false;
+    m->n_faults = 0;
+    m->is_void = m->is_team = false;
+}
+
+void mark_begin(void)
+{
+    for (unsigned i = 0; i < mark_n_markers; i++)
+        mark_begin_marker(&mark_main[i]);
     mark_stats = (struct mark_stats){0};
+    mark_is_first_drain = true;
 }
 
 void mark_root_spans(bool is_malloc_root)
@@ -62,21 +85,43 @@ void mark_root_spans(bool is_malloc_root)
         marker_root_spans(mark_main, is_malloc_root);
 }
 
+/* What all markers did together. true: some stack was full. */
+static bool mark_collect_stats(void)
+{
+    bool is_overflowed = false;
+    mark_stats.n_scanned_bytes = mark_stats.stack_peak_bytes = mark_stats.n_faults = 0;
+    for (unsigned i = 0; i < mark_n_markers; i++) {
+        struct marker *m = &mark_main[i];
+        mark_stats.n_scanned_bytes += m->n_scanned_bytes;
+        mark_stats.n_faults += m->n_faults;
+        mark_stats.stack_peak_bytes += (size_t)((char *)m->stack.peak - (char *)m->stack.floor);
+        is_overflowed |= m->stack.is_overflowed;
+        m->stack.is_overflowed = false;
+    }
+    return is_overflowed;
+}
+
+/* The first drain follows all roots; what finalizers add later rarely pays for waking anybody. */
+static bool mark_run(struct marker *m)
+{
+    bool is_first = mark_is_first_drain;
+    mark_is_first_drain = false;
+    if (is_first && mark_n_markers > 1)
+        return mark_team_run(m, mark_n_markers, (uint64_t *)(m + mark_n_markers));
+    return marker_run_guarded(m);
+}
+
 bool mark_drain(void)
 {
-    struct marker *m = mark_main;
-    bool is_complete = marker_run_guarded(m);
-    while (is_complete && m->stack.is_overflowed)
-        is_complete = marker_rescan(m);
-    mark_stats.n_scanned_bytes = m->n_scanned_bytes;
-    mark_stats.stack_peak_bytes = (size_t)((char *)m->stack.peak - (char *)m->stack.base);
+    bool is_complete = mark_run(mark_main);
+    while (mark_collect_stats() && is_complete)
+        is_complete = marker_rescan(mark_main);
     return is_complete;
 }
 
 void mark_finish(void)
 {
-    if (mark_main != NULL)
-        markstack_release(&mark_main->stack);
+    markstack_release(mark_stats.stack_peak_bytes);
 }
 
 static void mark_clear_span(struct span *s, void *ctx)
@@ -87,7 +132,7 @@ static void mark_clear_span(struct span *s, void *ctx)
 
 void mark_clear_all(void)
 {
-    mark_main->stack.top = mark_main->stack.base;
+    markstack_reset(&mark_main->stack);
     heap_walk_spans(mark_clear_span, NULL);
 }
 

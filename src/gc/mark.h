@@ -48,6 +48,7 @@ struct mark_stats {
     uint64_t n_scanned_bytes; /* of blocks */
     uint32_t n_overflows;     /* times the stack was full and the heap was walked again */
     uint32_t n_faults;        /* pieces that had to be read through the kernel */
+    uint32_t n_helpers;       /* that came in to help */
     size_t stack_peak_bytes;
 };
 extern struct mark_stats mark_stats; /* last or current cycle */

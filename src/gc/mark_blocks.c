@@ -4,6 +4,7 @@
 
 #include "base/counters.h"
 #include "gc/mark.h"
+#include "gc/mark_team.h"
 #include "heap/heap.h"
 #include "os/os.h"
 
@@ -77,8 +78,7 @@ void marker_mark_large(struct marker *m, const struct mark_edge *e)
     struct span *s = CONTAINER_OF(e->word, struct span, words);
     if (e->start - s->start >= s->size_bytes)
         return;
-    e->word->mark |= UINT64_C(1) << e->bit;
-    if (!e->is_noscan)
+    if (marker_set(m, e) && !e->is_noscan)
         markstack_push(&m->stack, marker_large_range(s));
 }
 
@@ -91,6 +91,8 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
     if (m->n_ranges > MARK_REFILL_BELOW)
         return true;
     markstack_note_peak(&m->stack);
+    if (UNLIKELY(m->is_team) && __atomic_load_n(&mark_team_n_idle, __ATOMIC_RELAXED) != 0)
+        mark_team_give(m);
     while (m->n_ranges < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
         struct mark_range r = markstack_pop(&m->stack);
         if (UNLIKELY(r.n_bytes > MARK_CHUNK_BYTES))
@@ -123,7 +125,7 @@ static void marker_run(void *arg)
 static bool marker_scan_current_by_kernel(struct marker *m)
 {
     size_t n_bytes = m->current.n_bytes;
-    mark_stats.n_faults++;
+    m->n_faults++;
     counter_add(COUNTER_FAULTS, 1);
     if (os_mem_read(m->current.lo, m->bounce, n_bytes) != (long)n_bytes)
         return false;

@@ -44,6 +44,8 @@ struct marker {
     struct markstack stack;
     struct mark_range current; /* being read by mark_filter: what to read again after a fault */
     uint64_t n_scanned_bytes;
+    bool is_team; /* other markers set bits at the same time */
+    uint32_t n_faults;
     bool is_void; /* something could not be read: the cycle must be given up */
     struct mark_edge edges[MARK_N_EDGES];
     struct mark_range ranges[MARK_N_RANGES];
@@ -59,6 +61,7 @@ bool marker_rescan(struct marker *m);      /* scan all marked blocks again: the 
 void marker_root_spans(struct marker *m, bool is_malloc_root);
 void marker_push_content(struct marker *m, struct span *s, uint32_t idx); /* what the block holds */
 /* mark.c */
+size_t mark_scratch_bytes(void); /* of SCRATCH_OTHER in this cycle; what lies behind is free */
 extern struct marker *mark_main; /* in scratch memory, so that what it holds is no root */
 
 /* ---- edges ---- */
@@ -84,14 +87,19 @@ ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struc
     return true;
 }
 
-ALWAYS_INLINE void marker_set(struct mark_edge *e)
+/* false: another marker was faster. */
+ALWAYS_INLINE bool marker_set(const struct marker *m, const struct mark_edge *e)
 {
-    e->word->mark |= UINT64_C(1) << e->bit;
+    uint64_t bit = UINT64_C(1) << e->bit;
+    if (m->is_team)
+        return (__atomic_fetch_or(&e->word->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
+    e->word->mark |= bit;
+    return true;
 }
 
 ALWAYS_INLINE bool marker_edge_is_done(const struct mark_edge *e)
 {
-    return ((e->word->free | e->word->mark) >> e->bit) & 1;
+    return ((e->word->free | LOAD_ONCE(e->word->mark)) >> e->bit) & 1;
 }
 
 ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
@@ -102,8 +110,7 @@ ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
         marker_mark_large(m, e);
         return;
     }
-    marker_set(e);
-    if (!e->is_noscan)
+    if (marker_set(m, e) && !e->is_noscan)
         markstack_push_small(&m->stack, e->start, e->size_bytes);
 }
 

@@ -181,9 +181,9 @@ static bool markcheck_reserve(void)
 {
     markcheck.n_words = 0;
     heap_walk_spans(markcheck_count_span, NULL);
-    size_t n_bytes = sizeof(struct marker) + markcheck.n_words * sizeof(uint64_t);
-    char *scratch = meta_scratch_reserve(SCRATCH_OTHER, n_bytes);
-    markcheck.saved = scratch != NULL ? (uint64_t *)(scratch + sizeof(struct marker)) : NULL;
+    size_t first = mark_scratch_bytes();
+    char *scratch = meta_scratch_reserve(SCRATCH_OTHER, first + markcheck.n_words * sizeof(uint64_t));
+    markcheck.saved = scratch != NULL ? (uint64_t *)(scratch + first) : NULL;
     return scratch != NULL;
 }
 

@@ -8,7 +8,8 @@
 
 enum {
     MARKSTACK_BIG_ENTRIES = 2,
-    MARKSTACK_KEEP_BYTES = 1 << 20, /* an ordinary cycle's stack is not given back and faulted in again each time */
+    /* an ordinary cycle's stack is not given back and faulted in again each time */
+    MARKSTACK_KEEP_BYTES = 1 << 20,
 };
 
 size_t markstack_reserve(size_t n_entries, size_t n_stacks)
@@ -38,7 +39,8 @@ void markstack_release(size_t used_bytes)
 
 /* ---- giving and taking ---- */
 
-/* Entries of the range that has this one at either end: a big range's two have nothing where a small one has its length. */
+/* Entries of the range that has this one at either end: a big range's two have nothing where a small one has
+ * its length. */
 static size_t markstack_width(uint64_t entry)
 {
     return entry >> MARKSTACK_LENGTH_SHIFT == 0 ? MARKSTACK_BIG_ENTRIES : 1;

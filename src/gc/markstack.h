@@ -50,8 +50,14 @@ void markstack_release(size_t used_bytes); /* an unusually deep stack's pages go
 
 /* Moves the older half of the entries, at most max, to out; whole ranges only. How many. */
 size_t markstack_give(struct markstack *s, uint64_t *out, size_t max);
-/* Moves about max entries, whole ranges, from the end of an array of n to an empty stack. What is left of n. */
+/* Moves about max entries, whole ranges, from the end of an array of n to an empty stack. What is left of
+ * n. */
 size_t markstack_take(struct markstack *s, const uint64_t *from, size_t n, size_t max);
+
+ALWAYS_INLINE void markstack_reset(struct markstack *s)
+{
+    s->top = s->base = s->floor;
+}
 
 ALWAYS_INLINE bool markstack_is_empty(const struct markstack *s)
 {

@@ -5,14 +5,15 @@
  *           anything marked.
  * Not here  each part: roots_maps.c, roots_content.c, roots_threads.c, roots_kernel.c, roots_table.c, roots_zones.c.
  */
-#include "gc/roots_int.h"
+#include "gc/roots.h"
 
-#include "base/bits.h"
 #include "base/check.h"
 #include "gc/mark.h"
+#include "gc/roots_int.h"
 #include "gc/world.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "os/probe.h"
 
 #define ROOTS_SPARE_MAPS 1024u
 #define ROOTS_SPARE_ZONES 64u
@@ -36,7 +37,7 @@ uint64_t roots_scanned_bytes(void)
     return roots.n_bytes;
 }
 
-/* ---- before the stop ------------------------------------------------------------------------------------------------- */
+/* ---- before the stop ----------------------------------------------------------------------------------------- */
 
 static bool roots_reserve_maps(size_t n_maps)
 {
@@ -75,11 +76,13 @@ static void roots_begin(void)
     roots.excluded.n = 0;
     roots.did_trust_resident = false;
     roots.has_uring = false;
+    roots.did_ask_userfault = false;
     roots.has_userfault = false;
-    roots.has_swap = roots_sys_swap_in_use();
+    roots.has_swap = os_probe_swap_in_use();
 }
 
-/* The table has room for twice the mappings of the last time; the first time they are counted, with more and more room. */
+/* The table has room for twice the mappings of the last time; the first time they are counted, with more and more
+ * room. */
 static bool roots_size_maps(void)
 {
     for (size_t n = roots.n_maps_hint;; n = roots.max_maps) {
@@ -113,11 +116,10 @@ enum cycle_skip roots_prepare(void)
 {
     ASSERT(!world_is_stopped() && world_capacity() != 0 && os_tls.critical != 0);
     roots_begin();
-    roots_kernel_prepare();
     roots.has_pagemap = os_pages_prepare() == 0;
     if (!roots_reserve_rest())
         return SKIP_NO_MEMORY;
-    if (!roots_size_maps() || !roots_check_estimate())
+    if (!roots_kernel_prepare() || !roots_size_maps() || !roots_check_estimate())
         return roots.skip;
     return roots.has_uring ? SKIP_IO_URING : SKIP_NONE;
 }
@@ -125,9 +127,10 @@ enum cycle_skip roots_prepare(void)
 void roots_finish(void)
 {
     os_pages_finish();
+    roots_kernel_finish();
 }
 
-/* ---- in the stopped world -------------------------------------------------------------------------------------------- */
+/* ---- in the stopped world ------------------------------------------------------------------------------------ */
 
 /* A list that lacks what must be in it was not read whole. */
 static bool roots_read_list(void)
@@ -179,6 +182,6 @@ enum cycle_skip roots_scan(void)
 /* Descriptors of a cycle that another thread ran when this process forked show the parent. */
 void roots_fork_child(void)
 {
-    os_pages_finish();
+    roots_finish();
     roots_table_fork_child();
 }

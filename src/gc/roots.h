@@ -2,13 +2,13 @@
  *
  * What    walks the process's mappings after the stop and feeds every range that can hold pointers to the marker; the
  *         registers and stacks of stopped threads; ranges added by the program; what the kernel holds for the process.
- * Order   roots_set_caller, world_prepare, roots_prepare; stop; roots_scan (again for a second opinion); start; roots_finish.
- *         pre of roots_scan: os_fault_guard_begin.
- * Rules   a private page with content of its own is a root, whatever its permission; shared memory without a name in the
- *         file system is a root whole; other shared files, devices and everything in our own window are not.
- *         Stacks and data segments are read at each multiple of 4, for packed structures: an array of struct epoll_event
- *         holds every other pointer across two words. (Costs half as much again, so not for all memory, and not blocks.)
- *         Whatever cannot be read ends the cycle: an incomplete set of roots is never used.
+ * Order   roots_set_caller, world_prepare, roots_prepare; stop; roots_scan (again for a second opinion); start;
+ *         roots_finish. pre of roots_scan: os_fault_guard_begin.
+ * Rules   a private page with content of its own is a root, whatever its permission; shared memory without a name in
+ *         the file system is a root whole; other shared files, devices and everything in our own window are not.
+ *         Stacks and data segments are read at each multiple of 4, for packed structures: an array of struct
+ *         epoll_event holds every other pointer across two words. (It takes twice as long, so not for all memory,
+ *         and not blocks.) Whatever cannot be read ends the cycle: an incomplete set of roots is never used.
  * Not here  blocks that are roots by flavor or mode (mark.h), queues and tables of finalizers (finalizer.h).
  */
 #ifndef GC_ROOTS_H
@@ -30,7 +30,8 @@ int roots_remove(void *start, size_t size_bytes);
 
 /* Where the collecting thread's own stack begins: everything it needs lies at or above sp. Before roots_scan. */
 void roots_set_caller(uintptr_t sp);
-/* Before the stop, after world_prepare, in a critical section: descriptors, buffers, and an estimate of what is to be read. */
+/* Before the stop, after world_prepare, in a critical section: descriptors, buffers, and an estimate of what is to be
+ * read. */
 enum cycle_skip roots_prepare(void);
 /* During a cycle: everything the process can reach directly. SKIP_NONE, or why the roots are not complete. */
 enum cycle_skip roots_scan(void);

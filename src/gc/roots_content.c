@@ -1,18 +1,18 @@
 /* Which pages of a mapping are worth reading; see roots_int.h.
  *
- * Private mappings   pagemap knows: present or swapped, and not a file's. Where it may not be read (a daemon that dropped
- *         root), what is resident is read, see below, and only in processes whose private mappings are small.
- * Shared memory      our page tables prove nothing about it (a page with content reads as not present in a fork child), so
- *         all of it counts; but reading a page that nobody ever wrote would allocate it, and a program may map a
- *         terabyte of it. mincore asks the page cache itself and errs only for what is swapped out. So: where the
+ * Private mappings   pagemap knows: present or swapped, and not a file's. Where it may not be read (a daemon that
+ *         dropped root), what is resident is read, see below, and only in processes whose private mappings are small.
+ * Shared memory      our page tables prove nothing about it (a page with content reads as not present in a fork
+ *         child), so all of it counts; but reading a page that nobody ever wrote would allocate it, and a program may
+ *         map a terabyte of it. mincore asks the page cache itself and errs only for what is swapped out. So: where the
  *         system has nothing swapped out, what is not resident has no content; that it still has nothing swapped out is
  *         checked again when all is read (roots_content_verify). Where something is swapped out, all is read, up to
- *         ROOTS_MAX_BLIND_BYTES per mapping. mincore speaks about page tables for huge-page files, and may be denied for
- *         files of others (it then says "resident"): such and files on disks are read whole.
+ *         ROOTS_MAX_BLIND_BYTES per mapping. mincore speaks about page tables for huge-page files, and may be denied
+ *         for files of others (it then says "resident"): such and files on disks are read whole.
  */
 #include "gc/roots_int.h"
 
-#include "base/bits.h"
+#include "os/probe.h"
 
 /* Runs of resident pages of [lo, hi), at most ROOTS_RESIDENT_PAGES of them. */
 static bool content_walk_answer(uintptr_t lo, size_t n_pages, roots_run_fn fn, void *ctx)
@@ -44,7 +44,7 @@ static bool content_walk_resident(uintptr_t lo, uintptr_t hi, roots_run_fn fn, v
 
         n_pages = n_pages < ROOTS_RESIDENT_PAGES ? n_pages : ROOTS_RESIDENT_PAGES;
         next = lo + n_pages * page_size;
-        if (roots_sys_resident(lo, n_pages, roots.resident) != 0)
+        if (os_probe_resident(lo, n_pages, roots.resident) != 0)
             return roots_fail(SKIP_NO_PAGEMAP);
         if (!content_walk_answer(lo, n_pages, fn, ctx))
             return false;
@@ -62,12 +62,12 @@ static bool content_walk_by_residence(const struct roots_map *m, roots_run_fn fn
     return fn(m->lo, m->hi, ctx);
 }
 
-/* Whoever has a userfaultfd may have asked to deliver pages of shared memory itself: reading one would wait for a thread
- * that stands still. (Private pages with content are there, so nobody is asked for them.) */
+/* Whoever has a userfaultfd may have asked to deliver pages of shared memory itself: reading one would wait for a
+ * thread that stands still. (Private pages with content are there, so nobody is asked for them.) */
 static bool content_walk_shared(const struct roots_map *m, roots_run_fn fn, void *ctx)
 {
-    if (roots.has_userfault)
-        return roots_fail(SKIP_FAULT);
+    if (!roots_kernel_has_no_userfault())
+        return false;
     if (m->kind == ROOTS_MAP_SHMEM)
         return content_walk_by_residence(m, fn, ctx);
     if (m->hi - m->lo > ROOTS_MAX_BLIND_BYTES)
@@ -101,7 +101,7 @@ bool roots_content_walk(const struct roots_map *m, roots_run_fn fn, void *ctx)
 
 bool roots_content_verify(void)
 {
-    if (!roots.did_trust_resident || !roots_sys_swap_in_use())
+    if (!roots.did_trust_resident || !os_probe_swap_in_use())
         return true;
     return roots_fail(SKIP_NO_PAGEMAP);
 }

@@ -1,9 +1,9 @@
 /* Reading root memory; see roots_int.h.
  *
- * What    hands ranges to the sink under a fault guard. A fault leaves the marker whole (mark.h), but what it had read of
- *         the range is lost in part: it reads in chunks and, by the rule of stacks, twice. So what lies before the page
- *         of the fault is given once more, the page is fetched through the kernel, which also reads what is protected by
- *         permission or by key, and the range goes on behind it.
+ * What    hands ranges to the sink under a fault guard. A fault leaves the marker whole (mark.h), but what it had
+ *         read of the range is lost in part: it reads in chunks and, by the rule of stacks, twice. So what lies
+ *         before the page of the fault is given once more, the page is fetched through the kernel, which also reads
+ *         what is protected by permission or by key, and the range goes on behind it.
  */
 #include "gc/roots_int.h"
 
@@ -55,8 +55,8 @@ static size_t feed_copy_piece(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
     return (size_t)n;
 }
 
-/* A shared page that even the kernel cannot read lies behind the end of its file, and so do all that follow, if the last
- * one does. */
+/* A shared page that even the kernel cannot read lies behind the end of its file, and so do all that follow, if the
+ * last one does. */
 static bool feed_is_end_of_file(uintptr_t hi)
 {
     char byte;

@@ -1,7 +1,8 @@
 /* What the roots_*.c share. Not part of the contract.
  *
  * Every function that reads memory for the marker returns false when the roots are not complete; the reason is then in
- * roots.skip, the first one counts. All of it runs in the stopped world on the collector's stack: no allocation, no lock.
+ * roots.skip, the first one counts. All of it runs in the stopped world on the collector's stack: no allocation, no
+ * lock.
  */
 #ifndef GC_ROOTS_INT_H
 #define GC_ROOTS_INT_H
@@ -70,6 +71,7 @@ struct roots {
     bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
     bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
     bool has_uring;       /* the kernel holds pointers that nobody can list */
+    bool did_ask_userfault;
     bool has_userfault;   /* a page that is not there may be a stopped thread's to deliver */
     struct roots_map *maps; /* SCRATCH_MAPS, behind the text buffer */
     size_t n_maps, max_maps, n_maps_hint;
@@ -83,7 +85,7 @@ extern struct roots roots;
 /* The first reason stays. Always false. */
 bool roots_fail(enum cycle_skip skip);
 
-/* ---- roots_feed.c: reading memory ------------------------------------------------------------------------------- */
+/* ---- roots_feed.c: reading memory ---------------------------------------------------------------------------- */
 enum roots_rule {
     ROOTS_RULE_WORDS,  /* whole words */
     ROOTS_RULE_PACKED, /* words at each multiple of 4 */
@@ -91,14 +93,14 @@ enum roots_rule {
 };
 /* Words of our own, which cannot fault. */
 void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words);
-/* Memory of the program that is mapped readable. A page that faults is read through the kernel; where is_shared, one that
- * cannot be read has no content (end of file). */
+/* Memory of the program that is mapped readable. A page that faults is read through the kernel; where is_shared, one
+ * that cannot be read has no content (end of file). */
 bool roots_feed_direct(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared);
 /* Memory that is not readable now. */
 bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared);
 void roots_feed_block(uintptr_t addr); /* of the arena */
 
-/* ---- roots_zones.c ------------------------------------------------------------------------------------------------ */
+/* ---- roots_zones.c ------------------------------------------------------------------------------------------- */
 /* Where there is no room, the zone is not made: what lies there is read by the plain rule. */
 void roots_zones_add(struct roots_zones *z, uintptr_t lo, uintptr_t hi, enum roots_zone_kind kind);
 /* Sort and merge: where zones overlap, the union becomes one zone of kind `overlap`. */
@@ -106,43 +108,33 @@ void roots_zones_seal(struct roots_zones *z, enum roots_zone_kind overlap);
 /* Kind at addr; *end is lowered to where that changes. */
 enum roots_zone_kind roots_zones_at(const struct roots_zones *z, uintptr_t addr, uintptr_t *end);
 
-/* ---- roots_maps.c ------------------------------------------------------------------------------------------------- */
+/* ---- roots_maps.c -------------------------------------------------------------------------------------------- */
 bool roots_maps_collect(void); /* fills the table of mappings; fails when the list is not complete */
 struct roots_map *roots_maps_find(uintptr_t addr); /* NULL: not mapped, or ours */
 bool roots_maps_scan(void);
 uint64_t roots_maps_estimate(void); /* world running: bytes of content in the collected mappings */
 
-/* ---- roots_content.c: which pages of a mapping are worth reading ---------------------------------------------------- */
+/* ---- roots_content.c: which pages of a mapping are worth reading --------------------------------------------- */
 typedef bool (*roots_run_fn)(uintptr_t lo, uintptr_t hi, void *ctx);
 bool roots_content_walk(const struct roots_map *m, roots_run_fn fn, void *ctx);
 /* Something was swapped out while pages were left out because nothing was: the roots are in doubt. */
 bool roots_content_verify(void);
 
-/* ---- roots_threads.c ---------------------------------------------------------------------------------------------- */
+/* ---- roots_threads.c ----------------------------------------------------------------------------------------- */
 bool roots_threads_place(void); /* zones of all stacks; fails when a stack is not in the list of mappings */
 bool roots_threads_scan(void);  /* registers, frames, records */
 
-/* ---- roots_kernel.c: pointers that only the kernel holds ---------------------------------------------------------- */
-void roots_kernel_prepare(void);
+/* ---- roots_kernel.c: pointers that only the kernel holds ----------------------------------------------------- */
+bool roots_kernel_prepare(void);
+void roots_kernel_finish(void);
 uint64_t roots_kernel_shmem_device(void); /* of shared anonymous memory and memory files of small pages; 0 unknown */
 bool roots_kernel_scan(void);
+bool roots_kernel_has_no_userfault(void); /* asked once per scan, by who wants to touch pages that may not be there */
 
-/* ---- roots_table.c ------------------------------------------------------------------------------------------------ */
+/* ---- roots_table.c ------------------------------------------------------------------------------------------- */
 size_t roots_table_n_excluded(void); /* world running, in a critical section */
 void roots_table_place(void); /* excluded ranges become zones */
 bool roots_table_scan(void);  /* added ranges */
 void roots_table_fork_child(void);
-
-/* ---- roots_sys.c: results as os_syscall's ------------------------------------------------------------------------- */
-int roots_sys_open(const char *path);
-long roots_sys_read(int fd, void *buf, size_t len);
-void roots_sys_close(int fd);
-long roots_sys_readlink(const char *path, char *buf, size_t size);
-int roots_sys_device_of(int fd, uint64_t *dev);  /* device of the descriptor's inode */
-uint64_t roots_sys_anon_device(void);            /* of anonymous inodes; 0 unknown */
-uint64_t roots_sys_shmem_device(void);           /* of memory files and shared anonymous memory, small pages; 0 unknown */
-int roots_sys_resident(uintptr_t lo, size_t n_pages, unsigned char *pages); /* mincore */
-bool roots_sys_swap_in_use(void);                /* true where unknown */
-int roots_sys_altstack(uintptr_t *lo);           /* of the calling thread; 0 none */
 
 #endif

@@ -4,38 +4,55 @@
  *     timers     sigev_value, from /proc/self/timers (empty once the main thread has exited: then they are not seen)
  *     io_uring   nobody can list what is in flight: an instance, mapped or not, ends the cycle
  *     sigaltstack of the collecting thread; that of a stopped one is in its signal frame
- * Cost       one fstat (0.2 us) for each possible descriptor up to the size of the table, which the kernel doubles as it
- *            grows; a readlink (2 us) for each anonymous one; about 0.5 us for each descriptor registered with an epoll
- *            instance. 10,000 sockets in one epoll: some 10 ms.
- * Not here   mappings of rings (roots_maps.c). Not seen at all: values queued with a signal, mq_notify, descriptors of a
- *            thread that has its own table (unshare).
+ * What a descriptor is, is asked by two calls that only look: epoll_ctl that removes something that was never added,
+ * and io_uring_enter that submits nothing. Not by fstat: it may ask the server of a network file system, or a thread of
+ * ours that serves one and stands still.
+ * Cost       0.3 us for each possible descriptor up to the size of the table, which the kernel doubles as it grows, and
+ *            about 0.5 us for each descriptor registered with an epoll instance: 10 ms for an
+ *            epoll instance with 10,000 sockets.
+ * Not here   mappings of rings (roots_maps.c). Not seen at all: values queued with a signal, mq_notify, descriptors
+ *            of a thread that has its own table (unshare).
  */
 #include "gc/roots_int.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "base/bits.h"
 #include "base/fmt.h"
+#include "os/probe.h"
 #include "os/process.h"
 #include "os/text_inl.h"
 
 #define KERNEL_MAX_FDS (UINT64_C(1) << 20)
 #define KERNEL_PATH_BYTES 64
 
-static struct {
-    bool is_known;
-    uint64_t anon_device, shmem_device;
-} kernel_state;
+enum { KERNEL_FD_NONE = -1 };
 
-/* Devices of the kernel's internal file systems never change. */
-void roots_kernel_prepare(void)
+static struct {
+    int probe_fd; /* pollable, and registered with no epoll instance. From roots_prepare to roots_finish */
+    bool is_shmem_known;
+    uint64_t shmem_device;
+} kernel_state = {.probe_fd = KERNEL_FD_NONE};
+
+/* The device of the kernel's internal file system never changes. */
+bool roots_kernel_prepare(void)
 {
-    if (kernel_state.is_known)
-        return;
-    kernel_state.anon_device = roots_sys_anon_device();
-    kernel_state.shmem_device = roots_sys_shmem_device();
-    kernel_state.is_known = true;
+    if (!kernel_state.is_shmem_known)
+        kernel_state.shmem_device = os_probe_shmem_device();
+    kernel_state.is_shmem_known = true;
+    if (kernel_state.probe_fd == KERNEL_FD_NONE)
+        kernel_state.probe_fd = os_probe_eventfd();
+    if (kernel_state.probe_fd >= 0)
+        return true;
+    kernel_state.probe_fd = KERNEL_FD_NONE;
+    return roots_fail(SKIP_NO_PROC);
+}
+
+void roots_kernel_finish(void)
+{
+    if (kernel_state.probe_fd != KERNEL_FD_NONE)
+        os_probe_close(kernel_state.probe_fd);
+    kernel_state.probe_fd = KERNEL_FD_NONE;
 }
 
 uint64_t roots_kernel_shmem_device(void)
@@ -43,7 +60,7 @@ uint64_t roots_kernel_shmem_device(void)
     return kernel_state.shmem_device;
 }
 
-/* ---- files of /proc by lines ------------------------------------------------------------------------------------------ */
+/* ---- files of /proc by lines --------------------------------------------------------------------------------- */
 
 /* Hands each line, NUL-terminated, to fn; a last line without newline and one longer than the buffer are errors of the
  * kernel's. 0 or -errno. */
@@ -52,7 +69,7 @@ static int kernel_read_lines(int fd, void (*fn)(const char *line))
     size_t len = 0;
     long n;
 
-    while (len < ROOTS_TEXT_BYTES && (n = roots_sys_read(fd, roots.text + len, ROOTS_TEXT_BYTES - len)) > 0) {
+    while (len < ROOTS_TEXT_BYTES && (n = os_probe_read(fd, roots.text + len, ROOTS_TEXT_BYTES - len)) > 0) {
         char *line = roots.text;
         char *newline;
 
@@ -70,13 +87,13 @@ static int kernel_read_lines(int fd, void (*fn)(const char *line))
 
 static int kernel_read_file(const char *path, void (*fn)(const char *line))
 {
-    int fd = roots_sys_open(path);
+    int fd = os_probe_open(path);
     int err;
 
     if (fd < 0)
         return fd;
     err = kernel_read_lines(fd, fn);
-    roots_sys_close(fd);
+    os_probe_close(fd);
     return err;
 }
 
@@ -110,7 +127,7 @@ static void kernel_take_timer_line(const char *line)
         kernel_feed_number_after(line, "/");
 }
 
-/* ---- descriptors --------------------------------------------------------------------------------------------------------- */
+/* ---- descriptors --------------------------------------------------------------------------------------------- */
 
 static const char *kernel_fd_path(struct fmt *f, const char *folder, int fd)
 {
@@ -128,30 +145,18 @@ static bool kernel_scan_epoll(int fd)
     return kernel_read_file(kernel_fd_path(&f, "fdinfo/", fd), kernel_take_epoll_line) == 0 || roots_fail(SKIP_NO_PROC);
 }
 
-static bool kernel_scan_anonymous(int fd)
-{
-    char path[KERNEL_PATH_BYTES];
-    char target[KERNEL_PATH_BYTES];
-    struct fmt f = fmt_init(path, sizeof(path));
-    long n = roots_sys_readlink(kernel_fd_path(&f, "fd/", fd), target, sizeof(target) - 1);
-
-    if (n < 0)
-        return roots_fail(SKIP_NO_PROC);
-    target[n] = '\0'; /* longer names are cut, and are none of these */
-    if (strcmp(target, "anon_inode:[io_uring]") == 0)
-        return roots_fail(SKIP_IO_URING);
-    roots.has_userfault |= strcmp(target, "anon_inode:[userfaultfd]") == 0;
-    return strcmp(target, "anon_inode:[eventpoll]") != 0 || kernel_scan_epoll(fd);
-}
-
 static bool kernel_scan_fd(int fd)
 {
-    uint64_t device;
-    int err = roots_sys_device_of(fd, &device);
-
-    if (err != 0)
-        return err == -EBADF || roots_fail(SKIP_NO_PROC);
-    return (kernel_state.anon_device != 0 && device != kernel_state.anon_device) || kernel_scan_anonymous(fd);
+    switch (os_probe_epoll(fd, kernel_state.probe_fd)) {
+    case -EBADF: /* not open */
+        return true;
+    case -ENOENT: /* an epoll instance */
+        return kernel_scan_epoll(fd);
+    case -EINVAL: /* no epoll instance */
+        return !os_probe_is_uring(fd) || roots_fail(SKIP_IO_URING);
+    default:
+        return roots_fail(SKIP_NO_PROC);
+    }
 }
 
 /* No descriptor is as large as the size of the table. 0: it cannot be found out. */
@@ -169,7 +174,7 @@ static uint64_t kernel_fd_limit(void)
     return limit;
 }
 
-static bool kernel_scan_fds(void)
+static bool kernel_walk_fds(bool (*fn)(int fd))
 {
     uint64_t limit = kernel_fd_limit();
 
@@ -178,9 +183,34 @@ static bool kernel_scan_fds(void)
     if (limit > KERNEL_MAX_FDS)
         return roots_fail(SKIP_TOO_MANY_ROOTS);
     for (int fd = 0; fd < (int)limit; fd++)
-        if (!kernel_scan_fd(fd))
+        if (!fn(fd))
             return false;
     return true;
+}
+
+static bool kernel_note_userfault(int fd)
+{
+    char path[KERNEL_PATH_BYTES];
+    char target[KERNEL_PATH_BYTES];
+    struct fmt f = fmt_init(path, sizeof(path));
+    long n;
+
+    if (os_probe_epoll(fd, kernel_state.probe_fd) == -EBADF)
+        return true;
+    n = os_probe_readlink(kernel_fd_path(&f, "fd/", fd), target, sizeof(target) - 1);
+    if (n < 0)
+        return roots_fail(SKIP_NO_PROC);
+    target[n] = '\0'; /* longer names are cut, and are not this one */
+    roots.has_userfault |= strcmp(target, "anon_inode:[userfaultfd]") == 0;
+    return true;
+}
+
+bool roots_kernel_has_no_userfault(void)
+{
+    if (!roots.did_ask_userfault && !kernel_walk_fds(kernel_note_userfault))
+        return false;
+    roots.did_ask_userfault = true;
+    return !roots.has_userfault || roots_fail(SKIP_FAULT);
 }
 
 /* A kernel without checkpoint support has no list of timers; then they are not seen. */
@@ -195,7 +225,7 @@ static bool kernel_scan_altstack(void)
 {
     uintptr_t altstack;
 
-    if (roots_sys_altstack(&altstack) != 0)
+    if (os_probe_altstack(&altstack) != 0)
         return roots_fail(SKIP_NO_PROC);
     roots_feed_own(ROOTS_RULE_WORDS, &altstack, 1);
     return true;
@@ -203,5 +233,5 @@ static bool kernel_scan_altstack(void)
 
 bool roots_kernel_scan(void)
 {
-    return kernel_scan_altstack() && kernel_scan_fds() && kernel_scan_timers();
+    return kernel_scan_altstack() && kernel_walk_fds(kernel_scan_fd) && kernel_scan_timers();
 }

@@ -1,7 +1,7 @@
 /* The mappings of the process as roots; see roots_int.h.
  *
- * Two steps: the list is read whole into a table, so that it can be looked up and found complete before anything is marked;
- * then each mapping's pages with content are read, by the rule of the zone they lie in.
+ * Two steps: the list is read whole into a table, so that it can be looked up and found complete before anything is
+ * marked; then each mapping's pages with content are read, by the rule of the zone they lie in.
  *
  *     private                                       pages with content
  *     private, of /dev, /sys, /proc                 the same through the kernel, which refuses device registers
@@ -19,7 +19,7 @@
 
 #define MAPS_DELETED " (deleted)"
 
-/* ---- what a mapping is ------------------------------------------------------------------------------------------- */
+/* ---- what a mapping is --------------------------------------------------------------------------------------- */
 
 static bool maps_name_begins(const struct os_map *m, const char *prefix)
 {
@@ -80,7 +80,7 @@ static enum roots_map_kind maps_kind(const struct os_map *m)
     return maps_may_be_device(m) ? ROOTS_MAP_DEVICE : ROOTS_MAP_PRIVATE;
 }
 
-/* ---- the table ----------------------------------------------------------------------------------------------------- */
+/* ---- the table ----------------------------------------------------------------------------------------------- */
 
 /* The zeroed part of a data segment is an anonymous mapping right behind the file's. */
 static bool maps_is_data(const struct os_map *m, uintptr_t lo)
@@ -156,7 +156,7 @@ struct roots_map *roots_maps_find(uintptr_t addr)
     return lo < roots.n_maps && roots.maps[lo].lo <= addr ? &roots.maps[lo] : NULL;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------------- */
 
 /* Device registers are no memory: the kernel refuses to read them for us, and they are no root. */
 static bool maps_feed_device(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
@@ -233,7 +233,7 @@ bool roots_maps_scan(void)
     return roots_content_verify();
 }
 
-/* ---- before the stop ------------------------------------------------------------------------------------------------- */
+/* ---- before the stop ----------------------------------------------------------------------------------------- */
 
 static bool maps_add_up(uintptr_t lo, uintptr_t hi, void *ctx)
 {

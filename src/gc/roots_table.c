@@ -1,7 +1,7 @@
 /* Ranges that the program added to the roots or excluded from them; see roots.h.
  *
- * Invariants  a table is never changed: a change builds a new one and publishes it by one store, so that a fork child and
- *             the collector find it whole at every instant.
+ * Invariants  a table is never changed: a change builds a new one and publishes it by one store, so that a fork child
+ *             and the collector find it whole at every instant.
  * Locks       FIN for changes. The collector reads in the stopped world, where nobody is in a critical section.
  */
 #include "gc/roots_int.h"
@@ -75,8 +75,8 @@ static int table_delete_locked(struct roots_table **where, struct roots_range ra
     return EINVAL;
 }
 
-static int table_change(int (*change)(struct roots_table **, struct roots_range), struct roots_table **where, void *start,
-                        size_t size_bytes)
+static int table_change(int (*change)(struct roots_table **, struct roots_range), struct roots_table **where,
+                        void *start, size_t size_bytes)
 {
     struct roots_range range = {(uintptr_t)start, (uintptr_t)start + size_bytes};
     int err;

@@ -1,10 +1,10 @@
 /* Stacks, registers and records of threads; see roots_int.h.
  *
- * Dead space below a stack pointer is left out only inside the bounds recorded when the thread was created, only where the
- * stack pointer lies in them, and only in the mapping that holds the stack pointer (the main thread's bounds reach down
- * as far as its stack may grow; something else may have been mapped there since). A thread on any other stack has that
- * one read from its stack pointer to the end of the mapping by the rule of stacks, the rest by the plain rule, and its
- * own stack whole. A stack inside a block keeps the block.
+ * Dead space below a stack pointer is left out only inside the bounds recorded when the thread was created, only
+ * where the stack pointer lies in them, and only in the mapping that holds the stack pointer (the main thread's
+ * bounds reach down as far as its stack may grow; something else may have been mapped there since). A thread on any
+ * other stack has that one read from its stack pointer to the end of the mapping by the rule of stacks, the rest by
+ * the plain rule, and its own stack whole. A stack inside a block keeps the block.
  */
 #include "gc/roots_int.h"
 
@@ -17,7 +17,8 @@ static uintptr_t threads_live_lo(uintptr_t sp)
     return bits_round_down(sp - OS_RED_ZONE_BYTES, sizeof(uintptr_t));
 }
 
-/* A stack that the program allocated. What is live in it is read by the rule of stacks, even if it was freed meanwhile. */
+/* A stack that the program allocated. What is live in it is read by the rule of stacks, even if it was freed
+ * meanwhile. */
 static bool threads_place_in_heap(uintptr_t sp)
 {
     struct heap_obj obj;
@@ -86,7 +87,8 @@ static bool threads_scan_stopped(const struct os_stop_slot *slot)
     roots_feed_own(ROOTS_RULE_STACK, slot->regs, slot->n_regs);
     if (heap_contains(slot->frame_lo))
         roots_feed_block(slot->frame_lo);
-    return roots_feed_direct(ROOTS_RULE_STACK, bits_round_down(slot->frame_lo, sizeof(uintptr_t)), slot->frame_hi, false);
+    return roots_feed_direct(ROOTS_RULE_STACK, bits_round_down(slot->frame_lo, sizeof(uintptr_t)), slot->frame_hi,
+                             false);
 }
 
 static void threads_scan_record(const struct os_thread *t)

@@ -1,7 +1,7 @@
 /* Zones: parts of the address space that are read by another rule than their surroundings; see roots_int.h.
  *
- * Few thousand at most (two per thread), so: a sorted array and binary search. Sorting is heapsort, because the library's
- * qsort allocates.
+ * Few thousand at most (two per thread), so: a sorted array and binary search. Sorting is heapsort, because the
+ * library's qsort allocates.
  */
 #include "gc/roots_int.h"
 

@@ -6,10 +6,11 @@
  *        published, else it is signalled
  *     3. wait until each claimed thread has answered; who is silent is looked up in /proc (world_watch.c)
  *     4. again from 2, until a listing proves that nobody is missing
- * What a listing proves. The kernel walks its list of threads, to whose end new threads are added, so a thread can only be
- * missed when one that was already reported disappears while the listing is read. Threads that stand still do not. So a listing that reports no thread without slot and none that counts as gone misses
- * nobody. One that reports a gone thread (a zombie leader, a worker of the kernel, a thread in its last throes) counts
- * only if the listing before it was the same.
+ * What a listing proves. The kernel walks its list of threads, to whose end new threads are added, so a thread can
+ * only be missed when one that was already reported disappears while the listing is read. Threads that stand still do
+ * not. So a listing that reports no thread without slot and none that counts as gone misses nobody. One that reports
+ * a gone thread (a zombie leader, a worker of the kernel, a thread in its last throes) counts only if the one before
+ * it was the same.
  * Owns      the world's scratch: slots, watches, table, list of ids.
  */
 #include "gc/world.h"
@@ -50,7 +51,7 @@ size_t world_capacity(void)
     return world.capacity;
 }
 
-/* ---- the table by tid: open addressing, at most half full ------------------------------------------------------ */
+/* ---- the table by tid: open addressing, at most half full ---------------------------------------------------- */
 
 static struct world_entry *world_find(pid_t tid)
 {
@@ -90,7 +91,7 @@ static void world_index_threads(void)
     os_unlock(&os_thread_registry_lock);
 }
 
-/* ---- scratch ----------------------------------------------------------------------------------------------------- */
+/* ---- scratch ------------------------------------------------------------------------------------------------- */
 
 static void *world_carve(char **at, size_t size_bytes)
 {
@@ -160,7 +161,7 @@ enum cycle_skip world_prepare(void)
     return world_reserve((size_t)n + (size_t)n / 2 + WORLD_SPARE_THREADS) ? SKIP_NONE : SKIP_NO_MEMORY;
 }
 
-/* ---- claiming threads ---------------------------------------------------------------------------------------------- */
+/* ---- claiming threads ---------------------------------------------------------------------------------------- */
 
 /* The record may have passed to another thread since it was indexed; then that thread's gate is given back. */
 static bool world_hold_gate(struct os_stop_slot *slot)
@@ -171,7 +172,8 @@ static bool world_hold_gate(struct os_stop_slot *slot)
         return false;
     if (slot->thread->tid == slot->tid)
         return true;
-    __atomic_compare_exchange_n(&slot->thread->gate, &held, OS_GATE_PUBLISHED, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&slot->thread->gate, &held, OS_GATE_PUBLISHED, false, __ATOMIC_SEQ_CST,
+                                __ATOMIC_RELAXED);
     slot->thread = NULL;
     return false;
 }
@@ -258,7 +260,7 @@ static enum cycle_skip world_list(struct world_look *look)
     return look->has_self ? SKIP_NONE : SKIP_NO_PROC;
 }
 
-/* ---- stop and start -------------------------------------------------------------------------------------------------- */
+/* ---- stop and start ------------------------------------------------------------------------------------------ */
 
 static enum cycle_skip world_stop_all(void)
 {
@@ -327,7 +329,7 @@ void world_start(void)
     os_stop_end();
 }
 
-/* ---- threads that are no more ------------------------------------------------------------------------------------------ */
+/* ---- threads that are no more -------------------------------------------------------------------------------- */
 
 static bool world_has_thread(pid_t tid)
 {

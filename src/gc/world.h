@@ -15,9 +15,11 @@
 #include "gc/cycle.h"
 #include "os/os.h"
 
-/* World running: handler in place, scratch for as many threads as exist plus half. SKIP_NONE, or why no stop can be tried. */
+/* World running: handler in place, scratch for as many threads as exist plus half. SKIP_NONE, or why no stop can be
+ * tried. */
 enum cycle_skip world_prepare(void);
-/* SKIP_NONE: every thread but the caller is proven stopped. Else why not, and all run again. pre: world_prepare succeeded. */
+/* SKIP_NONE: every thread but the caller is proven stopped. Else why not, and all run again. pre: world_prepare
+ * succeeded. */
 enum cycle_skip world_stop(void);
 /* All threads run on; never waits for them. Harmless when nothing is stopped. */
 void world_start(void);

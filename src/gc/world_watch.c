@@ -1,11 +1,11 @@
 /* Waiting for the threads that were told to stop, and what to do about those that do not answer; see world_int.h.
  *
  * What    A thread answers within microseconds, unless it
- *             is in a fast path (BUSY: signalled again), in a critical section (answers when it leaves), not running yet,
- *             has exited between listing and delivery (never answers), is a worker of the kernel (never answers),
+ *             is in a fast path (BUSY: signalled again), in a critical section (answers when it leaves), not running
+ *             yet, has exited between listing and delivery (never answers), is a worker of the kernel (never answers),
  *             sleeps uninterruptibly, is held by a debugger or blocks the signal by raw system call (no time is known).
- *         /proc tells which, first after WATCH_FIRST_NS of silence and then every WATCH_NEXT_NS. A thread that was found
- *         unable to answer WATCH_STUCK_LOOKS times running ends the attempt: the others must not wait for it.
+ *         /proc tells which, first after WATCH_FIRST_NS of silence and then every WATCH_NEXT_NS. A thread that was
+ *         found unable to answer WATCH_STUCK_LOOKS times running ends the attempt: the others must not wait for it.
  */
 #include "gc/world_int.h"
 
@@ -23,8 +23,9 @@
 #define WATCH_MANY 128u              /* with more threads than this open, passes are limited by time: */
 #define WATCH_MANY_NS UINT64_C(100000)
 
-/* Flags of task_struct as /proc shows them. The bits had other meanings in old kernels, so they count only together with
- * the mask that the kernel gives its workers: everything but SIGKILL and SIGSTOP, which no program can set by libc. */
+/* Flags of task_struct as /proc shows them. The bits had other meanings in old kernels, so they count only together
+ * with the mask that the kernel gives its workers: everything but SIGKILL and SIGSTOP, which no program can set by
+ * libc. */
 #define WATCH_PF_IO_WORKER 0x10u
 #define WATCH_PF_USER_WORKER 0x4000u
 #define WATCH_SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
@@ -44,7 +45,7 @@ void world_watch(uint32_t slot_idx)
     world.open[world.n_open++] = slot_idx;
 }
 
-/* ---- what /proc says -------------------------------------------------------------------------------------------- */
+/* ---- what /proc says ----------------------------------------------------------------------------------------- */
 
 static bool watch_is_worker(const struct os_task_state *s)
 {
@@ -108,7 +109,7 @@ static enum cycle_skip watch_look_at_silent(void)
     return SKIP_NONE;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------------------------------------------- */
 
 /* Drops the settled slots from the open ones and signals the busy ones again. How many were busy. */
 static size_t watch_pass(void)
@@ -118,7 +119,8 @@ static size_t watch_pass(void)
 
     for (size_t i = 0; i < world.n_open; i++) {
         uint32_t slot_idx = world.open[i];
-        uint32_t state = __atomic_load_n(&world.slots[slot_idx].state, __ATOMIC_ACQUIRE); /* pairs with the handler's answer */
+        /* pairs with the handler's answer */
+        uint32_t state = __atomic_load_n(&world.slots[slot_idx].state, __ATOMIC_ACQUIRE);
 
         if (state == OS_STOP_STOPPED || state == OS_STOP_GONE)
             continue;

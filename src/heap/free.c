@@ -49,7 +49,7 @@ static void free_set_bit(struct span *s, uint32_t idx, struct tcache *tc)
     uint32_t flags = span_flags(s);
     if ((flags & SPAN_TAKEN) != 0)
         span_drop_taken(s, idx); /* left from before the slot was handed out again */
-    STORE_ONCE(word->free, word->free | UINT64_C(1) << (idx & 63));
+    span_set_free(word, word->free | UINT64_C(1) << (idx & 63));
     if ((flags & SPAN_FULL) != 0)
         tcache_reopen(s);
     else if (flags == 0)

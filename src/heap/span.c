@@ -254,7 +254,7 @@ bool span_drop_taken(struct span *s, uint32_t idx)
     uint64_t *taken = &span_cold(s)[idx >> 6].taken;
     uint64_t bit = UINT64_C(1) << (idx & 63);
     bool was = (*taken & bit) != 0;
-    *taken &= ~bit;
+    __atomic_store_n(taken, *taken & ~bit, __ATOMIC_RELAXED);
     return was;
 }
 
@@ -269,8 +269,8 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
     uint64_t second = freed & s->words[w].free & ~cold->taken;
     if (second != 0)
         check_misuse(MISUSE_DOUBLE_FREE, span_block(s, w * 64 + bits_ctz64(second)));
-    cold->taken &= ~freed;
-    s->words[w].free |= freed;
+    __atomic_store_n(&cold->taken, cold->taken & ~freed, __ATOMIC_RELAXED);
+    span_set_free(&s->words[w], s->words[w].free | freed);
 }
 
 /* Sequentially consistent: whoever cleared SPAN_REMOTE before sees each bit whose setter had found it set (inbox.c). */

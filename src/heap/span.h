@@ -141,6 +141,11 @@ ALWAYS_INLINE bool span_is_free(const struct span *s, uint32_t idx)
 {
     return (__atomic_load_n(&s->words[idx >> 6].free, __ATOMIC_ACQUIRE) >> (idx & 63)) & 1;
 }
+/* Owner: a plain store to a word that others may read. */
+ALWAYS_INLINE void span_set_free(struct span_word *word, uint64_t free_bits)
+{
+    __atomic_store_n(&word->free, free_bits, __ATOMIC_RELAXED);
+}
 ALWAYS_INLINE uint32_t span_flags(const struct span *s)
 {
     return (uint32_t)atomic_load(&s->flags) & SPAN_FLAGS;

@@ -161,7 +161,7 @@ static void tcache_mark_full(struct tcache_set *set, struct span *s)
     struct span_cold *cold = span_cold(s);
     if ((span_flags(s) & SPAN_TAKEN) != 0) {
         for (uint32_t w = 0; w < s->n_words; w++)
-            STORE_ONCE(cold[w].taken, 0);
+            __atomic_store_n(&cold[w].taken, 0, __ATOMIC_RELAXED);
         span_flag_clear(s, SPAN_TAKEN);
     }
     span_flag_set(s, SPAN_FULL);
@@ -259,7 +259,7 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
     uint64_t free_bits = *bin->word;
     if (free_bits == 0)
         return NULL;
-    *bin->word = free_bits & (free_bits - 1);
+    __atomic_store_n(bin->word, free_bits & (free_bits - 1), __ATOMIC_RELAXED);
     return (void *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
 }
 

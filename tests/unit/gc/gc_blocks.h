@@ -68,6 +68,7 @@ static inline void gc_block_mark_begin(void)
 {
     os_critical_enter();
     assert_true(mark_prepare());
+    assert_int_equal(os_fault_guard_begin(), 0);
     heap_settle();
     mark_begin();
 }
@@ -75,6 +76,7 @@ static inline void gc_block_mark_begin(void)
 static inline void gc_block_mark_end(void)
 {
     mark_clear_all();
+    os_fault_guard_end();
     mark_finish();
     os_critical_leave();
 }
@@ -95,6 +97,7 @@ static inline struct finalizer_split_result gc_block_cycle(void *roots, size_t s
     assert_true(mark_drain());
     *totals = sweep_publish();
     heap_check();
+    os_fault_guard_end();
     mark_finish();
     os_critical_leave();
     return result;

@@ -17,9 +17,9 @@
 
 enum { N_SEEDS = 64, PAGE = 4096, GC_STACK_BYTES = 256 * 1024 };
 
-/* ---- seeds: words that are found by the sink ------------------------------------------------------------------------
- * Never written down anywhere else: what a test plants is made from its complement. Each test has its own, because stacks
- * of ended threads, which glibc keeps for the next ones, still hold those of earlier tests. */
+/* ---- seeds: words that are found by the sink -----------------------------------------------------------------
+ * Never written down anywhere else: what a test plants is made from its complement. Each test has its own, because
+ * stacks of ended threads, which glibc keeps for the next ones, still hold those of earlier tests. */
 
 static volatile uintptr_t seed_complement = ~(uintptr_t)0x5eed000000a0000;
 enum { FOUND_BY_WORDS = 1, FOUND_BY_STACK = 2, FOUND_BY_PACKED = 4 };
@@ -105,7 +105,7 @@ static inline void record_block(uintptr_t addr)
 
 static const struct roots_sink recorder = {record_words, record_unaligned, record_stack_words, record_block};
 
-/* ---- one scan, as a cycle does it ------------------------------------------------------------------------------------ */
+/* ---- one scan, as a cycle does it ---------------------------------------------------------------------------- */
 
 static unsigned fault_skip = UINT32_MAX; /* the system call of the scan that fails */
 static enum cycle_skip last_skip;

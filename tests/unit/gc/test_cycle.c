@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/counters.h"
+#include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "gc_blocks.h"
 
@@ -72,8 +73,8 @@ static void test_reclaims_garbage_and_nothing_else(void **state)
     assert_true(gc_block_is_live(on_stack));
     for (size_t i = 0; i < 100; i++)
         assert_true(gc_block_is_live(kept[i]));
-    assert_int_equal(counter_get(COUNTER_CYCLES), 1);
-    assert_int_equal(counter_get(COUNTER_CYCLES_EXPLICIT), 1);
+    assert_true(counter_get(COUNTER_CYCLES) >= 1);
+    assert_int_equal(counter_get(COUNTER_CYCLES_EXPLICIT), counter_get(COUNTER_CYCLES));
     assert_true(counter_get(COUNTER_BLOCKS_RECLAIMED) > N - N / 10);
     assert_true(counter_get(COUNTER_ROOTS_SCANNED_BYTES) > 0);
 }
@@ -217,6 +218,44 @@ static void test_threads(void **state)
     assert_true(heap_used_estimate() < 8 << 20);
 }
 
+struct helper {
+    void *(*fn)(void *);
+    void *arg;
+};
+
+/* As api starts them: registered, so that they can publish themselves. */
+static void *helper_main(void *start)
+{
+    struct helper *h = start;
+    os_critical_enter();
+    assert_non_null(os_thread_register());
+    os_critical_leave();
+    return h->fn(h->arg);
+}
+
+static int start_helper(void *(*fn)(void *), void *arg)
+{
+    static struct helper helpers[4];
+    static size_t n;
+    pthread_t id;
+    helpers[n] = (struct helper){fn, arg};
+    return pthread_create(&id, NULL, helper_main, &helpers[n++]);
+}
+
+/* Helpers mark while the world, they included, counts as stopped; a plain marker agrees each time. */
+static void test_threads_and_helpers(void **state)
+{
+    mark_team_config(3);
+    mark_team_set_min_heap(0);
+    mark_team_set_starter(start_helper);
+    mark_team_poke();
+    assert_int_equal(mark_team_size(), 3);
+    config(MODE_RECLAIM, -1, true);
+    test_threads(state);
+    test_reclaims_garbage_and_nothing_else(state);
+    mark_team_set_min_heap(SIZE_MAX);
+}
+
 static void test_fork_child_collects(void **state)
 {
     (void)state;
@@ -293,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup(test_threads, fresh),
         cmocka_unit_test_setup(test_fork_child_collects, fresh),
         cmocka_unit_test_setup(test_trace_lines, fresh),
+        cmocka_unit_test_setup(test_threads_and_helpers, fresh), /* last: the helpers stay */
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -4,12 +4,15 @@
 #include "../unit_seed.h"
 #include "gc_blocks.h"
 
-static struct markstack stack;
+static struct markstack stack, other;
 
 static void begin(size_t n_entries)
 {
     os_critical_enter();
-    assert_true(markstack_init(&stack, n_entries));
+    n_entries = markstack_reserve(n_entries, 2);
+    assert_true(n_entries >= MARKSTACK_MIN_ENTRIES);
+    markstack_place(&stack, 0, n_entries);
+    markstack_place(&other, 1, n_entries);
     os_critical_leave();
 }
 
@@ -95,8 +98,56 @@ static void test_random_against_an_array(void **state)
     assert_false(stack.is_overflowed);
     assert_true(stack.peak >= stack.top && stack.peak <= stack.end);
     os_critical_enter();
-    markstack_release(&stack);
+    markstack_release((size_t)((char *)stack.peak - (char *)stack.floor));
     os_critical_leave();
+}
+
+/* ---- sharing ---- */
+
+static struct mark_range range_of(uint64_t *seed, uintptr_t lo)
+{
+    bool is_big = unit_below(seed, 3) == 0;
+    return (struct mark_range){lo,
+                               is_big ? 8 + 8 * unit_below(seed, 1 << 20) : 16 + 16 * unit_below(seed, 1000),
+                               is_big && unit_below(seed, 2) == 0};
+}
+
+/* Whatever is given, taken and popped, each range comes out once and whole. */
+static void test_give_and_take(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    static uint64_t shared[4 * N];
+    static struct mark_range ranges[N];
+    static uint8_t n_seen[N];
+    uint64_t seed = unit_seed();
+    for (int round = 0; round < 200; round++) {
+        size_t n_shared = 0, n_seen_all = 0;
+        begin(2 * N);
+        memset(n_seen, 0, sizeof(n_seen));
+        for (size_t i = 0; i < N; i++) {
+            ranges[i] = range_of(&seed, (i + 1) * 16);
+            markstack_push(&stack, ranges[i]);
+        }
+        size_t n_entries = (size_t)(stack.top - stack.base);
+        n_shared = markstack_give(&stack, shared, 1 + unit_below(&seed, 2 * N));
+        assert_true(n_shared <= n_entries / 2);
+        assert_int_equal((size_t)(stack.top - stack.base) + n_shared, n_entries);
+        for (struct markstack *s = &stack;;) {
+            while (!markstack_is_empty(s)) {
+                struct mark_range r = markstack_pop(s);
+                size_t i = r.lo / 16 - 1;
+                assert_true(i < N && r.n_bytes == ranges[i].n_bytes && r.is_sparse == ranges[i].is_sparse);
+                assert_int_equal(n_seen[i]++, 0);
+                n_seen_all++;
+            }
+            if (n_shared == 0)
+                break;
+            s = &other;
+            n_shared = markstack_take(s, shared, n_shared, 2 + unit_below(&seed, 600));
+        }
+        assert_int_equal(n_seen_all, N);
+    }
 }
 
 static int setup(void **state)
@@ -113,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_push_chooses_the_form),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_random_against_an_array),
+        cmocka_unit_test(test_give_and_take),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

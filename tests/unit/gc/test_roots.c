@@ -1,7 +1,8 @@
-/* A word that is planted anywhere in the memory of the process is found, unless it lies where nothing of the process can be. */
+/* A word that is planted anywhere in the memory of the process is found, unless it lies where nothing of the process
+ * can be. */
 #include "roots_harness.h"
 
-/* ---- private memory --------------------------------------------------------------------------------------------------- */
+/* ---- private memory ------------------------------------------------------------------------------------------ */
 
 static uintptr_t in_data = 1;
 static uintptr_t in_bss;
@@ -103,7 +104,7 @@ static void test_page_closed_by_key(void **state)
     pkey_free(key);
 }
 
-/* ---- shared memory ------------------------------------------------------------------------------------------------------ */
+/* ---- shared memory ------------------------------------------------------------------------------------------- */
 
 static void test_shared_memory(void **state)
 {
@@ -139,6 +140,23 @@ static void test_shared_memory(void **state)
     munmap(unreadable, 2 * PAGE);
     unlink(named);
     unlink(shm);
+}
+
+/* Who has one may be asked for pages of shared memory: nothing of it may be touched while that thread stands still. */
+static void test_userfaultfd(void **state)
+{
+    const int user_mode_only = 1;
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | user_mode_only);
+
+    (void)state;
+    if (fd < 0)
+        skip();
+    assert_int_equal(scan(), SKIP_NONE);
+    char *p = map_shared(-1, PAGE);
+    assert_int_equal(scan(), SKIP_FAULT);
+    munmap(p, PAGE);
+    close(fd);
+    assert_int_equal(scan(), SKIP_NONE);
 }
 
 /* Where the end of the file lies inside a chunk, what lies before it is found all the same. */
@@ -226,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(test_guard_pages, next_seeds),
         cmocka_unit_test_setup(test_page_closed_by_key, next_seeds),
         cmocka_unit_test_setup(test_shared_memory, next_seeds),
+        cmocka_unit_test_setup(test_userfaultfd, next_seeds),
         cmocka_unit_test_setup(test_end_of_file_inside_a_chunk, next_seeds),
         cmocka_unit_test_setup(test_private_mapping_of_a_memory_file, next_seeds),
         cmocka_unit_test_setup(test_shared_memory_in_a_fork_child, next_seeds),

@@ -1,7 +1,7 @@
 /* Stacks and registers: what is live on them is found wherever they lie, what is dead on a known one is not. */
 #include "roots_harness.h"
 
-/* ---- stacks --------------------------------------------------------------------------------------------------------------- */
+/* ---- stacks -------------------------------------------------------------------------------------------------- */
 
 static volatile uintptr_t deep_addr;
 
@@ -59,14 +59,16 @@ static void test_dead_space_of_stacks(void **state)
 static void test_neighbouring_stacks(void **state)
 {
     enum { N = 4 };
-    struct harness_thread t[N];
+    struct harness_thread t[N] = {{0}};
     pthread_attr_t attr;
 
     (void)state;
     pthread_attr_init(&attr);
     pthread_attr_setguardsize(&attr, 0);
     for (int i = 0; i < N; i++) {
-        t[i] = (struct harness_thread){.begin = begin_with_seeds, .end = harness_end_registered, .step = step_with_seed};
+        t[i].begin = begin_with_seeds;
+        t[i].step = step_with_seed;
+        t[i].end = harness_end_registered;
         harness_spawn(&t[i], &attr);
     }
     harness_sleep_us(1000);
@@ -181,7 +183,7 @@ static void test_published_thread(void **state)
     assert_true((found[4] & FOUND_BY_STACK) != 0);
 }
 
-/* ---- stacks elsewhere -------------------------------------------------------------------------------------------------------- */
+/* ---- stacks elsewhere ---------------------------------------------------------------------------------------- */
 
 static ucontext_t ctx_home, ctx_away;
 static struct harness_thread *away_thread;
@@ -287,7 +289,8 @@ static void step_in_handler(struct harness_thread *t)
 /* A handler of the program runs on an alternate stack that nothing but the kernel points to. */
 static void test_handler_on_a_block(void **state)
 {
-    struct harness_thread t = {.begin = harness_begin_registered, .end = harness_end_registered, .step = step_in_handler};
+    struct harness_thread t = {
+        .begin = harness_begin_registered, .end = harness_end_registered, .step = step_in_handler};
     struct sigaction action = {.sa_handler = handler_on_altstack, .sa_flags = SA_ONSTACK};
 
     (void)state;

@@ -86,6 +86,7 @@ static void test_counting_changes_nothing(void **state)
         assert_false(GC_IS_MARKED(blocks[i]));
     }
     heap_check();
+    os_fault_guard_end();
     mark_finish();
     os_critical_leave();
     for (size_t i = 0; i < N; i++)

@@ -7,7 +7,7 @@ enum { N_MANY = 48, N_STOPS = 200 };
 
 static struct harness_thread threads[N_MANY];
 
-/* ---- kinds of threads --------------------------------------------------------------------------------------------- */
+/* ---- kinds of threads ---------------------------------------------------------------------------------------- */
 
 static void step_critical(struct harness_thread *t)
 {
@@ -89,7 +89,7 @@ static void assert_all_settled(void)
     }
 }
 
-/* ---- stops that succeed --------------------------------------------------------------------------------------------- */
+/* ---- stops that succeed -------------------------------------------------------------------------------------- */
 
 static void test_alone(void **state)
 {
@@ -240,7 +240,7 @@ static void test_thousand_sleepers(void **state)
     }
     pthread_attr_destroy(&attr);
 }
-/* ---- threads that are no more ---------------------------------------------------------------------------------------------- */
+/* ---- threads that are no more -------------------------------------------------------------------------------- */
 
 static struct tcache *left_behind;
 

@@ -78,7 +78,7 @@ static inline long harness_n_threads(void)
     return os_task_list(tids, N_ELEMENTS(tids));
 }
 
-/* ---- a thread that does `step` until it is told to end ---------------------------------------------------------- */
+/* ---- a thread that does `step` until it is told to end ------------------------------------------------------- */
 
 struct harness_thread {
     pthread_t thread;

@@ -58,9 +58,9 @@ static inline void harness_free(void *p)
     os_critical_enter();
     struct span *s = heap_contains(addr) ? span_of_ref(slice_of(addr)->span) : NULL;
     uint32_t idx = s == NULL ? 0 : slice_block_idx(slice_of(addr), (uint32_t)(addr - s->start));
-    if (s != NULL && s->fast_owner == tcache_self && idx < s->n_blocks && span_block(s, idx) == addr &&
-        !span_is_free(s, idx) && --tcache_self->ticks >= 0)
-        s->words[idx >> 6].free |= UINT64_C(1) << (idx & 63);
+    bool is_ours = s != NULL && __atomic_load_n(&s->fast_owner, __ATOMIC_RELAXED) == tcache_self;
+    if (is_ours && idx < s->n_blocks && span_block(s, idx) == addr && !span_is_free(s, idx) && --tcache_self->ticks >= 0)
+        span_set_free(&s->words[idx >> 6], s->words[idx >> 6].free | UINT64_C(1) << (idx & 63));
     else
         assert_int_equal(heap_free(p), HEAP_FREED);
     os_critical_leave();

@@ -219,11 +219,11 @@ static void collect(uint64_t *rng, bool is_exact)
 static void stop_and_collect(uint64_t *rng)
 {
     pthread_mutex_lock(&world.lock);
-    world.should_park = true;
+    __atomic_store_n(&world.should_park, true, __ATOMIC_RELAXED);
     while (world.n_parked < world.n_running)
         pthread_cond_wait(&world.changed, &world.lock);
     collect(rng, false);
-    world.should_park = false;
+    __atomic_store_n(&world.should_park, false, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&world.changed);
     pthread_mutex_unlock(&world.lock);
 }

@@ -26,6 +26,15 @@
 
 enum { FAULT_OFF = -2, FAULT_ANY = -1 };
 
+/* An emulator of user programs accepts any advice and follows little of it, shares no memory after vfork, and
+ * shows an address space that is its own: tests of what only the kernel does are skipped there. */
+static inline bool is_emulated(void)
+{
+    static char page[2 * 65536];
+
+    return madvise((void *)(((uintptr_t)page + 65535) & ~65535ul), 4096, 9999) == 0;
+}
+
 /* Wait status of a child that runs fn and then ends with its result. */
 static inline int run_in_child(int (*fn)(void *arg), void *arg)
 {

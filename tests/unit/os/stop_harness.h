@@ -6,28 +6,9 @@
 #ifndef UNIT_OS_STOP_HARNESS_H
 #define UNIT_OS_STOP_HARNESS_H
 
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include "os_harness.h"
+
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "os/critical_inl.h"
-#include "os/os.h"
 
 enum {
     WORLD_N_SLOTS = 1024,

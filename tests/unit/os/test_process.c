@@ -22,6 +22,8 @@ static void only_a_child_that_shares_memory_is_one(void **state)
     pid_t pid;
 
     (void)state;
+    if (is_emulated())
+        skip();
     assert_false(os_is_vfork_child());
     seen_in_child = -1;
     pid = vfork();
@@ -53,6 +55,8 @@ static int ask_in_fork_child(void *arg)
 static void a_fork_child_owns_its_memory(void **state)
 {
     (void)state;
+    if (is_emulated())
+        skip();
     assert_int_equal(run_in_child(ask_in_fork_child, NULL), 0);
 }
 
@@ -133,6 +137,8 @@ static void nothing_exotic_is_called_behind_a_filter(void **state)
     int status = run_in_child(live_behind_a_filter, NULL);
 
     (void)state;
+    if (is_emulated())
+        skip();
     if (WIFEXITED(status) && WEXITSTATUS(status) == 99)
         skip(); /* a kernel, or an emulator, without filters */
     assert_int_equal(status, 0);
@@ -156,6 +162,8 @@ static void an_inherited_filter_is_found(void **state)
     int status = run_in_child(find_inherited_filter, NULL);
 
     (void)state;
+    if (is_emulated())
+        skip();
     assert_false(os_seccomp_is_on());
     if (WIFEXITED(status) && WEXITSTATUS(status) == 99)
         skip();

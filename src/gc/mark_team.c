@@ -1,0 +1,264 @@
+/* See mark_team.h.
+ *
+ * Sharing. A marker that sees somebody idle gives the older half of its stack, which leads to the most that
+ * is unseen. One that has nothing left takes some of what was given, or waits. When all members wait,
+ * marking is over. Joining. Helpers come in as they wake up, at any time before that; one that comes too
+ * late goes back to sleep. The collecting thread leaves last, so that none is inside when the world starts.
+ */
+#include "gc/mark_team.h"
+
+#include "gc/mark.h"
+#include "gc/mark_inl.h"
+#include "heap/heap.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum {
+    TEAM_DEFAULT_MAX = 4,
+    TEAM_TAKE_ENTRIES = 512,
+    TEAM_GIVE_MIN_ENTRIES = 64,
+    TEAM_N_SPINS = 2000, /* a wake-up costs as much as marking some hundred blocks */
+};
+#define TEAM_MIN_HEAP_BYTES ((size_t)32 << 20)
+
+uint32_t mark_team_n_idle;
+static struct {
+    /* settings */
+    unsigned n_wanted; /* 0: as many as pay */
+    size_t min_heap_bytes;
+    int (*start)(void *(*fn)(void *), void *arg);
+    uint32_t n_started; /* atomic: helpers that exist */
+    uint32_t n_runs;    /* futex: helpers sleep until it changes */
+    /* one run; lock */
+    struct os_lock lock;
+    uint32_t n_changes; /* futex: work was given, a member left, or all is done */
+    uint32_t n_members;
+    uint32_t n_joined; /* helpers that ever came in: each gets a marker of its own */
+    bool is_open, is_done, is_void;
+    struct marker *markers;
+    unsigned n_markers;
+    uint64_t *shared;
+    size_t n_shared;
+} team = {.min_heap_bytes = TEAM_MIN_HEAP_BYTES, .lock = OS_LOCK_INIT(OS_RANK_FIN)};
+
+/* ---- work ---- */
+
+static void team_announce(void)
+{
+    __atomic_add_fetch(&team.n_changes, 1, __ATOMIC_RELEASE);
+    os_futex_wake(&team.n_changes, UINT32_MAX);
+}
+
+void mark_team_give(struct marker *m)
+{
+    if (m->stack.top - m->stack.base < TEAM_GIVE_MIN_ENTRIES || LOAD_ONCE(team.n_shared) != 0)
+        return; /* too little, or who is idle has not come for what there is */
+    os_lock(&team.lock);
+    size_t n =
+        markstack_give(&m->stack, team.shared + team.n_shared, MARK_TEAM_SHARED_ENTRIES - team.n_shared);
+    team.n_shared += n;
+    os_unlock(&team.lock);
+    if (n != 0)
+        team_announce();
+}
+
+/* Until something changed. Called with the lock, which is free in between. */
+static void team_wait_locked(void)
+{
+    uint32_t seen = __atomic_load_n(&team.n_changes, __ATOMIC_ACQUIRE);
+    os_unlock(&team.lock);
+    for (int i = 0; i < TEAM_N_SPINS && LOAD_ONCE(team.n_changes) == seen; i++)
+        continue;
+    os_futex_wait(&team.n_changes, seen, UINT64_MAX);
+    os_lock(&team.lock);
+}
+
+/* Work for a marker that has none. false: nobody has any. */
+static bool team_take_locked(struct marker *m)
+{
+    __atomic_add_fetch(&mark_team_n_idle, 1, __ATOMIC_RELAXED);
+    while (team.n_shared == 0 && !team.is_done) {
+        if (mark_team_n_idle == team.n_members) {
+            team.is_done = true;
+            team_announce();
+        } else {
+            team_wait_locked();
+        }
+    }
+    __atomic_sub_fetch(&mark_team_n_idle, 1, __ATOMIC_RELAXED);
+    if (team.is_done)
+        return false;
+    team.n_shared = markstack_take(&m->stack, team.shared, team.n_shared, TEAM_TAKE_ENTRIES);
+    return true;
+}
+
+static bool team_take(struct marker *m)
+{
+    os_lock(&team.lock);
+    bool has_work = team_take_locked(m);
+    os_unlock(&team.lock);
+    return has_work;
+}
+
+/* A member that cannot read a page gives up its work; the cycle is void. */
+static void team_mark(struct marker *m)
+{
+    do {
+        if (!marker_run_guarded(m))
+            m->stack.top = m->stack.base;
+    } while (team_take(m));
+}
+
+/* ---- a run ---- */
+
+static void team_open(struct marker *markers, unsigned n_markers, uint64_t *shared)
+{
+    os_lock(&team.lock);
+    team.markers = markers;
+    team.n_markers = n_markers;
+    team.shared = shared;
+    team.n_shared = 0;
+    team.n_members = team.n_joined = 1;
+    team.is_done = team.is_void = false;
+    mark_team_n_idle = 0;
+    team.is_open = true;
+    os_unlock(&team.lock);
+    __atomic_add_fetch(&team.n_runs, 1, __ATOMIC_RELEASE);
+    os_futex_wake(&team.n_runs, UINT32_MAX);
+}
+
+static void team_close(void)
+{
+    os_lock(&team.lock);
+    team.is_open = false;
+    while (team.n_members > 1)
+        team_wait_locked();
+    team.n_members = 0;
+    os_unlock(&team.lock);
+}
+
+bool mark_team_run(struct marker *markers, unsigned n_markers, uint64_t *shared)
+{
+    for (unsigned i = 0; i < n_markers; i++)
+        markers[i].is_team = true;
+    team_open(markers, n_markers, shared);
+    team_mark(&markers[0]);
+    team_close();
+    for (unsigned i = 0; i < n_markers; i++) {
+        markers[i].is_team = false;
+        markstack_reset(&markers[i].stack);
+    }
+    mark_stats.n_helpers = team.n_joined - 1;
+    return !team.is_void && !markers[0].is_void;
+}
+
+/* ---- helpers ---- */
+
+static struct marker *team_join(void)
+{
+    struct marker *m = NULL;
+    os_lock(&team.lock);
+    if (team.is_open && !team.is_done && team.n_joined < team.n_markers) {
+        m = &team.markers[team.n_joined++];
+        team.n_members++;
+    }
+    os_unlock(&team.lock);
+    return m;
+}
+
+static void team_leave(struct marker *m)
+{
+    os_lock(&team.lock);
+    team.n_members--;
+    team.is_void |= m->is_void;
+    os_unlock(&team.lock);
+    team_announce();
+}
+
+/* In a critical section, because the lock's holder must never be interrupted by a stop; no stop waits for
+ * its end, since the thread stays published. */
+static NOINLINE void team_help(void)
+{
+    os_critical_enter();
+    struct marker *m = team_join();
+    if (m != NULL) {
+        team_mark(m);
+        team_leave(m);
+    }
+    os_critical_leave();
+}
+
+static void *team_main(void *arg)
+{
+    struct os_gate_frame frame;
+    os_gate_publish(&frame); /* and never leaves */
+    uint32_t n_runs = __atomic_load_n(&team.n_runs, __ATOMIC_ACQUIRE);
+    for (;;) {
+        os_futex_wait(&team.n_runs, n_runs, UINT64_MAX);
+        uint32_t now = __atomic_load_n(&team.n_runs, __ATOMIC_ACQUIRE);
+        if (now != n_runs)
+            team_help();
+        n_runs = now;
+    }
+    return arg;
+}
+
+/* ---- how many ---- */
+
+static unsigned team_n_wanted(void)
+{
+    if (team.n_wanted == 0) {
+        unsigned n_cpus = os_n_cpus();
+        team.n_wanted = n_cpus < TEAM_DEFAULT_MAX ? n_cpus : TEAM_DEFAULT_MAX;
+    }
+    return team.n_wanted;
+}
+
+void mark_team_config(unsigned n_markers)
+{
+    team.n_wanted = n_markers < MARK_TEAM_MAX ? n_markers : MARK_TEAM_MAX;
+}
+
+void mark_team_set_min_heap(size_t n_bytes)
+{
+    team.min_heap_bytes = n_bytes;
+}
+
+void mark_team_set_starter(int (*start)(void *(*fn)(void *), void *arg))
+{
+    team.start = start;
+}
+
+unsigned mark_team_size(void)
+{
+    uint32_t n_started = __atomic_load_n(&team.n_started, __ATOMIC_ACQUIRE);
+    if (n_started == 0 || heap_mapped_bytes() < team.min_heap_bytes)
+        return 1;
+    return n_started + 1;
+}
+
+void mark_team_poke(void)
+{
+    if (team.start == NULL || os_tls.critical != 0 || heap_mapped_bytes() < team.min_heap_bytes)
+        return;
+    uint32_t n = __atomic_load_n(&team.n_started, __ATOMIC_RELAXED);
+    while (n + 1 < team_n_wanted()) {
+        if (!__atomic_compare_exchange_n(&team.n_started, &n, n + 1, false, __ATOMIC_ACQ_REL,
+                                         __ATOMIC_RELAXED))
+            continue;
+        if (team.start(team_main, NULL) != 0) {
+            __atomic_sub_fetch(&team.n_started, 1, __ATOMIC_ACQ_REL);
+            return;
+        }
+        n++;
+    }
+}
+
+void mark_team_fork_child(void)
+{
+    os_lock_reset(&team.lock);
+    team.n_started = 0;
+    team.n_members = 0;
+    team.is_open = false;
+    mark_team_n_idle = 0;
+}

@@ -1,0 +1,94 @@
+/* See probe.h. */
+#include "os/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+
+#include "os/os.h"
+
+#define SYS_IO_URING_ENTER 426 /* the same everywhere; older headers lack it */
+
+int os_probe_open(const char *path)
+{
+    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+}
+
+long os_probe_read(int fd, void *buf, size_t len)
+{
+    long n;
+
+    do
+        n = os_syscall(SYS_read, fd, (long)buf, (long)len, 0, 0, 0);
+    while (n == -EINTR);
+    return n;
+}
+
+void os_probe_close(int fd)
+{
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+long os_probe_readlink(const char *path, char *buf, size_t size)
+{
+    return os_syscall(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)size, 0, 0);
+}
+
+int os_probe_eventfd(void)
+{
+    return (int)os_syscall(SYS_eventfd2, 0, O_CLOEXEC, 0, 0, 0, 0);
+}
+
+int os_probe_epoll(int fd, int unregistered_fd)
+{
+    return (int)os_syscall(SYS_epoll_ctl, fd, EPOLL_CTL_DEL, unregistered_fd, 0, 0, 0);
+}
+
+/* Whatever is no ring is refused for that reason; where rings are not allowed, by another. */
+bool os_probe_is_uring(int fd)
+{
+    long err = os_syscall(SYS_IO_URING_ENTER, fd, 0, 0, 0, 0, 0);
+
+    return err != -EOPNOTSUPP && err != -ENOSYS && err != -EPERM && err != -EBADF;
+}
+
+uint64_t os_probe_shmem_device(void)
+{
+    const unsigned close_on_exec = 1; /* MFD_CLOEXEC */
+    struct stat st;
+    int fd = (int)os_syscall(SYS_memfd_create, (long)"gcmalloc", close_on_exec, 0, 0, 0, 0);
+    int err;
+
+    if (fd < 0)
+        return 0;
+    err = (int)os_syscall(SYS_fstat, fd, (long)&st, 0, 0, 0, 0);
+    os_probe_close(fd);
+    return err != 0 ? 0 : (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev); /* as in struct os_map */
+}
+
+int os_probe_resident(uintptr_t lo, size_t n_pages, unsigned char *pages)
+{
+    return (int)os_syscall(SYS_mincore, (long)lo, (long)(n_pages * os_page_size()), (long)pages, 0, 0, 0);
+}
+
+bool os_probe_swap_in_use(void)
+{
+    struct sysinfo info;
+
+    return os_syscall(SYS_sysinfo, (long)&info, 0, 0, 0, 0, 0) != 0 || info.totalswap != info.freeswap;
+}
+
+int os_probe_altstack(uintptr_t *lo)
+{
+    stack_t now;
+    int err = (int)os_syscall(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0);
+
+    if (err == 0)
+        *lo = (now.ss_flags & SS_DISABLE) != 0 ? 0 : (uintptr_t)now.ss_sp;
+    return err;
+}
