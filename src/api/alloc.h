@@ -40,6 +40,17 @@ extern struct api_state api_state;
 /* ---- alloc_slow.c ---- */
 void *alloc_slow(size_t size_bytes);     /* malloc, all of it */
 void *alloc_slow_new(size_t size_bytes); /* operator new: new handler, bad_alloc; cxx.c */
+/* A pointer one past the end of an object is legal C, and may be the only one that a program keeps: php keeps argument
+ * lists that way, in heap memory, where a word that equals the start of the next block cannot keep the one before it
+ * without keeping half the garbage. So blocks of the malloc family are a byte longer than asked, and the pointer lies
+ * inside. It costs what glibc's header costs. Not for gc_malloc, whose header says what keeps a block, nor where the
+ * program asks for more than the ordinary alignment: the next size would often be the double. */
+enum { ALLOC_PAST_END_BYTES = 1 };
+static inline size_t alloc_padded(size_t size_bytes, size_t align, unsigned flavor)
+{
+    return flavor == FLAVOR_MALLOC && align <= SIZECLASS_ALIGN ? size_bytes + ALLOC_PAST_END_BYTES : size_bytes;
+}
+
 /* A block of a flavor. align: power of two. *is_zero (may be NULL): the block is known to read as zero.
  * NULL with errno ENOMEM. Never passes through. */
 void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero);

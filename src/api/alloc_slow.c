@@ -162,7 +162,7 @@ COLD static void *alloc_no_memory(void)
 
 void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero)
 {
-    struct alloc_request r = {.size_bytes = size_bytes, .align = align, .flavor = flavor};
+    struct alloc_request r = {.size_bytes = alloc_padded(size_bytes, align, flavor), .align = align, .flavor = flavor};
     void *p;
 
     if (UNLIKELY(size_bytes > PTRDIFF_MAX || align > PTRDIFF_MAX))
@@ -171,7 +171,7 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
         return emergency_alloc(size_bytes, align);
     if (UNLIKELY(!api_enter_slow()))
         return alloc_no_memory();
-    r.class_no = alloc_class(size_bytes, align);
+    r.class_no = alloc_class(r.size_bytes, align);
     p = alloc_serve(&r);
     if (UNLIKELY(p == NULL))
         p = alloc_serve_again(&r);

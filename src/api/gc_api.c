@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <string.h>
 #include "api/alloc.h"
+#include "api/thread.h"
 #include "base/bits.h"
 #include "gc/finalizer.h"
-#include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "os/critical_inl.h"
@@ -55,13 +55,6 @@ EXPORT size_t gc_good_size(size_t size_bytes)
     return bits_round_up(size_bytes, OS_PAGE_SIZE_MIN);
 }
 
-/* What a call of the program's at this place may do besides: it holds no lock that malloc may be called under. */
-static void gc_poke(void)
-{
-    finalizer_thread_poke();
-    mark_team_poke();
-}
-
 static bool gc_is_due(enum cycle_cause *cause)
 {
     bool is_due;
@@ -81,7 +74,7 @@ static int gc_run(enum cycle_cause cause)
         skip = api_collect(cause);
     }
     api_exit_slow();
-    gc_poke();
+    thread_poke_helpers();
     return skip == SKIP_NONE ? 0 : ECANCELED;
 }
 

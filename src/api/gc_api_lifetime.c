@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include "api/alloc.h"
+#include "api/thread.h"
 #include "gc/finalizer.h"
 #include "gc/weak.h"
 
@@ -14,7 +15,7 @@ EXPORT int gc_set_finalizer(void *obj, gc_finalizer_fn fn, void *arg)
     int error = finalizer_set(obj, fn, arg);
 
     api_exit_slow();
-    finalizer_thread_poke();
+    thread_poke_helpers();
     return error;
 }
 
@@ -23,7 +24,7 @@ EXPORT int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg)
     int error = fn != NULL ? finalizer_add_cleanup(obj, fn, arg) : EINVAL;
 
     api_exit_slow();
-    finalizer_thread_poke();
+    thread_poke_helpers();
     return error;
 }
 

@@ -92,9 +92,9 @@ static void init_collector(void)
 
     if (init_options.trace != 0 && trace_fd < 0)
         init_report_trace_file();
-    finalizer_set_thread_starter(thread_start_helper);
+    finalizer_set_thread_starter(thread_start_finalizer);
     finalizer_thread_enable(init_options.finalizer_thread);
-    mark_team_set_starter(thread_start_helper);
+    mark_team_set_starter(thread_start_marker);
     mark_team_config((unsigned)init_options.markers);
     os_stop_set_fast_text((uintptr_t)__start_gcm_fast, (uintptr_t)__stop_gcm_fast);
     pacer_init(&pacer);
@@ -118,6 +118,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     if (api_state.is_initialised || init_stands_down())
         return;
     init_read_options(envp);
+    os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
     init_heap();
     real_lookup_all();
     api_state.is_passthrough = !real_is_malloc_ours();

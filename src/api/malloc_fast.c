@@ -20,20 +20,22 @@
 #pragma GCC visibility pop
 
 enum {
-    FAST_TABLE_MAX = 1024, /* sizes up to here take their bin from the table; a multiple of 16 */
+    FAST_TABLE_MAX = 2048 - ALLOC_PAST_END_BYTES, /* sizes up to here take their bin from the table */
+    FAST_TABLE_ROUND = SIZECLASS_ALIGN - 1 + ALLOC_PAST_END_BYTES,
     FAST_BIN_BYTES = sizeof(struct tcache_bin),
 };
 
 /* sizeclass_of(16 * i), as a constant expression. fast_check compares the two. */
 #define FAST_CLASS(i)                                                                                        \
-    ((i) <= 1 ? 0 : (i) <= 16 ? (i)-1 : (i) <= 32 ? 16 + ((((i)-1) >> 1) & 7) : 24 + ((((i)-1) >> 2) & 7))
+    ((i) <= 1 ? 0 : (i) <= 16 ? (i)-1 : (i) <= 32 ? 16 + ((((i)-1) >> 1) & 7) : (i) <= 64 ? 24 + ((((i)-1) >> 2) & 7) \
+                                                                                      : 32 + ((((i)-1) >> 3) & 7))
 #define FAST_1(i) (uint16_t)(FAST_CLASS(i) * FAST_BIN_BYTES)
 #define FAST_4(i) FAST_1(i), FAST_1((i) + 1), FAST_1((i) + 2), FAST_1((i) + 3)
 #define FAST_16(i) FAST_4(i), FAST_4((i) + 4), FAST_4((i) + 8), FAST_4((i) + 12)
 
 /* Offset in the cache of the bin for sizes up to 16 * i. */
-static const uint16_t fast_bin_offset[FAST_TABLE_MAX / SIZECLASS_ALIGN + 1] = {
-    FAST_16(0), FAST_16(16), FAST_16(32), FAST_16(48), FAST_1(64),
+static const uint16_t fast_bin_offset[(FAST_TABLE_MAX + FAST_TABLE_ROUND) / SIZECLASS_ALIGN + 1] = {
+    FAST_16(0), FAST_16(16), FAST_16(32), FAST_16(48), FAST_16(64), FAST_16(80), FAST_16(96), FAST_16(112), FAST_1(128),
 };
 _Static_assert(FAST_BIN_BYTES * SIZECLASS_N <= UINT16_MAX, "bin offsets fit in 16 bits");
 
@@ -53,30 +55,30 @@ ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_slow
 
 FAST_TEXT static void *fast_medium(size_t size_bytes)
 {
-    if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL))
+    if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow(size_bytes);
-    return fast_take((uintptr_t)sizeclass_of(size_bytes) * FAST_BIN_BYTES, size_bytes, alloc_slow);
+    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes, alloc_slow);
 }
 
 FAST_TEXT static void *fast_medium_new(size_t size_bytes)
 {
-    if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL))
+    if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow_new(size_bytes);
-    return fast_take((uintptr_t)sizeclass_of(size_bytes) * FAST_BIN_BYTES, size_bytes, alloc_slow_new);
+    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes, alloc_slow_new);
 }
 
 FAST_TEXT EXPORT void *malloc(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > FAST_TABLE_MAX))
         return fast_medium(size_bytes);
-    return fast_take(fast_bin_offset[(size_bytes + 15) >> 4], size_bytes, alloc_slow);
+    return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, alloc_slow);
 }
 
 FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > FAST_TABLE_MAX))
         return fast_medium_new(size_bytes);
-    return fast_take(fast_bin_offset[(size_bytes + 15) >> 4], size_bytes, alloc_slow_new);
+    return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, alloc_slow_new);
 }
 
 /* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for: ours,

@@ -51,9 +51,11 @@ static void *realloc_large(const struct heap_obj *obj, size_t new_bytes)
 /* The new address, or NULL: a copy is needed. */
 static void *realloc_in_place(const struct heap_obj *obj, size_t new_bytes)
 {
-    if (!span_is_large(obj->span) && realloc_fits(obj->size_bytes, new_bytes))
+    size_t padded_bytes = alloc_padded(new_bytes, SIZECLASS_ALIGN, obj->span->flavor);
+
+    if (!span_is_large(obj->span) && realloc_fits(obj->size_bytes, padded_bytes))
         return (void *)obj->start;
-    void *q = realloc_large(obj, new_bytes);
+    void *q = realloc_large(obj, padded_bytes);
     if (q == NULL && heap_is_special(obj->start) && new_bytes <= obj->size_bytes)
         return (void *)obj->start;
     return q;
@@ -92,20 +94,22 @@ COLD static size_t realloc_taken_bytes(uintptr_t addr)
 {
     size_t n_bytes = 0;
 
-    while (heap_contains(addr + n_bytes) && realloc_is_taken_slice(addr + n_bytes))
+    do
         n_bytes += SLICE_SIZE - ((addr + n_bytes) & (SLICE_SIZE - 1));
+    while (heap_contains(addr + n_bytes) && realloc_is_taken_slice(addr + n_bytes));
     return n_bytes;
 }
 
+/* Where the collector took blocks, and the memory may serve others by now, a pointer that is no block proves nothing. */
 static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
 {
     enum heap_find found = heap_find_object(addr, obj);
+    bool is_block = (found == HEAP_LIVE || found == HEAP_TAKEN) && obj->start == addr;
 
-    if (UNLIKELY(found == HEAP_NOT_A_BLOCK && realloc_is_taken_slice(addr))) {
-        *obj = (struct heap_obj){.start = addr, .size_bytes = realloc_taken_bytes(addr)};
-        return HEAP_TAKEN;
-    }
-    return found;
+    if (LIKELY(is_block) || (!realloc_is_taken_slice(addr) && !slice_is_doubtful(addr)))
+        return found;
+    *obj = (struct heap_obj){.start = addr, .size_bytes = realloc_taken_bytes(addr)};
+    return HEAP_TAKEN;
 }
 
 COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)

@@ -1,7 +1,7 @@
 /* A thread's life with us: its record, its cache, its end.
  *
  * What    api_thread_adopt    gives a thread that we did not see start a record, at its first slow path.
- *         thread_start_helper  the collector's own threads.
+ *         thread_start_*      the collector's own threads.
  *         At the end the destructor of a thread-specific key gives the cache up. Destructors of others may still free,
  *         so ours re-arms itself until the last round that libc makes. What is freed after that, by libc itself, takes
  *         the way of a thread without a cache.
@@ -17,6 +17,8 @@
 #include "api/alloc.h"
 #include "api/interpose.h"
 #include "api/real.h"
+#include "gc/finalizer.h"
+#include "gc/mark_team.h"
 #include "heap/tcache.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -87,6 +89,7 @@ void thread_install(void)
 struct thread_helper {
     void *(*fn)(void *);
     void *arg;
+    const char *name; /* at most 15 characters */
 };
 
 static void *thread_helper_main(void *start)
@@ -95,7 +98,7 @@ static void *thread_helper_main(void *start)
 
     free_slow(start);
     thread_begin();
-    pthread_setname_np(pthread_self(), "gc-finalizer");
+    pthread_setname_np(pthread_self(), h.name);
     return h.fn(h.arg);
 }
 
@@ -112,7 +115,7 @@ static int thread_create_blocked(const pthread_attr_t *attr, struct thread_helpe
     return error;
 }
 
-int thread_start_helper(void *(*fn)(void *), void *arg)
+static int thread_start(void *(*fn)(void *), void *arg, const char *name)
 {
     struct thread_helper *h = alloc_block(sizeof(*h), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
     pthread_attr_t attr;
@@ -120,7 +123,7 @@ int thread_start_helper(void *(*fn)(void *), void *arg)
 
     if (h == NULL)
         return ENOMEM;
-    *h = (struct thread_helper){fn, arg};
+    *h = (struct thread_helper){fn, arg, name};
     error = pthread_attr_init(&attr);
     if (error == 0) {
         pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -131,4 +134,22 @@ int thread_start_helper(void *(*fn)(void *), void *arg)
     if (error != 0)
         free_slow(h);
     return error;
+}
+
+int thread_start_finalizer(void *(*fn)(void *), void *arg)
+{
+    return thread_start(fn, arg, "gc-finalizer");
+}
+
+int thread_start_marker(void *(*fn)(void *), void *arg)
+{
+    return thread_start(fn, arg, "gc-marker");
+}
+
+void thread_poke_helpers(void)
+{
+    if (os_seccomp_is_on() || os_is_vfork_child())
+        return;
+    finalizer_thread_poke();
+    mark_team_poke();
 }

@@ -123,7 +123,8 @@ static enum cycle_skip cycle_finalize(struct cycle *c)
     if (!mark_drain())
         return SKIP_FAULT;
     struct finalizer_split_result split = finalizer_split();
-    counter_add(COUNTER_FINALIZER_CYCLES, split.n_cyclic);
+    c->trace.n_cyclic = split.n_cyclic;
+    counter_add(COUNTER_FINALIZER_CYCLES, split.n_cyclic_new);
     bool is_complete = mark_drain();
     cycle_lap(c, PHASE_FINALIZE);
     return is_complete ? SKIP_NONE : SKIP_FAULT;
@@ -271,6 +272,7 @@ enum cycle_skip cycle_run(enum cycle_cause cause)
     os_critical_enter();
     if (!cycle_gate_try_enter()) {
         os_critical_leave();
+        counter_add_skip(cycle_skips[SKIP_BUSY].counter);
         return SKIP_BUSY;
     }
     c.trace.cycle_no = __atomic_add_fetch(&cycle_state.n_tried, 1, __ATOMIC_RELAXED);

@@ -48,6 +48,7 @@ static int finalizer_set_locked(uintptr_t obj, finalizer_fn fn, void *arg)
         return EEXIST;
     r->fn = fn;
     r->arg = arg;
+    r->is_cyclic = false;
     __atomic_store_n(&r->state, FINALIZER_SET, __ATOMIC_RELEASE);
     counter_add(COUNTER_FINALIZERS_SET, 1);
     return 0;

@@ -45,9 +45,10 @@ bool finalizer_mark_args(void);
 /* what unmarked blocks with a finalizer hold, but not these themselves */
 void finalizer_mark_reachable(void);
 struct finalizer_split_result {
-    size_t n_queued;   /* finalizers that became due */
-    size_t n_cleanups; /* cleanups of blocks that go now */
-    size_t n_cyclic;   /* blocks that only cycles through finalizers hold */
+    size_t n_queued;     /* finalizers that became due */
+    size_t n_cleanups;   /* cleanups of blocks that go now */
+    size_t n_cyclic;     /* blocks that only cycles through finalizers hold */
+    size_t n_cyclic_new; /* of these, seen for the first time */
 };
 /* Unmarked blocks with a finalizer are queued and marked; then cleanups of all blocks still unmarked are
  * queued. */

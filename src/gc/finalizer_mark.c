@@ -116,6 +116,15 @@ static void finalizer_queue_due(struct finalizer_record *r, void *ctx)
     result->n_queued++;
 }
 
+static void finalizer_note_cyclic(struct finalizer_record *r, void *ctx)
+{
+    struct finalizer_split_result *result = ctx;
+    if (!r->was_unmarked || r->is_cyclic)
+        return;
+    r->is_cyclic = true;
+    result->n_cyclic_new++;
+}
+
 static void finalizer_hold_queued(struct finalizer_record *r, void *ctx)
 {
     (void)ctx;
@@ -152,6 +161,8 @@ struct finalizer_split_result finalizer_split(void)
      * other. */
     if (result.n_queued != 0)
         result.n_cyclic = 0;
+    else if (result.n_cyclic != 0)
+        finalizer_table_walk(finalizer_note_cyclic, &result);
     if (mark_drain())
         finalizer_table_walk(finalizer_end_dead, &result);
     counter_add(COUNTER_FINALIZERS_QUEUED, result.n_queued);

@@ -39,7 +39,8 @@ struct finalizer_record {
     uint8_t state;      /* enum finalizer_state */
     bool was_unmarked;  /* in a cycle: the roots did not reach it */
     bool is_arg_marked; /* in a cycle */
-    uint8_t unused[9];
+    bool is_cyclic;     /* counted as one that waits for itself */
+    uint8_t unused[8];
 };
 _Static_assert(sizeof(struct finalizer_record) == 64, "one unit of meta");
 

@@ -153,15 +153,11 @@ void mark_words(uintptr_t lo, uintptr_t hi)
     }
 }
 
-void mark_words_unaligned(uintptr_t lo, uintptr_t hi)
+/* Words at lo, lo + 4, lo + 8 ... */
+static void mark_by_fours(uintptr_t lo, uintptr_t hi)
 {
     const size_t step = sizeof(uint32_t);
-    if (UNLIKELY(markcheck_is_active)) {
-        markcheck_words(lo, hi, step);
-        return;
-    }
     struct marker *m = mark_main;
-    lo = bits_round_up(lo, step);
     while (lo + sizeof(uint64_t) <= hi) {
         size_t n_words = (hi - lo - sizeof(uint64_t)) / step + 1;
         if (n_words > MARK_CHUNK_WORDS)
@@ -171,6 +167,24 @@ void mark_words_unaligned(uintptr_t lo, uintptr_t hi)
             marker_put_word(m, m->words[i]);
         lo += n_words * step;
     }
+}
+
+void mark_words_unaligned(uintptr_t lo, uintptr_t hi)
+{
+    if (UNLIKELY(markcheck_is_active))
+        markcheck_words(lo, hi, sizeof(uint32_t));
+    else
+        mark_by_fours(bits_round_up(lo, sizeof(uint32_t)), hi);
+}
+
+void mark_words_bytewise(uintptr_t lo, uintptr_t hi)
+{
+    if (UNLIKELY(markcheck_is_active)) {
+        markcheck_words(lo, hi, 1);
+        return;
+    }
+    for (size_t shift = 0; shift < sizeof(uint32_t); shift++)
+        mark_by_fours(lo + shift, hi);
 }
 
 /* The block whose last byte is just below word, where there is one. pre: word - 1 lies in the arena. */

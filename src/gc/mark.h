@@ -33,6 +33,8 @@ void mark_clear_all(void); /* the cycle is void: no block is marked */
 void mark_words(uintptr_t lo, uintptr_t hi);
 /* 8-byte words at each multiple of 4 (packed structures) */
 void mark_words_unaligned(uintptr_t lo, uintptr_t hi);
+/* 8-byte words at each byte: compiled code holds addresses as immediates (HotSpot's inline caches) */
+void mark_words_bytewise(uintptr_t lo, uintptr_t hi);
 /* As mark_words; a word that is the end of a block also keeps the block that ends there (loops that run to
  * the end). */
 void mark_stack_words(uintptr_t lo, uintptr_t hi);

@@ -7,7 +7,7 @@
  *     stretch    doubles when a cycle recovered less than 1/8 of what was used, halves from 1/4, is 1 from
  *                1/2 on. A program that frees what it no longer needs so pays for a logarithmic number.
  *     budget     a cycle took c of CPU time: by growth, the next waits until the process has used
- *                c * (100 - b) / b more
+ *                c * (100 - b) / b more, but not until used exceeds the goal by a quarter of available
  *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB), lest it collect at
  *                every step. The budget does not bind it.
  * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal
@@ -157,10 +157,15 @@ void pacer_set_limit(size_t bytes)
 
 /* ---- is it due? ---- */
 
-static bool pacer_is_within_budget(void)
+/* A budget that lets memory run out would be dear: it ends where the heap is overdue by a quarter of what is
+ * left. */
+static bool pacer_is_within_budget(size_t used)
 {
     uint64_t allowed = LOAD_ONCE(pacer.cpu_allowed_ns);
-    return allowed == 0 || os_clock_cpu_ns() >= allowed;
+    if (allowed == 0 || os_clock_cpu_ns() >= allowed)
+        return true;
+    size_t goal = LOAD_ONCE(pacer.growth_goal_bytes);
+    return used > goal && used - goal > os_vm_available() / 4;
 }
 
 static size_t pacer_look_step(void)
@@ -179,7 +184,7 @@ static void pacer_look_later(size_t used)
 static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
 {
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes), used = heap_used_estimate();
-    bool is_within = pacer_is_within_budget();
+    bool is_within = pacer_is_within_budget(used);
     if (is_within || pacer_add(used, extra_bytes) >= limit)
         used = heap_recount();
     size_t wanted = pacer_add(used, extra_bytes);

@@ -174,7 +174,8 @@ enum cycle_skip roots_scan_into(const struct roots_sink *sink)
 
 enum cycle_skip roots_scan(void)
 {
-    static const struct roots_sink marker = {mark_words, mark_words_unaligned, mark_stack_words, mark_addr_block};
+    static const struct roots_sink marker = {mark_words, mark_words_unaligned, mark_stack_words, mark_addr_block,
+                                             mark_words_bytewise};
 
     return roots_scan_into(&marker);
 }

@@ -41,6 +41,7 @@ struct roots_sink {
     void (*words_unaligned)(uintptr_t lo, uintptr_t hi);
     void (*stack_words)(uintptr_t lo, uintptr_t hi);
     void (*addr_block)(uintptr_t addr);
+    void (*words_bytewise)(uintptr_t lo, uintptr_t hi);
 };
 enum cycle_skip roots_scan_into(const struct roots_sink *sink);
 /* After the restart, also when the cycle failed after roots_prepare. */

@@ -23,6 +23,8 @@ static void feed_sink(void *arg)
         roots.sink->stack_words(f->lo, f->hi);
     if (f->rule == ROOTS_RULE_WORDS)
         roots.sink->words(f->lo, f->hi);
+    else if (f->rule == ROOTS_RULE_CODE)
+        roots.sink->words_bytewise(f->lo, f->hi);
     else
         roots.sink->words_unaligned(f->lo, f->hi);
 }

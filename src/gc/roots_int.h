@@ -38,6 +38,7 @@ struct roots_map {
     uint8_t kind; /* enum roots_map_kind */
     bool is_readable;  /* by plain loads */
     bool is_anonymous; /* no file behind it */
+    bool is_code;      /* executable: compiled while the program runs, where it has content of its own */
     bool is_data;      /* data segment of a program or library, or what follows one: its zeroed part */
 };
 
@@ -90,6 +91,7 @@ enum roots_rule {
     ROOTS_RULE_WORDS,  /* whole words */
     ROOTS_RULE_PACKED, /* words at each multiple of 4 */
     ROOTS_RULE_STACK,  /* the same, and a word that is the end of a block keeps it */
+    ROOTS_RULE_CODE,   /* words at each byte: immediates of instructions */
 };
 /* Words of our own, which cannot fault. */
 void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words);

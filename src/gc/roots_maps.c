@@ -9,13 +9,13 @@
  *                                                   files that were deleted (libffi writes closures to such)
  *     io_uring, AIO rings                           the kernel holds pointers that nobody can list: no cycle
  *     other shared files and devices, vdso, vvar    not roots
- *     our own window                                not in the table
+ *     our own, wherever it lies in our window       not in the table
  */
 #include "gc/roots_int.h"
 
 #include <string.h>
 
-#include "heap/span.h"
+#include "heap/heap.h"
 
 #define MAPS_DELETED " (deleted)"
 
@@ -104,29 +104,28 @@ static bool maps_add(const struct os_map *m, uintptr_t lo, uintptr_t hi)
         .kind = (uint8_t)maps_kind(m),
         .is_readable = m->is_readable && !maps_may_be_device(m),
         .is_anonymous = m->inode == 0 && m->dev == 0,
+        .is_code = m->is_executable,
         .is_data = maps_is_data(m, lo),
     };
     roots.n_maps++;
     return true;
 }
 
-/* We map nothing but anonymous private memory without a name, so what else lies in our window is the program's. */
-static bool maps_may_be_ours(const struct os_map *m)
-{
-    return !m->is_shared && m->inode == 0 && m->name[0] == '\0';
-}
-
-/* A mapping of ours may have become one with a foreign neighbour at the window's edge. */
+/* What lies between our pieces is the program's, also in our window: a runtime that places its heap at random may have come
+ * to lie there, and a mapping of ours may have become one with a foreign neighbour. */
 static bool maps_collect_one(const struct os_map *m, void *ctx)
 {
-    uintptr_t below_hi = m->hi < heap_map.window_lo ? m->hi : heap_map.window_lo;
-    uintptr_t above_lo = m->lo > heap_map.window_hi ? m->lo : heap_map.window_hi;
+    struct heap_range own;
+    uintptr_t at = m->lo;
 
     (void)ctx;
     roots.has_uring |= maps_holds_kernel_pointers(m);
-    if (m->hi <= heap_map.window_lo || m->lo >= heap_map.window_hi || !maps_may_be_ours(m))
-        return maps_add(m, m->lo, m->hi);
-    return maps_add(m, m->lo, below_hi) && maps_add(m, above_lo, m->hi);
+    while (at < m->hi && heap_next_own(at, &own) && own.lo < m->hi) {
+        if (!maps_add(m, at, own.lo))
+            return false;
+        at = own.hi;
+    }
+    return maps_add(m, at, m->hi);
 }
 
 bool roots_maps_collect(void)
@@ -190,6 +189,8 @@ static enum roots_rule maps_rule(const struct roots_map *m, enum roots_zone_kind
 {
     if (zone == ROOTS_ZONE_STACK)
         return ROOTS_RULE_STACK;
+    if (m->is_code)
+        return ROOTS_RULE_CODE;
     return m->is_data ? ROOTS_RULE_PACKED : ROOTS_RULE_WORDS;
 }
 

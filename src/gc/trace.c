@@ -12,6 +12,7 @@
  *     heap A->B   bytes in use before and after; goal: the use at which the next cycle becomes due
  *     roots       bytes of roots read;  threads: how many stood, the collecting one included
  *     cpu         share of the process's CPU time that all cycles took so far
+ *     never finalized N   only where there are such: blocks with a finalizer that reach themselves
  */
 #include "gc/trace.h"
 
@@ -97,6 +98,10 @@ static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
     fmt_u64(f, c->n_threads);
     fmt_str(f, ", cpu ");
     trace_put_percent(f, counter_get(COUNTER_CYCLE_CPU_NS_TOTAL), os_clock_cpu_ns());
+    if (c->n_cyclic == 0)
+        return;
+    fmt_str(f, ", never finalized ");
+    fmt_u64(f, c->n_cyclic);
 }
 
 void trace_write(const struct trace_cycle *c)

@@ -28,6 +28,7 @@ struct trace_cycle {
     struct sweep_totals totals;
     uint64_t roots_bytes;
     size_t n_threads;
+    size_t n_cyclic; /* blocks that are never finalized */
 };
 
 void trace_init(unsigned level, int fd); /* fd -1: nowhere */

@@ -37,7 +37,8 @@ bool arena_init(size_t cap_bytes, bool hugepages)
 {
     if (!window_init(cap_bytes))
         return false;
-    arena.n_slices = arena.n_used = arena.first_free_word = arena.words_mapped = 0; /* a second try after a failed one */
+    arena.n_slices = arena.n_used = arena.n_foreign = 0; /* a second try after a failed one */
+    arena.first_free_word = arena.words_mapped = 0;
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
     arena.hugepages = hugepages;
@@ -70,6 +71,7 @@ static void arena_mark_foreign(size_t first, size_t n)
         heap_map.slices[i].flavor = TOMB_FOREIGN;
     }
     arena.n_used += n;
+    arena.n_foreign += n;
 }
 
 static void arena_committed(size_t n_more)
@@ -313,8 +315,11 @@ void arena_give_empty(uintptr_t addr, uint32_t n_slices)
 
 void arena_lose(uintptr_t addr, uint32_t n_slices)
 {
+    os_lock(&arena.lock);
     for (uint32_t i = 0; i < n_slices; i++)
         *slice_of(addr + ((uintptr_t)i << SLICE_SHIFT)) = (struct slice){.flavor = TOMB_FOREIGN};
+    arena.n_foreign += n_slices;
+    os_unlock(&arena.lock);
 }
 
 /* ---- figures ---- */
@@ -369,6 +374,7 @@ void arena_check(size_t n_span_slices)
     for (size_t w = 0; w * WORD_SLICES < arena.n_slices; w++)
         n_foreign += arena_check_word(w);
     CHECK(arena.n_claimed == 0);
+    CHECK(arena.n_foreign == n_foreign);
     CHECK(arena.n_used == n_span_slices + n_foreign);
 }
 
@@ -383,13 +389,14 @@ void arena_fork_child(void)
     window_forget_unrecorded(window.arena_words + arena.words_mapped, window.meta);
     arena.n_claimed = 0;
     arena.n_slices = heap_map.arena_bytes >> SLICE_SHIFT;
-    arena.n_used = 0;
+    arena.n_used = arena.n_foreign = 0;
     arena.first_free_word = 0;
     for (size_t i = 0; i < arena.n_slices; i++) {
         const struct slice *e = &heap_map.slices[i];
         struct arena_word *a = &arena.words[i / WORD_SLICES];
         uint64_t bit = UINT64_C(1) << (i % WORD_SLICES);
-        bool is_used = e->span != 0 || e->flavor == TOMB_FOREIGN;
+        bool is_foreign = e->span == 0 && e->flavor == TOMB_FOREIGN, is_used = e->span != 0 || is_foreign;
+        arena.n_foreign += is_foreign;
         if (!is_used && (a->used & bit) != 0)
             a->recent |= bit;
         a->used = is_used ? a->used | bit : a->used & ~bit;

@@ -21,6 +21,7 @@ struct arena {
     struct arena_word *words;
     size_t n_slices;        /* committed */
     size_t n_used;
+    size_t n_foreign;       /* of these, slices with TOMB_FOREIGN: not ours, or a hole */
     size_t first_free_word; /* no free slice below it */
     size_t table_mapped, words_mapped;
     size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */

@@ -10,6 +10,13 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
+static enum heap_free_result free_misuse(const char *what, uintptr_t addr)
+{
+    if (!slice_is_doubtful(addr))
+        check_misuse(what, addr);
+    return HEAP_FREED_TAKEN;
+}
+
 /* The slice has no span any more: what was it? */
 static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
 {
@@ -17,14 +24,14 @@ static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
     bool is_start = e->recip == 0 ? in_span == 0 : slice_block_idx(e, (uint32_t)in_span) * e->size == in_span;
     if (is_start && e->flavor == TOMB_TAKEN)
         return HEAP_FREED_TAKEN;
-    check_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
+    return free_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
 }
 
 /* Anybody may free a large block; the one atomic OR decides who did. */
 static enum heap_free_result free_large(struct span *s, uintptr_t addr)
 {
     if (addr != s->start)
-        check_misuse(MISUSE_INVALID_FREE, addr);
+        return free_misuse(MISUSE_INVALID_FREE, addr);
     if ((span_cold(s)->dead & 1) != 0)
         return HEAP_FREED_TAKEN;
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
@@ -37,9 +44,7 @@ static enum heap_free_result free_large(struct span *s, uintptr_t addr)
 /* The slot is free already: taken by the collector, or a second free. */
 static enum heap_free_result free_of_free(struct span *s, uint32_t idx)
 {
-    if (!span_drop_taken(s, idx))
-        check_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
-    return HEAP_FREED_TAKEN;
+    return span_drop_taken(s, idx) ? HEAP_FREED_TAKEN : free_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
 }
 
 /* A block that is handed out goes back to its slot. */
@@ -91,10 +96,10 @@ static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t
             return HEAP_FREED_TAKEN;
         if (LOAD_ONCE(slice_of(addr)->span) != meta_ref(s))
             return heap_free((void *)addr); /* the span ended while we looked: its tomb knows */
-        check_misuse(MISUSE_DOUBLE_FREE, addr);
+        return free_misuse(MISUSE_DOUBLE_FREE, addr);
     }
     if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) != 0)
-        check_misuse(MISUSE_DOUBLE_FREE, addr);
+        return free_misuse(MISUSE_DOUBLE_FREE, addr);
     inbox_announce(s, flags_before);
     return HEAP_FREED;
 }
@@ -116,7 +121,7 @@ enum heap_free_result heap_free(void *p)
         return free_large(s, addr);
     uint32_t offset = (uint32_t)(addr - s->start), idx = slice_block_idx(e, offset);
     if (idx * e->size != offset || idx >= s->n_blocks)
-        check_misuse(MISUSE_INVALID_FREE, addr);
+        return free_misuse(MISUSE_INVALID_FREE, addr);
     struct tcache *tc = tcache_self;
     if (tc != &tcache_none && atomic_load_explicit(&s->owner, memory_order_relaxed) == tc)
         return free_owned(s, idx, tc);

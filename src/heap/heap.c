@@ -41,6 +41,7 @@ static bool heap_init_once(const struct heap_config *config)
 {
     if (!arena_init(config->reserve_bytes, config->hugepages))
         return false;
+    heap_map.cycle_no = 1;
     meta_init();
     central_init();
     if (heap_make_nil_span())
@@ -256,6 +257,7 @@ static void heap_settle_span(struct span *s, void *ctx)
 /* Everybody's messages are taken, so that the spans of a thread that sleeps can be released. */
 void heap_settle(void)
 {
+    heap_map.cycle_no = heap_map.cycle_no == UINT8_MAX ? 1 : heap_map.cycle_no + 1;
     for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
         if (tc->is_active)
             tcache_drain_inbox(tc);
@@ -303,7 +305,7 @@ static void heap_fork_mend_slices(void)
             continue;
         }
         if (e->span != 0)
-            *e = (struct slice){.flavor = TOMB_NONE};
+            *e = (struct slice){.flavor = TOMB_NONE, .taken_in = e->taken_in};
         i++;
     }
 }

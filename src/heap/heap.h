@@ -68,6 +68,14 @@ void heap_settle(void);
  * it. Returns the number of blocks judged dead; *n_live is the number marked. */
 uint32_t heap_publish_dead(struct span *s, uint32_t *n_live);
 
+/* ---- what is ours; world stopped, or a single thread ---- */
+struct heap_range {
+    uintptr_t lo, hi;
+};
+/* The lowest piece of our mappings that lies above addr, cut off there. Whatever lies between these is the program's, even
+ * in our window. false: none. */
+bool heap_next_own(uintptr_t addr, struct heap_range *out);
+
 /* ---- walking; world stopped, or a caller that excludes changes ---- */
 void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx); /* in address order */
 /* Collector, world stopped: release a span that holds no live block (all free or dead) at once. Content may be purged later.

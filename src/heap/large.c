@@ -93,7 +93,7 @@ static void large_set_extent(struct span *s, uint32_t n_slices)
     struct slice *e = slice_of(s->start);
     s->n_slices = n_slices;
     for (uint32_t i = n_slices; i < before; i++)
-        e[i] = (struct slice){.flavor = TOMB_NONE};
+        e[i] = (struct slice){.flavor = TOMB_NONE, .taken_in = e[i].taken_in};
     arena_give(s->start + ((uintptr_t)n_slices << SLICE_SHIFT), before - n_slices);
 }
 

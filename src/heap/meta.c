@@ -108,6 +108,11 @@ size_t meta_used_bytes(void)
     return LOAD_ONCE(meta.used_bytes);
 }
 
+size_t meta_mapped_bytes(void)
+{
+    return LOAD_ONCE(meta.mapped_bytes);
+}
+
 void meta_fork_child(void)
 {
     os_lock_reset(&meta.lock);

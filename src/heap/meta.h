@@ -18,6 +18,7 @@ void *meta_alloc(size_t size_bytes);            /* zeroed, 64-byte aligned; NULL
 void meta_free(void *p, size_t size_bytes);     /* same size as it was asked for */
 uint32_t meta_ref(const void *p);               /* compressed address, 0 for NULL-like nil span */
 size_t meta_used_bytes(void);
+size_t meta_mapped_bytes(void);
 void meta_fork_child(void);                     /* resets the lock; what a vanished thread was taking may leak */
 
 /* Scratch: grows in place at fixed addresses, for one cycle's use; content is not zeroed between uses. Each user has

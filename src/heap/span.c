@@ -121,7 +121,7 @@ static void span_store_entry(struct slice *to, struct slice e)
 /* Last slice first: the entry with slice_no 0 makes the span exist (heap_fork_child). */
 void span_publish(struct span *s)
 {
-    struct slice e = {.class_no = s->class_no, .flavor = s->flavor, .span = meta_ref(s)};
+    struct slice e = {.flavor = s->flavor, .span = meta_ref(s)};
     if (!span_is_large(s)) {
         e.size = (uint32_t)s->size_bytes;
         e.recip = sizeclass_recip(e.size);
@@ -129,6 +129,7 @@ void span_publish(struct span *s)
     struct slice *first = slice_of(s->start);
     for (uint32_t i = s->n_slices; i-- > 0;) {
         e.slice_no = i > UINT16_MAX ? UINT16_MAX : (uint16_t)i;
+        e.taken_in = first[i].taken_in;
         first[i].recip = e.recip;
         first[i].size = e.size;
         span_store_entry(&first[i], e);
@@ -143,6 +144,8 @@ void span_unpublish(struct span *s, enum slice_tomb tomb)
         struct slice e = first[i];
         e.flavor = (uint8_t)tomb;
         e.span = 0;
+        if (tomb == TOMB_TAKEN)
+            e.taken_in = heap_map.cycle_no;
         span_store_entry(&first[i], e);
     }
 }
@@ -267,7 +270,7 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
         counter_add(COUNTER_TAKEN_FREED, bits_popcount64(unseen));
     cold->dead &= ~freed;
     uint64_t second = freed & s->words[w].free & ~cold->taken;
-    if (second != 0)
+    if (second != 0 && !slice_is_doubtful(s->start))
         check_misuse(MISUSE_DOUBLE_FREE, span_block(s, w * 64 + bits_ctz64(second)));
     __atomic_store_n(&cold->taken, cold->taken & ~freed, __ATOMIC_RELAXED);
     span_set_free(&s->words[w], s->words[w].free | freed);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/compiler.h"
 #include "base/list.h"
 #include "heap/sizeclass.h"
 
@@ -44,11 +45,11 @@ struct slice {
     uint32_t size;      /* block size in bytes; 0 for a large block */
     _Alignas(8) uint32_t span; /* meta_ref of the descriptor */
     uint16_t slice_no;  /* this slice's place in its span; saturates at 65535 (large blocks only) */
-    uint8_t class_no;
+    uint8_t taken_in;   /* cycle in which the collector last released a span with blocks here; 0 never. See slice_is_doubtful */
     uint8_t flavor;
 };
 _Static_assert(sizeof(struct slice) == 16, "four slices to a quarter line; the marker counts on it");
-_Static_assert(offsetof(struct slice, span) == 8, "span, place, class and flavor change in one store of 8 bytes");
+_Static_assert(offsetof(struct slice, span) == 8, "span, place and flavor change in one store of 8 bytes");
 enum slice_tomb { TOMB_NONE = 0, TOMB_FREED, TOMB_TAKEN, TOMB_FOREIGN };
 
 enum span_flag {
@@ -104,6 +105,7 @@ struct heap_map {
     struct slice *slices;
     char *meta_base;
     uintptr_t window_lo, window_hi; /* everything of ours: never a root */
+    uint8_t cycle_no;               /* 1 to 255, round and round; changes while the world is stopped */
 } __attribute__((aligned(64)));
 extern struct heap_map heap_map;
 
@@ -127,6 +129,14 @@ ALWAYS_INLINE struct slice *slice_of(uintptr_t addr)
 ALWAYS_INLINE bool heap_contains(uintptr_t addr)
 {
     return addr - heap_map.arena_base < __atomic_load_n((const uintptr_t *)&heap_map.arena_bytes, __ATOMIC_RELAXED);
+}
+/* The collector took blocks here, released their span, and the memory is used for others. A late free of a block that was
+ * taken cannot be told from misuse of those others; for some cycles it gets the benefit of the doubt. */
+enum { SLICE_DOUBT_CYCLES = 8 };
+ALWAYS_INLINE bool slice_is_doubtful(uintptr_t addr)
+{
+    uint8_t taken_in = LOAD_ONCE(slice_of(addr)->taken_in);
+    return taken_in != 0 && (uint8_t)(heap_map.cycle_no - taken_in) < SLICE_DOUBT_CYCLES;
 }
 ALWAYS_INLINE bool span_is_large(const struct span *s)
 {

@@ -20,6 +20,7 @@ long os_syscall(long nr, long a, long b, long c, long d, long e, long f);
 /* Checking builds: after `skip` further calls of number `nr` (-1: any), fail
  * `count` of them with `error` (positive errno). nr == -2 turns it off. */
 void os_fault_set(long nr, unsigned skip, unsigned count, int error);
+void os_fault_set_from_text(const char *p); /* "nr:skip:count:errno"; NULL: nothing */
 int os_write_all(int fd, const void *buf, size_t len);
 pid_t os_getpid(void); /* raw, never cached */
 pid_t os_gettid(void); /* raw; OS_TID_UNKNOWN behind a filter: nobody is stopped there, so nobody needs it */

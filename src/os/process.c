@@ -58,7 +58,6 @@ static bool process_has_filter(void)
 
 void os_process_init(void)
 {
-    os_fault_set_from_environment();
     if (process_state.owner_pid != 0)
         return;
     if (process_has_filter())

@@ -6,7 +6,6 @@
 
 /* Whole small file of /proc or /sys into buf, NUL-terminated: length, or -errno. A longer file is cut. */
 long os_file_read(const char *path, char *buf, size_t buf_size);
-void os_fault_set_from_environment(void); /* sys.c, checking builds */
 void os_vm_canary_create(void);           /* vm.c */
 void os_vm_canary_rearm(void);            /* vm.c */
 void os_stop_record_tls(void);            /* stop_handler.c: where os_tls lies relative to a thread's base */

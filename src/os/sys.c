@@ -76,17 +76,13 @@ static const char *sys_parse_number(const char *p, long *out)
     return *p == ':' ? p + 1 : p;
 }
 
-/* GCMALLOC_FAULT=nr:skip:count:errno, so that a test can make the loaded library meet a failure. Looked for
- * at each initialisation until found: before libc is up there is no environment. */
-void os_fault_set_from_environment(void)
+/* nr:skip:count:errno, so that a test can make the loaded library meet a failure. */
+void os_fault_set_from_text(const char *p)
 {
-    static bool is_done;
-    const char *p = is_done ? NULL : getenv("GCMALLOC_FAULT");
     long nr, skip, count, error;
 
     if (p == NULL)
         return;
-    is_done = true;
     p = sys_parse_number(p, &nr);
     p = sys_parse_number(p, &skip);
     p = sys_parse_number(p, &count);
@@ -105,7 +101,10 @@ long os_syscall(long nr, long a, long b, long c, long d, long e, long f)
     return raw_syscall(nr, a, b, c, d, e, f);
 }
 
-void os_fault_set_from_environment(void) {}
+void os_fault_set_from_text(const char *p)
+{
+    (void)p;
+}
 #endif
 
 int os_write_all(int fd, const void *buf, size_t len)

@@ -1,9 +1,10 @@
-/* One misuse of the malloc family per case; each must end the process by SIGABRT with one fixed line on stderr.
+/* One misuse of the malloc family per case; each must end the process by SIGABRT with one fixed line on
+ * stderr.
  *
  * usage: misuse CASE      (misuse --list prints the cases)
- * What    the case prints on stdout the whole line that it expects on stderr, address included, then does the misuse.
- *         run_misuse.sh compares the two word for word.
- * If the misuse is not detected the program ends with status 3, if the library lacks the function with 77.
+ * What    the case prints on stdout the whole line that it expects on stderr, address included, then does the
+ * misuse. run_misuse.sh compares the two word for word. If the misuse is not detected the program ends with
+ * status 3, if the library lacks the function with 77.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -396,7 +397,10 @@ static const struct misuse {
     const char *name;
     void (*run)(void);
 } misuses[] = {
-#define CASE(f) {#f, f}
+#define CASE(f)                                                                                              \
+    {                                                                                                        \
+#f, f                                                                                                \
+    }
     CASE(double_free),
     CASE(double_free_with_others_between),
     CASE(double_free_of_smallest),

@@ -1,5 +1,6 @@
-/* A small program for failure injection: two threads keep tables of blocks, leak, collect and fork once. When the library
- * says that there is no memory it frees what it has and ends with status 5. Content is verified all the time.
+/* A small program for failure injection: two threads keep tables of blocks, leak, collect and fork once. When
+ * the library says that there is no memory it frees what it has and ends with status 5. Content is verified
+ * all the time.
  */
 #include <errno.h>
 #include <pthread.h>

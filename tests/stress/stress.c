@@ -1,11 +1,12 @@
-/* Seeded random program against its own knowledge of every block: threads allocate, resize, link, lose, free and exchange
- * blocks, end and are replaced; meanwhile collections, forks, module loads and signals whose handlers allocate.
+/* Seeded random program against its own knowledge of every block: threads allocate, resize, link, lose, free
+ * and exchange blocks, end and are replaced; meanwhile collections, forks, module loads and signals whose
+ * handlers allocate.
  *
- * What    each live block knows its size and pattern, and may hold the only pointer to a child; slots hold plain, interior
- *         or tagged pointers. Every look at a block verifies it and its children.
- * Set by  GCM_SEED (else from the clock; always printed), GCM_SECONDS (5), GCM_THREADS (4), GCM_OPS (operations in the
- *         life of a thread, 20000), GCM_FORKS, GCM_SIGNALS, GCM_MODULE (path to a module, else no dlopen).
- *         With GCM_THREADS=1 GCM_FORKS=0 GCM_SIGNALS=0 a run of one seed is the same operations each time.
+ * What    each live block knows its size and pattern, and may hold the only pointer to a child; slots hold
+ * plain, interior or tagged pointers. Every look at a block verifies it and its children. Set by  GCM_SEED
+ * (else from the clock; always printed), GCM_SECONDS (5), GCM_THREADS (4), GCM_OPS (operations in the life of
+ * a thread, 20000), GCM_FORKS, GCM_SIGNALS, GCM_MODULE (path to a module, else no dlopen). With GCM_THREADS=1
+ * GCM_FORKS=0 GCM_SIGNALS=0 a run of one seed is the same operations each time.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -47,10 +48,10 @@ static unsigned long n_ops, n_forks, with_signals;
 static const char *module_path;
 static _Atomic unsigned long count_ops, count_forks, count_signals, count_collections, count_modules;
 
-#define STRESS_FAIL(...)                                                                                             \
-    do {                                                                                                             \
-        dprintf(2, "seed %llu: ", (unsigned long long)main_seed);                                                    \
-        TEST_FAIL(__VA_ARGS__);                                                                                      \
+#define STRESS_FAIL(...)                                                                                     \
+    do {                                                                                                     \
+        dprintf(2, "seed %llu: ", (unsigned long long)main_seed);                                            \
+        TEST_FAIL(__VA_ARGS__);                                                                              \
     } while (0)
 
 static uintptr_t disguise_offset(enum disguise d)
@@ -119,8 +120,10 @@ static struct block *block_allocate(size_t size, uint64_t r)
         if (((uintptr_t)p & (align - 1)) != 0)
             STRESS_FAIL("aligned_alloc(%zu) gave %p", align, p);
         return p;
-    case 2: return posix_memalign(&p, align, size) == 0 ? p : NULL;
-    default: return malloc(size);
+    case 2:
+        return posix_memalign(&p, align, size) == 0 ? p : NULL;
+    default:
+        return malloc(size);
     }
 }
 
@@ -229,7 +232,7 @@ static void op_module(struct worker *w, struct slot *s, uint64_t r)
 static void stress_step(struct worker *w)
 {
     static void (*const ops[16])(struct worker *, struct slot *, uint64_t) = {
-        op_new,  op_new,  op_new,    op_new,    op_new,    op_new,      op_new,      op_free,
+        op_new,  op_new,  op_new,    op_new,    op_new,    op_new,      op_new,     op_free,
         op_free, op_free, op_resize, op_resize, op_resize, op_exchange, op_collect, op_module};
     uint64_t r = test_random(&w->random);
     ops[r % 16](w, &w->slots[(r >> 4) % N_SLOTS], r >> 16);
@@ -244,8 +247,8 @@ static void stress_run(struct worker *w, unsigned long n)
     atomic_fetch_add(&count_ops, n);
 }
 
-/* The table is on the stack, in a block, or in a block that only thread-local data knows; at the end it is left as it is,
- * or all is freed. */
+/* The table is on the stack, in a block, or in a block that only thread-local data knows; at the end it is
+ * left as it is, or all is freed. */
 static __thread struct worker *volatile local_worker;
 
 static void *stress_thread(void *arg)
@@ -293,7 +296,8 @@ static void stress_signal(int signo)
 static void stress_child(uint64_t seed)
 {
     alarm(120);
-    module_path = NULL; /* the fork may have come while another thread was in dlopen: ld.so does not survive that */
+    module_path =
+        NULL; /* the fork may have come while another thread was in dlopen: ld.so does not survive that */
     static struct worker w;
     memset(&w, 0, sizeof(w));
     w.random = seed;
@@ -352,10 +356,12 @@ static void stress_start(pthread_t *id, uint64_t *random)
 
 int main(void)
 {
-    unsigned long n_threads = test_env_number("GCM_THREADS", 4), n_ms = test_env_number("GCM_SECONDS", 5) * 1000;
+    unsigned long n_threads = test_env_number("GCM_THREADS", 4),
+                  n_ms = test_env_number("GCM_SECONDS", 5) * 1000;
     struct timespec clock;
     clock_gettime(CLOCK_REALTIME, &clock);
-    main_seed = test_env_number("GCM_SEED", (unsigned long)(clock.tv_sec * 1000 + clock.tv_nsec / 1000000) % 1000000007);
+    main_seed = test_env_number("GCM_SEED",
+                                (unsigned long)(clock.tv_sec * 1000 + clock.tv_nsec / 1000000) % 1000000007);
     n_ops = test_env_number("GCM_OPS", 20000);
     n_forks = test_env_number("GCM_FORKS", 1);
     with_signals = test_env_number("GCM_SIGNALS", 1);
@@ -383,8 +389,8 @@ int main(void)
     signal(SIGALRM, SIG_IGN);
     for (unsigned i = 0; i < N_MAILBOXES; i++)
         block_verify(mailboxes[i]);
-    dprintf(1, "%lu operations, %lu collections, %lu forks, %lu signals, %lu modules, peak %ld MB\n", (unsigned long)count_ops,
-            (unsigned long)count_collections, (unsigned long)count_forks, (unsigned long)count_signals,
-            (unsigned long)count_modules, test_peak_rss_mb());
+    dprintf(1, "%lu operations, %lu collections, %lu forks, %lu signals, %lu modules, peak %ld MB\n",
+            (unsigned long)count_ops, (unsigned long)count_collections, (unsigned long)count_forks,
+            (unsigned long)count_signals, (unsigned long)count_modules, test_peak_rss_mb());
     return 0;
 }

@@ -1,7 +1,7 @@
 /* Small things that the test programs share: failing with a line, a random number, peak memory, a pattern.
  *
- * Header only, so that each test program is one file. Nothing here allocates by malloc: a test decides itself which
- * blocks exist. The pattern of a block is a function of its seed, so a block verifies itself.
+ * Header only, so that each test program is one file. Nothing here allocates by malloc: a test decides itself
+ * which blocks exist. The pattern of a block is a function of its seed, so a block verifies itself.
  */
 #ifndef TESTS_SUPPORT_TEST_UTIL_H
 #define TESTS_SUPPORT_TEST_UTIL_H
@@ -16,24 +16,24 @@
 #define TEST_EXIT_SKIPPED 77
 
 /* One line on stderr and status 1. Works in any thread and in fork children. */
-#define TEST_FAIL(...)                                                                                               \
-    do {                                                                                                             \
-        dprintf(2, "%s:%d: ", __FILE__, __LINE__);                                                                   \
-        dprintf(2, __VA_ARGS__);                                                                                     \
-        dprintf(2, "\n");                                                                                            \
-        _exit(1);                                                                                                    \
+#define TEST_FAIL(...)                                                                                       \
+    do {                                                                                                     \
+        dprintf(2, "%s:%d: ", __FILE__, __LINE__);                                                           \
+        dprintf(2, __VA_ARGS__);                                                                             \
+        dprintf(2, "\n");                                                                                    \
+        _exit(1);                                                                                            \
     } while (0)
-#define TEST_CHECK(c)                                                                                                \
-    do {                                                                                                             \
-        if (!(c))                                                                                                    \
-            TEST_FAIL("not true: %s", #c);                                                                           \
+#define TEST_CHECK(c)                                                                                        \
+    do {                                                                                                     \
+        if (!(c))                                                                                            \
+            TEST_FAIL("not true: %s", #c);                                                                   \
     } while (0)
-#define TEST_SKIP(...)                                                                                               \
-    do {                                                                                                             \
-        dprintf(2, "skipped: ");                                                                                     \
-        dprintf(2, __VA_ARGS__);                                                                                     \
-        dprintf(2, "\n");                                                                                            \
-        _exit(TEST_EXIT_SKIPPED);                                                                                    \
+#define TEST_SKIP(...)                                                                                       \
+    do {                                                                                                     \
+        dprintf(2, "skipped: ");                                                                             \
+        dprintf(2, __VA_ARGS__);                                                                             \
+        dprintf(2, "\n");                                                                                    \
+        _exit(TEST_EXIT_SKIPPED);                                                                            \
     } while (0)
 
 /* splitmix64: any seed is a good one. */

@@ -1,12 +1,13 @@
-/* What each trap program needs: targets whose only reference lies in one odd place, garbage beside them, a collection,
- * and a check that the targets are whole and the garbage is gone.
+/* What each trap program needs: targets whose only reference lies in one odd place, garbage beside them, a
+ * collection, and a check that the targets are whole and the garbage is gone.
  *
- * Walk    trap_new makes a target and returns its address hidden (complemented: not an address of the arena). The trap
- *         reveals it into the place under test, and nowhere else. trap_verify makes garbage of the same size, clears
- *         dead stack, collects, and counts the garbage that is no block any more: at least 90 %. Then it hands out and
- *         overwrites slots of that size, and requires every target to be a block still, with its content.
- * So a trap fails when its target was taken, and also when nothing was: a skipped cycle proves nothing.
- * trap_verify_kept is for places where the library may decline to collect; it says so in the program.
+ * Walk    trap_new makes a target and returns its address hidden (complemented: not an address of the arena).
+ * The trap reveals it into the place under test, and nowhere else. trap_verify makes garbage of the same
+ * size, clears dead stack, collects, and counts the garbage that is no block any more: at least 90 %. Then it
+ * hands out and overwrites slots of that size, and requires every target to be a block still, with its
+ * content. So a trap fails when its target was taken, and also when nothing was: a skipped cycle proves
+ * nothing. trap_verify_kept is for places where the library may decline to collect; it says so in the
+ * program.
  */
 #ifndef TESTS_SUPPORT_TRAP_H
 #define TESTS_SUPPORT_TRAP_H
@@ -191,7 +192,8 @@ static __attribute__((unused)) void trap_verify_kept(void)
     trap_verify_each(true);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------- */
+/* ---- threads
+ * ------------------------------------------------------------------------------------------------- */
 
 /* Raw, so that waiting for another thread is never itself what the trap tests. */
 static __attribute__((unused)) void trap_wait(_Atomic int *flag)

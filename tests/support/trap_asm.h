@@ -11,27 +11,27 @@
 #endif
 
 #if TRAP_HAS_ASM
-/* Reveal t->hidden by `load` (from rax), forget it in rax, say ready, spin until release, fetch it back by `fetch` into
- * rax. The result is hidden again. */
-#define TRAP_SPIN(t, load, fetch, ...)                                                                               \
-    ({                                                                                                               \
-        uintptr_t result_;                                                                                           \
-        __asm__ volatile("mov %[hidden], %%rax\n\t"                                                                  \
-                         "not %%rax\n\t" load "\n\t"                                                                 \
-                         "xor %%eax, %%eax\n\t"                                                                      \
-                         "movl $1, %[ready]\n"                                                                       \
-                         "1:\tpause\n\t"                                                                             \
-                         "cmpl $0, %[release]\n\t"                                                                   \
-                         "je 1b\n\t" fetch "\n\t"                                                                    \
-                         "not %%rax\n\t"                                                                             \
-                         : "=&a"(result_), [ready] "=m"((t)->ready)                                                  \
-                         : [hidden] "m"((t)->hidden), [release] "m"((t)->release)                                    \
-                         : "memory", "cc", ##__VA_ARGS__);                                                           \
-        result_;                                                                                                     \
+/* Reveal t->hidden by `load` (from rax), forget it in rax, say ready, spin until release, fetch it back by
+ * `fetch` into rax. The result is hidden again. */
+#define TRAP_SPIN(t, load, fetch, ...)                                                                       \
+    ({                                                                                                       \
+        uintptr_t result_;                                                                                   \
+        __asm__ volatile("mov %[hidden], %%rax\n\t"                                                          \
+                         "not %%rax\n\t" load "\n\t"                                                         \
+                         "xor %%eax, %%eax\n\t"                                                              \
+                         "movl $1, %[ready]\n"                                                               \
+                         "1:\tpause\n\t"                                                                     \
+                         "cmpl $0, %[release]\n\t"                                                           \
+                         "je 1b\n\t" fetch "\n\t"                                                            \
+                         "not %%rax\n\t"                                                                     \
+                         : "=&a"(result_), [ready] "=m"((t)->ready)                                          \
+                         : [hidden] "m"((t)->hidden), [release] "m"((t)->release)                            \
+                         : "memory", "cc", ##__VA_ARGS__);                                                   \
+        result_;                                                                                             \
     })
 
-/* long trap_call_with_rbx(fn, hidden, a, b, c, d, &hidden_out): fn(a, b, c, d) with the revealed address in rbx only,
- * which no callee changes. */
+/* long trap_call_with_rbx(fn, hidden, a, b, c, d, &hidden_out): fn(a, b, c, d) with the revealed address in
+ * rbx only, which no callee changes. */
 long trap_call_with_rbx(void *fn, uintptr_t hidden, long a, long b, long c, long d, uintptr_t *hidden_out);
 __asm__(".text\n"
         ".globl trap_call_with_rbx\n"

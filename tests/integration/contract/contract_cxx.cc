@@ -64,13 +64,13 @@ void deletes_of_null()
     const align_val_t align{64};
     ::operator delete(null);
     ::operator delete[](null);
-    ::operator delete(null, std::size_t{8});
+    ::operator delete (null, std::size_t{8});
     ::operator delete[](null, std::size_t{8});
     ::operator delete(null, std::nothrow);
     ::operator delete[](null, std::nothrow);
     ::operator delete(null, align);
     ::operator delete[](null, align);
-    ::operator delete(null, std::size_t{8}, align);
+    ::operator delete (null, std::size_t{8}, align);
     ::operator delete[](null, std::size_t{8}, align);
     ::operator delete(null, align, std::nothrow);
     ::operator delete[](null, align, std::nothrow);

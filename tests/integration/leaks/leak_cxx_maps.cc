@@ -1,4 +1,5 @@
-// A C++ program that leaks maps of strings: red-black nodes, string buffers and vectors, none of them deleted.
+// A C++ program that leaks maps of strings: red-black nodes, string buffers and vectors, none of them
+// deleted.
 //
 // usage: leak_cxx_maps total_mb limit_mb
 // Proves: operator new's blocks are collected like malloc's, and the live maps keep every key and value.
@@ -26,7 +27,8 @@ std::string text(uint64_t seed, unsigned i)
 {
     char buffer[96];
     int n = snprintf(buffer, sizeof buffer, "key-%016" PRIx64 "-%u-", seed, i);
-    return std::string(buffer, static_cast<size_t>(n)) + std::string(20 + (seed + i) % 90, static_cast<char>('a' + i % 26));
+    return std::string(buffer, static_cast<size_t>(n)) +
+           std::string(20 + (seed + i) % 90, static_cast<char>('a' + i % 26));
 }
 
 Map *map_new(uint64_t seed)

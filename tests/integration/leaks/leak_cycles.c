@@ -1,7 +1,8 @@
 /* Leaks rings and trees with parent links: what reference counting never gets back.
  *
  * usage: leak_cycles total_mb limit_mb
- * Proves: cyclic garbage is reclaimed; cyclic structures that are held by one pointer into their middle stay whole.
+ * Proves: cyclic garbage is reclaimed; cyclic structures that are held by one pointer into their middle stay
+ * whole.
  */
 #include <stddef.h>
 #include "test_util.h"
@@ -12,8 +13,8 @@
 #define PAYLOAD_BYTES 96u
 
 struct node {
-    struct node *prev, *next;        /* ring; in a tree: children */
-    struct node *parent;             /* tree; in a ring: the node itself */
+    struct node *prev, *next; /* ring; in a tree: children */
+    struct node *parent;      /* tree; in a ring: the node itself */
     uint32_t seed;
     unsigned char payload[PAYLOAD_BYTES];
 };

@@ -1,8 +1,8 @@
 /* Several threads leak at once, hand blocks to one another, end and are replaced.
  *
  * usage: leak_threads total_mb limit_mb
- * Proves: what a thread leaks is reclaimed whoever allocated it, also after the thread has gone; what hangs from
- * another thread's table, or was only ever passed on, keeps its content.
+ * Proves: what a thread leaks is reclaimed whoever allocated it, also after the thread has gone; what hangs
+ * from another thread's table, or was only ever passed on, keeps its content.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -48,7 +48,8 @@ static void *leak_thread(void *arg)
     while (allocated < bytes_per_thread) {
         uint64_t r = test_random(&random);
         unsigned slot = (unsigned)(r % N_SLOTS);
-        struct block *next = (r >> 20) % 4 == 0 && slots[slot] != NULL && slots[slot]->next == NULL ? slots[slot] : NULL;
+        struct block *next =
+            (r >> 20) % 4 == 0 && slots[slot] != NULL && slots[slot]->next == NULL ? slots[slot] : NULL;
         slots[slot] = leak_new(test_random(&random), next);
         allocated += slots[slot]->size_bytes;
         if ((r >> 30) % 16 == 0) {
@@ -73,7 +74,8 @@ int main(int argc, char **argv)
     for (unsigned g = 0; g < N_GENERATIONS; g++) {
         pthread_t threads[N_THREADS];
         for (unsigned i = 0; i < N_THREADS; i++)
-            if (pthread_create(&threads[i], NULL, leak_thread, (void *)(uintptr_t)(seed * 1000 + g * N_THREADS + i)))
+            if (pthread_create(&threads[i], NULL, leak_thread,
+                               (void *)(uintptr_t)(seed * 1000 + g * N_THREADS + i)))
                 TEST_FAIL("pthread_create");
         for (unsigned i = 0; i < N_THREADS; i++)
             pthread_join(threads[i], NULL);

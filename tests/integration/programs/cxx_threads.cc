@@ -1,4 +1,5 @@
-// Threads, exceptions in flight across frames and threads, thread_local objects, standard containers and streams.
+// Threads, exceptions in flight across frames and threads, thread_local objects, standard containers and
+// streams.
 //
 // usage: cxx_threads threads rounds
 // The output is a function of the arguments alone.
@@ -41,9 +42,7 @@ thread_local std::string name = "thread";
 
 struct Failure : std::runtime_error {
     std::vector<std::string> trail;
-    explicit Failure(const std::string &what) : std::runtime_error(what)
-    {
-    }
+    explicit Failure(const std::string &what) : std::runtime_error(what) {}
 };
 
 long descend(int depth, std::vector<std::string> path)
@@ -146,7 +145,8 @@ int main(int argc, char **argv)
         pool.emplace_back([&, t] {
             auto &result = results[static_cast<size_t>(t)];
             try {
-                result.set_value(work(t, rounds, queues[static_cast<size_t>(t)], queues[static_cast<size_t>((t + 1) % threads)]));
+                result.set_value(work(t, rounds, queues[static_cast<size_t>(t)],
+                                      queues[static_cast<size_t>((t + 1) % threads)]));
                 if (t % 3 == 2)
                     throw Failure("thread " + std::to_string(t));
             } catch (const Failure &) {

@@ -1,5 +1,5 @@
-/* Arguments of exit handlers: the first lie in libc's own memory, the rest in blocks that libc allocates. Also the
- * destructors of thread-local objects. */
+/* Arguments of exit handlers: the first lie in libc's own memory, the rest in blocks that libc allocates.
+ * Also the destructors of thread-local objects. */
 #include "trap.h"
 #define N 100
 static uintptr_t hidden[N];

@@ -1,4 +1,5 @@
-/* A program takes the permissions from pages of its own large block; other pages of it hold the only references. */
+/* A program takes the permissions from pages of its own large block; other pages of it hold the only
+ * references. */
 #include <sys/mman.h>
 #include "trap.h"
 enum { BYTES = 1 << 20 };

@@ -1,5 +1,5 @@
-/* Threads are cancelled in blocking calls, in malloc-heavy loops at their test points, and while they are stopped:
- * cleanup handlers run, nothing stays locked. */
+/* Threads are cancelled in blocking calls, in malloc-heavy loops at their test points, and while they are
+ * stopped: cleanup handlers run, nothing stays locked. */
 #include <poll.h>
 #include <semaphore.h>
 #include "trap.h"
@@ -24,11 +24,21 @@ static void *body(void *arg)
     char byte;
     for (;;) {
         switch (which % 6) {
-        case 0: (void)!read(fds[0], &byte, 1); break;
-        case 1: poll(NULL, 0, -1); break;
-        case 2: sem_wait(&never); break;
-        case 3: usleep(1000000); break;
-        case 4: pause(); break;
+        case 0:
+            (void)!read(fds[0], &byte, 1);
+            break;
+        case 1:
+            poll(NULL, 0, -1);
+            break;
+        case 2:
+            sem_wait(&never);
+            break;
+        case 3:
+            usleep(1000000);
+            break;
+        case 4:
+            pause();
+            break;
         default:
             for (int i = 0; i < 1000; i++)
                 free(malloc(100 + (size_t)i));

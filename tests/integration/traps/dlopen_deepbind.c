@@ -1,4 +1,5 @@
-/* A plugin loaded with RTLD_DEEPBIND would find libc's malloc before ours: what it duplicates we free, and the reverse. */
+/* A plugin loaded with RTLD_DEEPBIND would find libc's malloc before ours: what it duplicates we free, and
+ * the reverse. */
 #include <dlfcn.h>
 #include "trap.h"
 int main(int argc, char **argv)

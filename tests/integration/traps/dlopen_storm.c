@@ -1,5 +1,5 @@
-/* Modules are loaded and unloaded by two threads while another collects; each load stores a block in the module's data
- * and in its thread-local data. */
+/* Modules are loaded and unloaded by two threads while another collects; each load stores a block in the
+ * module's data and in its thread-local data. */
 #include <dlfcn.h>
 #include "trap.h"
 static const char *path;

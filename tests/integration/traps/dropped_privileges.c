@@ -1,4 +1,5 @@
-/* A daemon that gave up root: pagemap and parts of task are denied then. Nothing may be lost, and nothing hang. */
+/* A daemon that gave up root: pagemap and parts of task are denied then. Nothing may be lost, and nothing
+ * hang. */
 #include <grp.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>

@@ -1,4 +1,5 @@
-/* Calls that the kernel never restarts after a handler must not return EINTR, nor early, because of a collection.
+/* Calls that the kernel never restarts after a handler must not return EINTR, nor early, because of a
+ * collection.
  *
  * usage: eintr CASE      while another thread collects all the time
  */
@@ -214,7 +215,10 @@ static int queue_id;
 
 static void *queue_sender(void *arg)
 {
-    struct { long type; char text[8]; } m = {.type = 1};
+    struct {
+        long type;
+        char text[8];
+    } m = {.type = 1};
     struct timespec t = wait_time;
     while (nanosleep(&t, &t) != 0)
         ;
@@ -224,7 +228,10 @@ static void *queue_sender(void *arg)
 
 static int wait_msgrcv(void)
 {
-    struct { long type; char text[8]; } m;
+    struct {
+        long type;
+        char text[8];
+    } m;
     pthread_t sender;
     queue_id = msgget(IPC_PRIVATE, 0600);
     if (queue_id < 0)

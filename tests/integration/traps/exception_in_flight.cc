@@ -1,5 +1,6 @@
-// An exception object with what it carries is known only to the C++ runtime while it unwinds: a destructor on the way
-// collects, overwrites, and the handler finds everything whole. Also across threads, by exception_ptr.
+// An exception object with what it carries is known only to the C++ runtime while it unwinds: a destructor on
+// the way collects, overwrites, and the handler finds everything whole. Also across threads, by
+// exception_ptr.
 #include <exception>
 #include <stdexcept>
 #include <string>

@@ -1,5 +1,6 @@
-/* Programs that place their mappings at random addresses (V8 does, over 46 bits) come to lie between ours: such pages are
- * roots like any other. Tried at many distances from a block, also right behind the heap's end. */
+/* Programs that place their mappings at random addresses (V8 does, over 46 bits) come to lie between ours:
+ * such pages are roots like any other. Tried at many distances from a block, also right behind the heap's
+ * end. */
 #include <sys/mman.h>
 #include "trap.h"
 #ifndef MAP_FIXED_NOREPLACE
@@ -10,7 +11,8 @@ static int n_mapped;
 static __attribute__((noinline)) void store(uintptr_t near, long distance_mb)
 {
     uintptr_t at = (near & ~(uintptr_t)0xfffff) + ((uintptr_t)distance_mb << 20);
-    uintptr_t *map = mmap((void *)at, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    uintptr_t *map = mmap((void *)at, 1 << 20, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (map == MAP_FAILED)
         return;
     map[1000] = (uintptr_t)trap_reveal(trap_new());

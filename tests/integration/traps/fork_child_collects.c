@@ -1,5 +1,5 @@
-/* Children of a process with threads collect at once; a child uses by pointer the locals of a thread that is not there
- * any more. */
+/* Children of a process with threads collect at once; a child uses by pointer the locals of a thread that is
+ * not there any more. */
 #include <sys/wait.h>
 #include "trap.h"
 #define N_THREADS 4

@@ -1,5 +1,5 @@
-/* Several threads allocate, hand blocks to one another and collect while one forks: children allocate, free what the
- * parent allocated, start threads of their own, collect and end. */
+/* Several threads allocate, hand blocks to one another and collect while one forks: children allocate, free
+ * what the parent allocated, start threads of their own, collect and end. */
 #include <sys/wait.h>
 #include "trap.h"
 #define N_SLOTS 256

@@ -1,5 +1,5 @@
-/* A program that hid its pointers, lost blocks to the collector and then frees, resizes and measures them: it is wrong,
- * but in a way that we caused, so none of it ends the process. */
+/* A program that hid its pointers, lost blocks to the collector and then frees, resizes and measures them: it
+ * is wrong, but in a way that we caused, so none of it ends the process. */
 #include <malloc.h>
 #include "trap.h"
 
@@ -12,15 +12,12 @@ int main(void)
         trap_forget(hidden[i]);
     }
     TEST_CHECK(trap_collect());
-    for (int i = 0; i < N; i++) {
-        void *block = trap_reveal(hidden[i]);
-        if (i % 5 == 0)
-            TEST_CHECK(malloc_usable_size(block) > 0);
-        else if (i % 5 == 1)
-            free(realloc(block, 500));
-        else
-            free(block);
-    }
+    /* Nothing is allocated in between: a slot that was handed out again belongs to its new block. */
+    for (int i = 1; i < N; i++)
+        TEST_CHECK(malloc_usable_size(trap_reveal(hidden[i])) > 0);
+    for (int i = 1; i < N; i++)
+        free(trap_reveal(hidden[i]));
+    free(realloc(trap_reveal(hidden[0]), 500));
     free(malloc(100));
     return 0;
 }

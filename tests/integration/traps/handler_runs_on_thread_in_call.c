@@ -1,5 +1,5 @@
-/* The program's own signals interrupt threads in blocking calls while others collect: the handlers run, allocate, and the
- * calls return EINTR as often as there were such signals, not more. */
+/* The program's own signals interrupt threads in blocking calls while others collect: the handlers run,
+ * allocate, and the calls return EINTR as often as there were such signals, not more. */
 #include <poll.h>
 #include <signal.h>
 #include "trap.h"

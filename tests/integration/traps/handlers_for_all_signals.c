@@ -1,5 +1,5 @@
-/* A program installs its own handler for every number that sigaction lets it, reads them back, and ignores them all
- * again; collections go on, and each signal that it sends reaches its handler. */
+/* A program installs its own handler for every number that sigaction lets it, reads them back, and ignores
+ * them all again; collections go on, and each signal that it sends reaches its handler. */
 #include <signal.h>
 #include "trap.h"
 static volatile sig_atomic_t got[65];

@@ -1,5 +1,6 @@
-/* Compiled code carries addresses as immediates at odd places: `movabs $address, %rax` at each offset from a word, in pages
- * that are then made executable. HotSpot keeps inline caches so, and nothing else points to their blocks. */
+/* Compiled code carries addresses as immediates at odd places: `movabs $address, %rax` at each offset from a
+ * word, in pages that are then made executable. HotSpot keeps inline caches so, and nothing else points to
+ * their blocks. */
 #include <sys/mman.h>
 #include "trap.h"
 static unsigned char *volatile code;

@@ -30,7 +30,8 @@ int main(void)
         churn();
         char in[] = "text \xa4", out[100], *from = in, *to = out;
         size_t n_in = sizeof(in) - 1, n_out = sizeof(out);
-        TEST_CHECK(iconv(converter, &from, &n_in, &to, &n_out) == 0 && to - out == 12 && memcmp(out + 10, "\xac\x20", 2) == 0);
+        TEST_CHECK(iconv(converter, &from, &n_in, &to, &n_out) == 0 && to - out == 12 &&
+                   memcmp(out + 10, "\xac\x20", 2) == 0);
         locale_t old = uselocale(locale);
         char text[32];
         snprintf(text, sizeof(text), "%.2f", 1.5);

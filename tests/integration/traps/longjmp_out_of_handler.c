@@ -1,4 +1,5 @@
-/* A handler leaves by siglongjmp, out of a blocking call and out of malloc-heavy code, while another thread collects. */
+/* A handler leaves by siglongjmp, out of a blocking call and out of malloc-heavy code, while another thread
+ * collects. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>

@@ -1,4 +1,5 @@
-/* After main has called pthread_exit, /proc/self is empty without an error; the other threads go on, and collect. */
+/* After main has called pthread_exit, /proc/self is empty without an error; the other threads go on, and
+ * collect. */
 #include "trap.h"
 static void *volatile root;
 static pthread_t main_thread;

@@ -1,5 +1,5 @@
-/* Coroutines on stacks from malloc and from mmap: a block is held by a parked one, then by the one that runs (and
- * collects), while the thread's own stack waits. */
+/* Coroutines on stacks from malloc and from mmap: a block is held by a parked one, then by the one that runs
+ * (and collects), while the thread's own stack waits. */
 #include <sys/mman.h>
 #include <ucontext.h>
 #include "trap.h"

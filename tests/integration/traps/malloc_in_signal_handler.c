@@ -1,5 +1,5 @@
-/* Handlers that allocate and free (which the standard forbids and programs do) while the same thread is in malloc, and
- * while other threads collect. */
+/* Handlers that allocate and free (which the standard forbids and programs do) while the same thread is in
+ * malloc, and while other threads collect. */
 #include <signal.h>
 #include <sys/time.h>
 #include "trap.h"

@@ -1,4 +1,5 @@
-/* mlockall(MCL_CURRENT | MCL_FUTURE): nothing large that is unused may be locked in, and freed pages must read as zero. */
+/* mlockall(MCL_CURRENT | MCL_FUTURE): nothing large that is unused may be locked in, and freed pages must
+ * read as zero. */
 #include <sys/mman.h>
 #include "trap.h"
 int main(void)

@@ -1,5 +1,6 @@
-/* A table stored as the address behind its first element, that element being all there is: the one reference, in a block of
- * the heap, is the address where the block ends. PHP keeps the argument lists of its functions so (32 bytes, `list + 1`). */
+/* A table stored as the address behind its first element, that element being all there is: the one reference,
+ * in a block of the heap, is the address where the block ends. PHP keeps the argument lists of its functions
+ * so (32 bytes, `list + 1`). */
 #include "trap.h"
 #include <malloc.h>
 #define N 40

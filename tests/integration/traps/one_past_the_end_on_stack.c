@@ -1,4 +1,5 @@
-/* A loop that runs backwards keeps only the address one past its block; the block is full to its last byte. */
+/* A loop that runs backwards keeps only the address one past its block; the block is full to its last byte.
+ */
 #include "trap.h"
 #include <malloc.h>
 

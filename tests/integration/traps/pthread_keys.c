@@ -1,5 +1,5 @@
-/* Blocks referenced by pthread_setspecific alone: the first keys lie in the thread's control block, those beyond 32 in
- * blocks that hang from it. */
+/* Blocks referenced by pthread_setspecific alone: the first keys lie in the thread's control block, those
+ * beyond 32 in blocks that hang from it. */
 #include "trap.h"
 #define N_KEYS 100
 static pthread_key_t keys[N_KEYS];

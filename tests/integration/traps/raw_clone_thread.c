@@ -24,7 +24,8 @@ int main(void)
 {
     hidden = trap_new();
     char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                CLONE_CHILD_CLEARTID;
     TEST_CHECK(clone(body, stack + STACK_BYTES, flags, NULL, NULL, NULL, &alive) > 0);
     trap_wait(&ready);
     trap_verify();

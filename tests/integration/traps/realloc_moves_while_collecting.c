@@ -1,5 +1,5 @@
-/* A block is reachable until realloc has copied it, at every size, also where pages move instead of bytes: several
- * threads resize while another collects, and targets hang from the resized blocks alone. */
+/* A block is reachable until realloc has copied it, at every size, also where pages move instead of bytes:
+ * several threads resize while another collects, and targets hang from the resized blocks alone. */
 #include "trap.h"
 #define N_THREADS 3
 

@@ -1,4 +1,5 @@
-/* A program lowers its own limit of address space; afterwards it, its threads and the allocator go on, up to the limit. */
+/* A program lowers its own limit of address space; afterwards it, its threads and the allocator go on, up to
+ * the limit. */
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include "trap.h"

@@ -1,4 +1,5 @@
-/* Starts itself again under each limit, as `ulimit -v 300000` and the like do, leaks 600 MB there and must end well. */
+/* Starts itself again under each limit, as `ulimit -v 300000` and the like do, leaks 600 MB there and must
+ * end well. */
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include "trap.h"

@@ -1,12 +1,12 @@
 /* A running thread holds a block in one general register and nowhere else, for each register in turn. */
 #include "trap_asm.h"
 #if TRAP_HAS_ASM
-#define BODY(reg)                                                                                                    \
-    static void *body_##reg(void *arg)                                                                               \
-    {                                                                                                                \
-        struct trap_thread *t = arg;                                                                                 \
-        TEST_CHECK(TRAP_SPIN(t, "mov %%rax, %%" #reg, "mov %%" #reg ", %%rax", #reg) == t->hidden);                  \
-        return NULL;                                                                                                 \
+#define BODY(reg)                                                                                            \
+    static void *body_##reg(void *arg)                                                                       \
+    {                                                                                                        \
+        struct trap_thread *t = arg;                                                                         \
+        TEST_CHECK(TRAP_SPIN(t, "mov %%rax, %%" #reg, "mov %%" #reg ", %%rax", #reg) == t->hidden);          \
+        return NULL;                                                                                         \
     }
 BODY(rdi)
 BODY(rsi)

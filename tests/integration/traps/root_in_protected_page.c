@@ -1,4 +1,5 @@
-/* Pages hardened after pointers were stored: read-only, executable, and PROT_NONE (there the library may decline). */
+/* Pages hardened after pointers were stored: read-only, executable, and PROT_NONE (there the library may
+ * decline). */
 #include <sys/mman.h>
 #include "trap.h"
 static uintptr_t *volatile map;

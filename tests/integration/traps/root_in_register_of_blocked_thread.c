@@ -1,4 +1,5 @@
-/* Threads wait in calls of libc and of the kernel while rbx alone, which the call must keep, holds a block. */
+/* Threads wait in calls of libc and of the kernel while rbx alone, which the call must keep, holds a block.
+ */
 #include "trap_asm.h"
 #if TRAP_HAS_ASM
 #include <poll.h>
@@ -39,7 +40,8 @@ static void *body(void *arg)
 
 int main(void)
 {
-    TEST_CHECK(pipe(pipe_fds) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, socket_fds) == 0 && sem_init(&semaphore, 0, 0) == 0);
+    TEST_CHECK(pipe(pipe_fds) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, socket_fds) == 0 &&
+               sem_init(&semaphore, 0, 0) == 0);
     poll_fd = (struct pollfd){.fd = pipe_fds[0], .events = POLLPRI};
     pthread_mutex_lock(&held);
     calls[0] = (struct call){(void *)read, pipe_fds[0], (long)buffer, 1, 0};
@@ -56,7 +58,8 @@ int main(void)
     }
     usleep(50000); /* into the calls */
     trap_verify();
-    TEST_CHECK(write(pipe_fds[1], "x", 1) == 1 && write(socket_fds[1], "x", 1) == 1 && sem_post(&semaphore) == 0);
+    TEST_CHECK(write(pipe_fds[1], "x", 1) == 1 && write(socket_fds[1], "x", 1) == 1 &&
+               sem_post(&semaphore) == 0);
     pthread_mutex_lock(&mutex);
     pthread_cond_signal(&condition);
     pthread_mutex_unlock(&mutex);

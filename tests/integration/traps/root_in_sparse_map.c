@@ -1,4 +1,5 @@
-/* A reservation of 64 GiB with three pages of content, as sanitizers and virtual machines make them; and huge pages. */
+/* A reservation of 64 GiB with three pages of content, as sanitizers and virtual machines make them; and huge
+ * pages. */
 #include <sys/mman.h>
 #include "trap.h"
 static char *volatile map;

@@ -11,8 +11,11 @@ static void *body_xmm7(void *arg)
 static void *body_xmm15_high(void *arg)
 {
     struct trap_thread *t = arg;
-    TEST_CHECK(TRAP_SPIN(t, "pxor %%xmm15, %%xmm15\n\tmovq %%rax, %%xmm14\n\tpunpcklqdq %%xmm14, %%xmm15\n\tpxor %%xmm14, %%xmm14",
-                         "punpckhqdq %%xmm15, %%xmm15\n\tmovq %%xmm15, %%rax", "xmm14", "xmm15") == t->hidden);
+    TEST_CHECK(TRAP_SPIN(t,
+                         "pxor %%xmm15, %%xmm15\n\tmovq %%rax, %%xmm14\n\tpunpcklqdq %%xmm14, "
+                         "%%xmm15\n\tpxor %%xmm14, %%xmm14",
+                         "punpckhqdq %%xmm15, %%xmm15\n\tmovq %%xmm15, %%rax", "xmm14",
+                         "xmm15") == t->hidden);
     return NULL;
 }
 

@@ -4,9 +4,12 @@
 static void *body(void *arg)
 {
     struct trap_thread *t = arg;
-    TEST_CHECK(TRAP_SPIN(t, "vmovq %%rax, %%xmm5\n\tvpxor %%xmm6, %%xmm6, %%xmm6\n\tvinsertf128 $1, %%xmm5, %%ymm6, %%ymm6\n\t"
-                            "vpxor %%xmm5, %%xmm5, %%xmm5",
-                         "vextractf128 $1, %%ymm6, %%xmm5\n\tvmovq %%xmm5, %%rax\n\tvzeroupper", "xmm5", "xmm6") == t->hidden);
+    TEST_CHECK(TRAP_SPIN(t,
+                         "vmovq %%rax, %%xmm5\n\tvpxor %%xmm6, %%xmm6, %%xmm6\n\tvinsertf128 $1, %%xmm5, "
+                         "%%ymm6, %%ymm6\n\t"
+                         "vpxor %%xmm5, %%xmm5, %%xmm5",
+                         "vextractf128 $1, %%ymm6, %%xmm5\n\tvmovq %%xmm5, %%rax\n\tvzeroupper", "xmm5",
+                         "xmm6") == t->hidden);
     return NULL;
 }
 

@@ -1,4 +1,5 @@
-/* A handler runs on its alternate stack and holds one block; the interrupted frame on the normal stack holds another. */
+/* A handler runs on its alternate stack and holds one block; the interrupted frame on the normal stack holds
+ * another. */
 #include <signal.h>
 #include <sys/mman.h>
 #include "trap.h"

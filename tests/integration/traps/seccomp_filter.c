@@ -1,4 +1,5 @@
-/* A sandbox that allows a handful of calls and kills for any other: allocation goes on inside it, also a gc_collect. */
+/* A sandbox that allows a handful of calls and kills for any other: allocation goes on inside it, also a
+ * gc_collect. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -6,18 +7,26 @@
 #include <sys/wait.h>
 #include "trap.h"
 
-#define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define ALLOW(nr)                                                                                            \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static void sandbox(void)
 {
     static struct sock_filter rules[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(SYS_mmap),  ALLOW(SYS_munmap),     ALLOW(SYS_futex), ALLOW(SYS_write),
-        ALLOW(SYS_exit),  ALLOW(SYS_exit_group), ALLOW(SYS_brk),   ALLOW(SYS_rt_sigreturn),
+        ALLOW(SYS_mmap),
+        ALLOW(SYS_munmap),
+        ALLOW(SYS_futex),
+        ALLOW(SYS_write),
+        ALLOW(SYS_exit),
+        ALLOW(SYS_exit_group),
+        ALLOW(SYS_brk),
+        ALLOW(SYS_rt_sigreturn),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     };
     struct sock_fprog program = {.len = sizeof(rules) / sizeof(rules[0]), .filter = rules};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
         TEST_SKIP("seccomp is not permitted");
 }
 

@@ -1,4 +1,5 @@
-/* glibc changes credentials by signalling every thread with the number that stops ours: neither may lose a delivery. */
+/* glibc changes credentials by signalling every thread with the number that stops ours: neither may lose a
+ * delivery. */
 #include "trap.h"
 #define N_THREADS 6
 static _Atomic int stop;

@@ -21,9 +21,14 @@ static void sleep_in(long which)
             pthread_cond_wait(&condition, &mutex);
         pthread_mutex_unlock(&mutex);
         break;
-    case 1: TEST_CHECK(read(fds[0], &byte, 1) == 1); break;
-    case 2: TEST_CHECK(poll(&p, 1, -1) == 1); break;
-    default: TEST_CHECK(sem_wait(&semaphore) == 0);
+    case 1:
+        TEST_CHECK(read(fds[0], &byte, 1) == 1);
+        break;
+    case 2:
+        TEST_CHECK(poll(&p, 1, -1) == 1);
+        break;
+    default:
+        TEST_CHECK(sem_wait(&semaphore) == 0);
     }
 }
 

@@ -1,4 +1,5 @@
-/* An alternate stack of MINSIGSTKSZ is too small for a frame with wide registers: being stopped on it must not crash. */
+/* An alternate stack of MINSIGSTKSZ is too small for a frame with wide registers: being stopped on it must
+ * not crash. */
 #include <signal.h>
 #include "trap.h"
 static void *body(void *arg)

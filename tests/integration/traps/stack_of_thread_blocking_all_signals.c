@@ -1,5 +1,5 @@
-/* Threads that block every signal, through libc and (with all 64 bits set) by raw system call. The second kind cannot be
- * stopped by any signal: there the library may skip the cycle, but never reclaim. */
+/* Threads that block every signal, through libc and (with all 64 bits set) by raw system call. The second
+ * kind cannot be stopped by any signal: there the library may skip the cycle, but never reclaim. */
 #include <signal.h>
 #include "trap.h"
 

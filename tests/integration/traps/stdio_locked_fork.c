@@ -1,5 +1,5 @@
-/* Two threads in getline, one in fflush(NULL), one forks in a loop: an allocator that holds its locks across fork stands
- * still here within a second. */
+/* Two threads in getline, one in fflush(NULL), one forks in a loop: an allocator that holds its locks across
+ * fork stands still here within a second. */
 #include <sys/wait.h>
 #include "trap.h"
 static _Atomic int stop;

@@ -22,7 +22,8 @@ int main(void)
         open_stream(i);
     trap_clear_stack();
     static void *volatile other[3];
-    size_t sizes[3] = {sizeof(FILE) + 16, 4096, 5000}; /* sizes of streams and buffers, to be handed out again */
+    size_t sizes[3] = {sizeof(FILE) + 16, 4096,
+                       5000}; /* sizes of streams and buffers, to be handed out again */
     for (int i = 0; i < 3; i++)
         other[i] = trap_reveal(trap_new_sized(sizes[i]));
     trap_verify();

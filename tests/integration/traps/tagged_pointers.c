@@ -1,4 +1,5 @@
-/* Pointers with low tags, with tags in the 16 high bits, as NaN boxes, and into the middle and to the last byte. */
+/* Pointers with low tags, with tags in the 16 high bits, as NaN boxes, and into the middle and to the last
+ * byte. */
 #include "trap.h"
 #define N_FORMS 8
 static volatile uintptr_t words[N_FORMS];

@@ -1,4 +1,5 @@
-/* The argument of a new thread is known to nobody else until the thread reads it: threads start while others collect. */
+/* The argument of a new thread is known to nobody else until the thread reads it: threads start while others
+ * collect. */
 #include "trap.h"
 #define N_ROUNDS 60
 #define N_THREADS 20
@@ -37,7 +38,8 @@ int main(void)
             ids[i] = start(round * N_THREADS + i);
             trap_clear_stack();
             for (int k = 0; k < 20; k++)
-                memset(malloc(sizeof(struct message)), 0xee, sizeof(struct message)); /* left for the collector */
+                memset(malloc(sizeof(struct message)), 0xee,
+                       sizeof(struct message)); /* left for the collector */
         }
         for (uint32_t i = 0; i < N_THREADS; i++)
             pthread_join(ids[i], NULL);

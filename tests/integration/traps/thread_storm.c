@@ -1,5 +1,5 @@
-/* Threads are born and die all the time, detached and joined, while another thread collects and each new thread reads a
- * block that only its argument names. */
+/* Threads are born and die all the time, detached and joined, while another thread collects and each new
+ * thread reads a block that only its argument names. */
 #include "trap.h"
 #define N 3000
 static _Atomic int n_alive;

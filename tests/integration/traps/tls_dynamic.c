@@ -1,5 +1,6 @@
-/* Thread-local variables of a module that is loaded after the threads were made: they lie in blocks that the dynamic
- * linker allocates, found only through each thread's vector of modules. Also the module's data and bss. */
+/* Thread-local variables of a module that is loaded after the threads were made: they lie in blocks that the
+ * dynamic linker allocates, found only through each thread's vector of modules. Also the module's data and
+ * bss. */
 #include <dlfcn.h>
 #include "trap.h"
 #define N_THREADS 6

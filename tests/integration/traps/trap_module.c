@@ -1,4 +1,5 @@
-/* A module for traps to dlopen: data, thread-local data (beyond what fits the static reserve), and calls into libc. */
+/* A module for traps to dlopen: data, thread-local data (beyond what fits the static reserve), and calls into
+ * libc. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Every byte up to malloc_usable_size belongs to the program and is searched: the only pointer to each target lies at a
- * random aligned place below it, in blocks of all sizes, also after realloc in place to less. */
+/* Every byte up to malloc_usable_size belongs to the program and is searched: the only pointer to each target
+ * lies at a random aligned place below it, in blocks of all sizes, also after realloc in place to less. */
 #include <malloc.h>
 #include "trap.h"
 #define N 600
@@ -8,10 +8,14 @@ static void *volatile holders[N];
 static size_t random_size(uint64_t r)
 {
     switch (r % 4) {
-    case 0: return 8 + (r >> 8) % 120;
-    case 1: return 8 + (r >> 8) % 4000;
-    case 2: return 8 + (r >> 8) % 40000;
-    default: return 8 + (r >> 8) % 300000;
+    case 0:
+        return 8 + (r >> 8) % 120;
+    case 1:
+        return 8 + (r >> 8) % 4000;
+    case 2:
+        return 8 + (r >> 8) % 40000;
+    default:
+        return 8 + (r >> 8) % 300000;
     }
 }
 

@@ -1,5 +1,5 @@
-/* A child of vfork shares our memory and may allocate; its parent thread stands in the kernel meanwhile, other threads
- * collect. Also posix_spawn, system and popen, which do the like inside. */
+/* A child of vfork shares our memory and may allocate; its parent thread stands in the kernel meanwhile,
+ * other threads collect. Also posix_spawn, system and popen, which do the like inside. */
 #include <spawn.h>
 #include <sys/wait.h>
 #include "trap.h"

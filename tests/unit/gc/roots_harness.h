@@ -103,7 +103,8 @@ static inline void record_block(uintptr_t addr)
         blocks[n_blocks++] = addr;
 }
 
-static const struct roots_sink recorder = {record_words, record_unaligned, record_stack_words, record_block};
+static const struct roots_sink recorder = {record_words, record_unaligned, record_stack_words, record_block,
+                                            record_unaligned};
 
 /* ---- one scan, as a cycle does it ---------------------------------------------------------------------------- */
 

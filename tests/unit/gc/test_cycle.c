@@ -2,6 +2,7 @@
  * complemented; what a dead part of the stack or a register may still hold makes bounds of the asserts. */
 #include "gc/cycle.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -280,6 +281,35 @@ static void test_fork_child_collects(void **state)
     free_garbage();
 }
 
+/* ---- failures ---- */
+
+/* Whatever system call of a cycle fails: it completes or says why not, and what is held stays. */
+static void test_each_call_may_fail(void **state)
+{
+    (void)state;
+    size_t n_skipped = 0, n_complete = 0;
+    if (!GCM_CHECKING)
+        skip();
+    kept = gc_block(FLAVOR_MALLOC, 100 * sizeof(void *));
+    for (size_t i = 0; i < 100; i++)
+        kept[i] = gc_block(FLAVOR_MALLOC, 32);
+    for (unsigned n = 0; n_complete < 20 && n < 2000; n++) {
+        make_garbage(FLAVOR_MALLOC);
+        os_fault_set(-1, n, 1, n % 2 == 0 ? ENOMEM : EACCES);
+        enum cycle_skip skip = cycle_run(CYCLE_EXPLICIT);
+        os_fault_set(-2, 0, 0, 0);
+        n_complete = skip == SKIP_NONE ? n_complete + 1 : 0;
+        n_skipped += skip != SKIP_NONE;
+        for (size_t i = 0; i < 100; i++)
+            assert_true(gc_block_is_live(kept[i]));
+        if (skip != SKIP_NONE)
+            assert_int_equal(count_live(), N);
+        heap_check();
+        free_garbage();
+    }
+    assert_true(n_skipped > 0 && n_complete == 20);
+}
+
 /* ---- trace ---- */
 
 static void test_trace_lines(void **state)
@@ -331,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup(test_every_reason_has_a_name, fresh),
         cmocka_unit_test_setup(test_threads, fresh),
         cmocka_unit_test_setup(test_fork_child_collects, fresh),
+        cmocka_unit_test_setup(test_each_call_may_fail, fresh),
         cmocka_unit_test_setup(test_trace_lines, fresh),
         cmocka_unit_test_setup(test_threads_and_helpers, fresh), /* last: the helpers stay */
     };

@@ -135,6 +135,7 @@ static void test_cycles_are_never_finalized(void **state)
         struct finalizer_split_result result = collect();
         assert_int_equal(result.n_queued, 0);
         assert_int_equal(result.n_cyclic, 3);
+        assert_int_equal(result.n_cyclic_new, i == 0 ? 3 : 0);
         assert_true(gc_block_is_live(a) && gc_block_is_live(b) && gc_block_is_live(self) &&
                     gc_block_is_live(arg_self));
     }

@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include "gc_blocks.h"
 #include "../unit_seed.h"
-#include "gc/mark_filter.h"
 #include "gc/mark_team.h"
 
 #define BOX (UINT64_C(0xfff) << 52)
@@ -463,34 +462,6 @@ static void test_team_missing_page(void **state)
     test_unreadable_page(state);
 }
 
-/* ---- the filter ---- */
-
-static void test_filter_agrees_with_plain_words(void **state)
-{
-    (void)state;
-    uint64_t seed = unit_seed();
-    uint64_t words[300], out[301], expected[300];
-    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0},
-                                         {UINT64_C(0x14c000000000), 65536},
-                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32},
-                                         {UINT64_C(0x1b0080000000), 1 << 30}};
-    for (int round = 0; round < 20000; round++) {
-        struct mark_bounds b = bounds[unit_below(&seed, N_ELEMENTS(bounds))];
-        size_t n_words = unit_below(&seed, N_ELEMENTS(words)), n_expected = 0;
-        for (size_t i = 0; i < n_words; i++) {
-            uint64_t word = test_random(&seed);
-            if (unit_below(&seed, 16) == 0)
-                word = (word & ~MARK_ADDRESS_MASK) |
-                       (b.base - 8 + (b.n_bytes == 0 ? 0 : word % (b.n_bytes + 16)));
-            words[i] = word;
-            if ((word & MARK_ADDRESS_MASK) - b.base < b.n_bytes)
-                expected[n_expected++] = word;
-        }
-        assert_int_equal(mark_filter(b, (uintptr_t)words, n_words, out), n_expected);
-        assert_memory_equal(out, expected, n_expected * sizeof(uint64_t));
-    }
-}
-
 static int setup(void **state)
 {
     (void)state;
@@ -516,7 +487,6 @@ int main(void)
         cmocka_unit_test(test_unreadable_page),
         cmocka_unit_test(test_missing_page_voids),
         cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_filter_agrees_with_plain_words),
         cmocka_unit_test(test_team), /* from here on there are helpers */
         cmocka_unit_test(test_team_missing_page),
         cmocka_unit_test(test_overflow),

@@ -97,6 +97,9 @@ static void growth_in_place_takes_exactly_free_neighbours(void **state)
     os_critical_leave();
 }
 
+static uintptr_t foreign_page;
+static const size_t foreign_skip_bytes = 2 << 20;
+
 static void a_foreign_mapping_in_the_way_is_stepped_over(void **state)
 {
     (void)state;
@@ -104,6 +107,7 @@ static void a_foreign_mapping_in_the_way_is_stepped_over(void **state)
     uintptr_t end = heap_map.arena_base + arena_committed_bytes();
     assert_int_equal(os_vm_map_at((void *)end, 4096, true, false), 0);
     *(char *)end = 42;
+    foreign_page = end;
     os_critical_enter();
     uint32_t n = arena_n_slices() + 64;
     uintptr_t a = arena_take(n, 1, &is_zero);
@@ -117,6 +121,35 @@ static void a_foreign_mapping_in_the_way_is_stepped_over(void **state)
     arena_purge(true);
     os_critical_leave();
     assert_int_equal(*(char *)end, 42);
+}
+
+static bool is_own(uintptr_t addr)
+{
+    struct heap_range r;
+    return heap_next_own(addr, &r) && r.lo == addr;
+}
+
+/* Runs after the test that puts a foreign page into the arena. */
+static void what_is_ours_is_told_apart_from_what_is_not(void **state)
+{
+    (void)state;
+    struct heap_range r, last = {0, 0};
+    size_t n = 0, arena_bytes = 0;
+    for (uintptr_t at = 0; heap_next_own(at, &r); at = r.hi, last = r, n++) {
+        assert_true(r.lo < r.hi && r.lo >= at && r.lo >= heap_map.window_lo && r.hi <= heap_map.window_hi);
+        assert_true(n == 0 || r.lo >= last.hi);
+        *(volatile char *)r.lo = *(volatile char *)r.lo; /* it is mapped */
+        *(volatile char *)(r.hi - 1) = *(volatile char *)(r.hi - 1);
+        if (r.lo >= heap_map.arena_base)
+            arena_bytes += r.hi - r.lo;
+    }
+    assert_true(n >= 5); /* slice table, bitmaps, meta, and the arena before and behind the foreign page */
+    assert_int_equal(arena_bytes, arena_committed_bytes() - foreign_skip_bytes);
+    assert_true(is_own((uintptr_t)heap_map.slices) && is_own((uintptr_t)heap_map.meta_base));
+    assert_true(is_own(heap_map.arena_base) && is_own(last.hi - 1));
+    assert_false(is_own(foreign_page));
+    assert_false(is_own((uintptr_t)state));
+    assert_false(heap_next_own(last.hi, &r));
 }
 
 static int setup(void **state)
@@ -133,6 +166,7 @@ int main(void)
         cmocka_unit_test(purge_takes_the_old_generation_first),
         cmocka_unit_test(growth_in_place_takes_exactly_free_neighbours),
         cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
+        cmocka_unit_test(what_is_ours_is_told_apart_from_what_is_not),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

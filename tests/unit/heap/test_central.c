@@ -180,7 +180,7 @@ static void a_message_follows_a_span_that_has_moved(void **state)
 static void a_closed_inbox_takes_nothing_and_empties_once(void **state)
 {
     (void)state;
-    struct inbox box = {0};
+    struct inbox box = {.head = NULL};
     void *blocks[N_BLOCKS];
     fill_span(blocks);
     struct span *s = harness_span(blocks[0]);

@@ -84,6 +84,8 @@ static void tidy(void)
     harness_retire();
     os_critical_enter();
     central_release_empty();
+    for (int i = 0; i < SLICE_DOUBT_CYCLES; i++)
+        heap_settle();
     os_critical_leave();
     harness_check();
     assert_int_equal(heap_recount(), 0);
@@ -249,7 +251,38 @@ static void a_span_of_taken_blocks_leaves_a_tomb_that_never_accuses(void **state
         assert_int_equal(harness_free_slow(blocks[i]), HEAP_FREED_TAKEN);
         assert_int_equal(free_elsewhere(blocks[i]), HEAP_FREED_TAKEN);
     }
+    assert_int_equal(harness_free_slow((char *)blocks[1] + 8), HEAP_FREED_TAKEN);
+    tidy();
     harness_expect_abort(free_once, (char *)blocks[1] + 8, MISUSE_INVALID_FREE);
+}
+
+/* The memory of taken blocks is in use again, cut otherwise: late frees hit anything, and are still our doing. */
+static void late_frees_in_memory_that_is_used_again_have_the_benefit_of_the_doubt(void **state)
+{
+    (void)state;
+    void *blocks[N], *fresh, *other;
+    alloc_span(blocks);
+    struct span *s = harness_span(blocks[0]);
+    assert_int_equal(judge(s, blocks, 0), N);
+    os_critical_enter();
+    assert_true(heap_release_dead_span(s));
+    os_critical_leave();
+    fresh = harness_alloc(100);
+    other = harness_alloc(100);
+    assert_ptr_equal(slice_of((uintptr_t)fresh), slice_of((uintptr_t)blocks[0]));
+    assert_int_equal(harness_free_slow((char *)blocks[1]), HEAP_FREED_TAKEN);
+    assert_int_equal(free_elsewhere((char *)blocks[2]), HEAP_FREED_TAKEN);
+    assert_int_equal(harness_free_slow(other), HEAP_FREED);
+    assert_int_equal(harness_free_slow(other), HEAP_FREED_TAKEN);
+    assert_int_equal(free_elsewhere(other), HEAP_FREED_TAKEN);
+    assert_int_equal(harness_state(fresh), HEAP_LIVE);
+    os_critical_enter();
+    for (int i = 0; i < SLICE_DOUBT_CYCLES; i++)
+        heap_settle();
+    os_critical_leave();
+    harness_expect_abort(free_once, other, MISUSE_DOUBLE_FREE);
+    harness_expect_abort(free_by_another, blocks[1], MISUSE_INVALID_FREE);
+    assert_int_equal(harness_free_slow(fresh), HEAP_FREED);
     tidy();
 }
 
@@ -311,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_message_for_a_dead_block_does_not_hit_its_successor),
         cmocka_unit_test(a_slot_handed_out_again_is_freed_like_any_other),
         cmocka_unit_test(a_span_of_taken_blocks_leaves_a_tomb_that_never_accuses),
+        cmocka_unit_test(late_frees_in_memory_that_is_used_again_have_the_benefit_of_the_doubt),
         cmocka_unit_test(a_tick_does_not_end_the_span_that_is_freed_into),
         cmocka_unit_test(large_blocks_are_freed_by_anybody_once),
     };

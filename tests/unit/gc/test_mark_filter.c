@@ -1,0 +1,72 @@
+/* Which words pass the marker's filter: its vector form against a plain one, at every length. */
+#include "gc/mark_filter.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+#include "../unit_seed.h"
+#include "base/compiler.h"
+
+static void test_filter_agrees_with_plain_words(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    uint64_t words[300], out[301], expected[300];
+    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0},
+                                         {UINT64_C(0x14c000000000), 65536},
+                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32},
+                                         {UINT64_C(0x1b0080000000), 1 << 30}};
+    for (int round = 0; round < 20000; round++) {
+        struct mark_bounds b = bounds[unit_below(&seed, N_ELEMENTS(bounds))];
+        size_t n_words = unit_below(&seed, N_ELEMENTS(words)), n_expected = 0;
+        for (size_t i = 0; i < n_words; i++) {
+            uint64_t word = test_random(&seed);
+            if (unit_below(&seed, 16) == 0)
+                word = (word & ~MARK_ADDRESS_MASK) |
+                       (b.base - 8 + (b.n_bytes == 0 ? 0 : word % (b.n_bytes + 16)));
+            words[i] = word;
+            if ((word & MARK_ADDRESS_MASK) - b.base < b.n_bytes)
+                expected[n_expected++] = word;
+        }
+        assert_int_equal(mark_filter(b, (uintptr_t)words, n_words, out), n_expected);
+        assert_memory_equal(out, expected, n_expected * sizeof(uint64_t));
+    }
+}
+
+/* Words at each multiple of 4, as a packed structure may hold them. */
+static void test_unaligned_words(void **state)
+{
+    (void)state;
+    const struct mark_bounds b = {UINT64_C(0x14c000000000), 65536};
+    uint64_t out[64];
+    uint32_t halves[40] = {0};
+    const uint64_t word = b.base + 24;
+    for (size_t i = 0; i + 1 < N_ELEMENTS(halves); i++) {
+        memset(halves, 0, sizeof(halves));
+        memcpy(&halves[i], &word, sizeof(word));
+        assert_int_equal(mark_filter_unaligned(b, (uintptr_t)halves, N_ELEMENTS(halves) - 1, out), 1);
+        assert_true(out[0] == word);
+        assert_int_equal(mark_filter(b, (uintptr_t)halves, N_ELEMENTS(halves) / 2, out), i % 2 == 0);
+    }
+}
+
+static void test_tags(void **state)
+{
+    (void)state;
+    for (uint64_t high = 0; high <= 0xffff; high++) {
+        uint64_t word = high << 48 | 0x1234;
+        assert_true(mark_word_is_plausible(word));
+        assert_int_equal(mark_word_is_plausible(word | UINT64_C(1) << 47), high >> 4 == 0xfff);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_filter_agrees_with_plain_words),
+        cmocka_unit_test(test_unaligned_words),
+        cmocka_unit_test(test_tags),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
