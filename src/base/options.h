@@ -24,10 +24,6 @@ enum option_mode {
     OPTION_MODE_EXPLICIT, /* only blocks from gc_* calls are reclaimed */
     OPTION_MODE_RECLAIM,  /* every unreachable block is reclaimed */
 };
-enum option_probation {
-    OPTION_PROBATION_CAREFUL, /* a block is taken when two cycles in a row found it unreachable */
-    OPTION_PROBATION_EAGER,   /* at once */
-};
 
 #define OPTION_LIMIT_CGROUP UINT64_MAX /* limit_bytes: whatever the cgroup allows */
 enum {
@@ -40,21 +36,14 @@ struct options {
     uint64_t limit_bytes;   /* 0: none; or OPTION_LIMIT_CGROUP */
     uint64_t floor_bytes;   /* no cycle by growth below it */
     int32_t budget_percent; /* of the process's CPU time */
-    uint32_t probation;     /* enum option_probation */
     int32_t markers;        /* 0: as many as pay */
     bool hugepages;
     uint64_t reserve_bytes; /* most the arena may grow to; 0: all there is */
     bool finalizer_thread;
     int32_t trace;
     char trace_file[OPTION_PATH_MAX]; /* "": stderr */
-    bool alloctrace;
     int32_t stress; /* a cycle at every n-th slow path; 0: off */
     bool check;
-    uint64_t profile_bytes; /* one sample in so many bytes; 0: off */
-    bool leaks;
-    int32_t leaks_exit; /* exit status when something leaked; 0: the program's own */
-    char suppressions[OPTION_PATH_MAX];
-    int32_t signal; /* that stops threads; 0: the library chooses */
     bool inherit;   /* children keep the settings and the preload */
 };
 

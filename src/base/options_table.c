@@ -10,7 +10,6 @@
 #define BYTES_MAX (128 * TIB)
 
 static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", NULL};
-static const char *const option_words_probation[] = {"careful", "eager", NULL};
 static const char *const option_words_limit[] = {"cgroup", NULL};
 
 /* The field's offset; does not compile where its type is not the one that the row's type stores. */
@@ -65,24 +64,16 @@ static const struct option_row option_rows[] = {
     ROW_BYTES("floor", floor_bytes, BYTES_MAX, 64 * MIB, "heap size below which growth starts no collection"),
     ROW_PERCENT("budget", budget_percent, 1, 100, 10,
                 "share of the process's CPU time that collections by growth may use"),
-    ROW_ENUM("probation", probation, option_words_probation, OPTION_PROBATION_EAGER,
-             "`careful`: take a block when two collections in a row found it unreachable; `eager`: at once"),
     ROW_INT("markers", markers, 0, 64, 0, "threads that mark; 0: as many as pay"),
     ROW_BOOL("hugepages", hugepages, true, "advise huge pages once the heap is large"),
     ROW_BYTES("reserve", reserve_bytes, BYTES_MAX, 0,
               "most address space that blocks may take; 0: as much as there is"),
     ROW_BOOL("finalizer_thread", finalizer_thread, true,
              "run finalizers on a thread of the library; `no`: only in `gc_run_finalizers`"),
-    ROW_INT("trace", trace, 0, 2, 0, "1: one line for each collection; 2: more"),
-    ROW_PATH("trace_file", trace_file, "where trace and reports go (`%p`: process id); default: stderr"),
-    ROW_BOOL("alloctrace", alloctrace, false, "print each allocation and each free"),
+    ROW_INT("trace", trace, 0, 1, 0, "1: one line for each collection"),
+    ROW_PATH("trace_file", trace_file, "where the trace goes (`%p`: process id); default: stderr"),
     ROW_INT("stress", stress, 0, 1000000000, 0, "collect at every n-th slow path; 0: off"),
     ROW_BOOL("check", check, false, "mark a second time with other bits and compare; check the heap"),
-    ROW_BYTES("profile", profile_bytes, TIB, 0, "heap profile: one sample in so many bytes; 0: off"),
-    ROW_BOOL("leaks", leaks, false, "report blocks that are unreachable at exit"),
-    ROW_INT("leaks_exit", leaks_exit, 0, 255, 0, "exit status when something leaked; 0: leave it alone"),
-    ROW_PATH("suppressions", suppressions, "file that names leaks not to report"),
-    ROW_INT("signal", signal, 0, 64, 0, "signal that stops threads; 0: chosen by the library"),
     ROW_BOOL("inherit", inherit, true, "child processes get the same settings and preload"),
 };
 

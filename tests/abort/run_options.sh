@@ -37,7 +37,7 @@ expect "percent=" 1 percent
 expect "percent" 1 percent
 expect "percent=12x" 1 percent
 expect "mode=sideways" 1 mode
-expect "probation=never" 1 probation
+expect "mode=never" 1 mode
 expect "stress=-1" 1 stress
 expect "limit=99999999999999999999999999" 1 limit
 expect "percent=50,nonsense=1,floor=16M" 1 nonsense

@@ -120,7 +120,7 @@ static void a_child_has_a_whole_heap_whatever_others_were_doing(void **state)
         pthread_create(&threads[t], NULL, churn, (void *)(uintptr_t)test_random(&rng));
     for (; os_clock_ns() < deadline; n_forks++) {
         uint64_t seed = test_random(&rng);
-        int status;
+        int status = 0;
         pid_t pid = fork();
         if (pid == 0)
             _exit(child(seed, kept));
