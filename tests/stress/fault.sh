@@ -37,7 +37,8 @@ for call in $calls; do
     name=${call%%:*} nr=${call##*:}
     for skip in $skips; do
         for error in $errors; do
-            one "$nr" "$skip" 1 "$error" "$name"
+            # A kernel that refuses futex refuses it always; one lost wake-up alone is no failure that exists.
+            [ "$name" = futex ] || one "$nr" "$skip" 1 "$error" "$name"
             one "$nr" "$skip" 1000000 "$error" "$name"
         done
         [ "$failures" -lt 40 ] || break 2

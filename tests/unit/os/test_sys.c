@@ -75,19 +75,17 @@ static void writing_goes_on_after_an_interruption(void **state)
 
 static int child_with_rule(void *arg)
 {
-    setenv("GCMALLOC_FAULT", arg, 1);
-    os_process_init();
+    os_fault_set_from_text(arg);
     return getppid_raw() != getppid() || getppid_raw() != -ENOMEM || getppid_raw() != getppid();
 }
 
 static int child_with_bad_rule(void *arg)
 {
-    setenv("GCMALLOC_FAULT", arg, 1);
-    os_process_init();
+    os_fault_set_from_text(arg);
     return getppid_raw() != getppid();
 }
 
-static void the_environment_sets_a_rule(void **state)
+static void a_text_sets_a_rule(void **state)
 {
     char rule[64];
 
@@ -121,7 +119,7 @@ int main(void)
 #if GCM_CHECKING
         cmocka_unit_test(the_wanted_calls_fail),
         cmocka_unit_test(writing_goes_on_after_an_interruption),
-        cmocka_unit_test(the_environment_sets_a_rule),
+        cmocka_unit_test(a_text_sets_a_rule),
 #endif
         cmocka_unit_test(exit_ends_the_process),
     };
