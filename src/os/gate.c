@@ -24,6 +24,18 @@ static bool gate_change(struct os_thread *t, uint32_t from, uint32_t to)
     return __atomic_compare_exchange_n(&t->gate, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
+/* A stop that began before the store may have found the gate open and have sent its signal, which must not reach the
+ * thread inside the call: that would end with EINTR. It comes in here, or the gate is held; one that begins later finds
+ * the gate published. Stores and loads sequentially consistent, against os_stop_begin and os_gate_hold. */
+static void gate_close(struct os_thread *t)
+{
+    uint32_t epoch;
+
+    __atomic_store_n(&t->gate, OS_GATE_PUBLISHED, __ATOMIC_SEQ_CST);
+    while ((epoch = __atomic_load_n(&os_stop_state.epoch, __ATOMIC_SEQ_CST)) % 2 != 0)
+        os_futex_wait(&os_stop_state.epoch, epoch, UINT64_MAX);
+}
+
 void os_gate_publish_at(struct os_gate_frame *f, uintptr_t sp)
 {
     struct os_thread *t = os_tls.thread;
@@ -33,7 +45,7 @@ void os_gate_publish_at(struct os_gate_frame *f, uintptr_t sp)
         return;
     t->published_sp = sp - GATE_BELOW_SP_BYTES;
     f->is_published = true;
-    __atomic_store_n(&t->gate, OS_GATE_PUBLISHED, __ATOMIC_RELEASE); /* pairs with os_gate_hold */
+    gate_close(t);
 }
 
 /* The collector opens the gate before it ends the epoch, so a waiter is not kept beyond the stop. */
@@ -69,7 +81,7 @@ bool os_gate_suspend(void)
 void os_gate_resume(bool was_published)
 {
     if (was_published)
-        __atomic_store_n(&os_tls.thread->gate, OS_GATE_PUBLISHED, __ATOMIC_RELEASE);
+        gate_close(os_tls.thread);
 }
 
 bool os_gate_hold(struct os_thread *t)

@@ -285,6 +285,7 @@ static void *churn_until_told(void *arg)
 static void a_fork_child_of_busy_threads_has_a_whole_heap(void **state)
 {
     (void)state;
+    harness_needs_hardware();
     pthread_t threads[3];
     for (uintptr_t t = 0; t < 3; t++)
         pthread_create(&threads[t], NULL, churn_until_told, (void *)(t + 77));

@@ -108,6 +108,7 @@ static int child(uint64_t seed, unsigned char **kept)
 static void a_child_has_a_whole_heap_whatever_others_were_doing(void **state)
 {
     (void)state;
+    harness_needs_hardware();
     static unsigned char *kept[N_KEPT];
     uint64_t rng = unit_seed(), deadline = os_clock_ns() + test_env_number("GCM_TEST_SECONDS", 5) * 1000000000u;
     pthread_t threads[N_THREADS];

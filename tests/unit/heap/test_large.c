@@ -141,6 +141,7 @@ static size_t n_resident_pages(void *p, size_t bytes)
 static void a_moved_block_leaves_nothing_behind(void **state)
 {
     (void)state;
+    harness_needs_hardware();
     bool is_zero;
     char *p = large(8 * MiB, (size_t)64 << 20, &is_zero), *wall = large(1, 16, &is_zero);
     os_critical_enter();
@@ -258,6 +259,7 @@ static void half_mapped(void *p)
 static void a_fork_child_mends_what_was_half_done(void **state)
 {
     (void)state;
+    harness_needs_hardware();
     bool is_zero;
     char *p = large(20 * MiB, 16, &is_zero);
     memset(p, 1, 20 * MiB);
