@@ -37,7 +37,8 @@ for call in $calls; do
     name=${call%%:*} nr=${call##*:}
     for skip in $skips; do
         for error in $errors; do
-            # A kernel that refuses futex refuses it always; one lost wake-up alone is no failure that exists.
+            # A kernel that refuses futex refuses it from the start: who sleeps already could never be woken.
+            [ "$name" = futex ] && [ "$skip" -gt 0 ] && continue
             [ "$name" = futex ] || one "$nr" "$skip" 1 "$error" "$name"
             one "$nr" "$skip" 1000000 "$error" "$name"
         done

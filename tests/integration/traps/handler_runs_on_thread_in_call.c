@@ -19,6 +19,7 @@ static void handler(int signo)
 }
 
 static _Atomic int n_interrupted;
+static void *volatile after_the_thread; /* the target outlives the stack that held it */
 
 static void *body(void *arg)
 {
@@ -33,6 +34,7 @@ static void *body(void *arg)
             TEST_FAIL("poll returned %d", result);
     }
     TEST_CHECK(~(uintptr_t)block == t->hidden);
+    after_the_thread = block;
     return NULL;
 }
 

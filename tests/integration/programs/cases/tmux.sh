@@ -22,5 +22,6 @@ case_run() {
     pre $t set-buffer "$(seq 2000)" && pre $t show-buffer | cksum
     pre $t list-keys | wc -l
     pre $t kill-server
-    pre $t ls 2>&1 | sed 's|/.*/|/|'
+    pre $t ls > /dev/null 2>&1 # its words depend on how far the server's end has come
+    echo "after the end: $?"
 }
