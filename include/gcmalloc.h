@@ -1,16 +1,18 @@
 /* gcmalloc.h: a malloc that gives back what the program lost.
  *
- * Linked or preloaded, libgcmalloc replaces malloc, free and operator new. The functions below are for programs that
- * know about it. Without them nothing changes for a program but that memory it can no longer reach is reclaimed.
+ * Linked or preloaded, libgcmalloc replaces malloc, free and operator new. The functions below are for
+ * programs that know about it. Without them nothing changes for a program but that memory it can no longer
+ * reach is reclaimed.
  *
- * Terms  A block is what an allocating function returned; its start is that address. A block is reachable while an
- *        address in it (not only its start) lies in a register, on a stack, in a static or thread-local variable, in
- *        any other private memory of the process, in a range added by gc_add_roots, or in a reachable block that may
- *        hold pointers. A collection takes the blocks that are not reachable.
- *        Pointers stored complemented, compressed, in files or in other processes are not seen: see gc_pin.
+ * Terms  A block is what an allocating function returned; its start is that address. A block is reachable
+ *        while an address in it (not only its start) lies in a register, on a stack, in a static or
+ *        thread-local variable, in any other private memory of the process, in a range added by gc_add_roots,
+ *        or in a reachable block that may hold pointers. A collection takes the blocks that are not
+ *        reachable. Pointers stored complemented, compressed, in files or in other processes are not seen:
+ *        see gc_pin.
  *
- * Errors An int result is 0, or a positive errno value; errno itself is left alone. A pointer result is NULL on
- *        failure, with errno set, as from malloc.
+ * Errors An int result is 0, or a positive errno value; errno itself is left alone. A pointer result is NULL
+ *        on failure, with errno set, as from malloc.
  * Threads  Every function may be called from any thread at any time, but not from a signal handler.
  */
 #ifndef GCMALLOC_H
@@ -30,47 +32,49 @@ extern "C" {
 /* "0.1.0": the version of the library that runs, which may be newer than this header. Never NULL. */
 const char *gc_version(void);
 
-/* ---- allocating ---------------------------------------------------------------------------------------------- */
+/* ---- allocating ---------------------------------------------------------------------------------------- */
 
 #define GC_NOSCAN 1u /* the block will hold no pointers: it is never searched for any */
 #define GC_NOZERO 2u /* the block need not be zeroed */
 #define GC_ROOT 4u   /* the block is reachable until it is freed, and so is what it points to */
 
-/* A block of at least size bytes, aligned to 16 bytes, all zero unless GC_NOZERO is given. flags: any of the above, by |.
- * It may be passed to free, realloc and malloc_usable_size; it need not be freed.
+/* A block of at least size bytes, aligned to 16 bytes, all zero unless GC_NOZERO is given. flags: any of the
+ * above, by |. It may be passed to free, realloc and malloc_usable_size; it need not be freed.
  * NULL: errno is ENOMEM, or EINVAL where flags has other bits. */
 void *gc_malloc(size_t size, unsigned flags);
 
-/* The usable size in bytes of the block that gc_malloc(size, 0) or malloc(size) would return, without allocating it;
- * 0 where size is above PTRDIFF_MAX. */
+/* The usable size in bytes of the block that gc_malloc(size, 0) or malloc(size) would return, without
+ * allocating it; 0 where size is above PTRDIFF_MAX. */
 size_t gc_good_size(size_t size);
 
-/* ---- collecting ---------------------------------------------------------------------------------------------- */
+/* ---- collecting ---------------------------------------------------------------------------------------- */
 
-/* Collect now. When it returns, finalizers of the blocks found unreachable are queued, not necessarily run. Does nothing
- * where gc_collect_level(GC_FULL) would return an error. */
+/* Collect now. When it returns, finalizers of the blocks found unreachable are queued, not necessarily run.
+ * Does nothing where gc_collect_level(GC_FULL) would return an error. */
 void gc_collect(void);
 
 enum gc_level {
-    GC_IF_DUE = 0,    /* only if an allocation at this place would collect */
-    GC_FULL = 1,      /* now */
-    GC_FULL_EAGER = 2 /* now; memory that became empty is given back to the kernel and queued finalizers have run */
+    GC_IF_DUE = 0, /* only if an allocation at this place would collect */
+    GC_FULL = 1,   /* now */
+    GC_FULL_EAGER = 2 /* now; empty memory is given back to the kernel and queued finalizers have run */
 };
-/* Collect. 0: done, or not due. ECANCELED: the collection was given up and nothing was reclaimed, because it is inhibited
- * or switched off, or because not everything that the program can reach could be read; the counters in gc_get_stats
- * say how often. EINVAL: no such level. Finalizers of GC_FULL_EAGER run in the calling thread. */
+/* Collect. 0: done, or not due. ECANCELED: the collection was given up and nothing was reclaimed, because it
+ * is inhibited or switched off, or because not everything that the program can reach could be read; the
+ * counters in gc_get_stats say how often. EINVAL: no such level. Finalizers of GC_FULL_EAGER run in the
+ * calling thread. */
 int gc_collect_level(int level);
 
-/* Between gc_inhibit and gc_uninhibit no block is judged unreachable, gc_collect included. Calls nest and may come from
- * different threads; each gc_inhibit needs one gc_uninhibit. */
+/* Between gc_inhibit and gc_uninhibit no block is judged unreachable, gc_collect included. Calls nest and may
+ * come from different threads; each gc_inhibit needs one gc_uninhibit. */
 void gc_inhibit(void);
 void gc_uninhibit(void);
 
-/* The next collection comes when the heap has grown by percent of what the last one left alive (default 100). Negative:
- * never because of growth. EINVAL: percent above 100000. */
+/* The next collection comes when the heap has grown by percent of what the last one left alive (default 100).
+ * Negative: never because of growth. EINVAL: percent above 100000. */
 int gc_set_percent(int percent);
 
-/* Collect before the heap exceeds this many bytes, if that helps; allocation never fails because of it. 0: no limit. */
+/* Collect before the heap exceeds this many bytes, if that helps; allocation never fails because of it. 0: no
+ * limit. */
 int gc_set_limit(size_t bytes);
 
 enum gc_mode {
@@ -82,61 +86,63 @@ enum gc_mode {
 /* EINVAL: no such mode. */
 int gc_set_mode(int mode);
 
-/* ---- keeping blocks, and roots ---------------------------------------------------------------------------------- */
+/* ---- keeping blocks, and roots ------------------------------------------------------------------------- */
 
-/* The block that starts at obj stays reachable until gc_unpin has been called as often as gc_pin. Freeing a pinned block
- * ends the program. EINVAL: obj is not the start of a block (gc_unpin: not pinned). ENOMEM. */
+/* The block that starts at obj stays reachable until gc_unpin has been called as often as gc_pin. Freeing a
+ * pinned block ends the program. EINVAL: obj is not the start of a block (gc_unpin: not pinned). ENOMEM. */
 int gc_pin(void *obj);
 int gc_unpin(void *obj);
 
-/* The size_bytes bytes from start are searched for pointers in every collection, until the same range is removed. The
- * memory must stay readable. Needed only for memory that is not searched anyway: mappings of files and devices.
- * EINVAL: an empty or impossible range (gc_remove_roots: not added). ENOMEM. */
+/* The size_bytes bytes from start are searched for pointers in every collection, until the same range is
+ * removed. The memory must stay readable. Needed only for memory that is not searched anyway: mappings of
+ * files and devices. EINVAL: an empty or impossible range (gc_remove_roots: not added). ENOMEM. */
 int gc_add_roots(void *start, size_t size_bytes);
 int gc_remove_roots(void *start, size_t size_bytes);
-/* The range is never searched: the program promises that nothing in it is the only reference to a block. Errors as above;
- * gc_remove_roots ends it. */
+/* The range is never searched: the program promises that nothing in it is the only reference to a block.
+ * Errors as above; gc_remove_roots ends it. */
 int gc_exclude_roots(void *start, size_t size_bytes);
 
-/* The start of the block that contains address, or NULL where address lies in no block in use. errno stays. *size_bytes,
- * if not NULL, receives the usable size of the block in bytes. */
+/* The start of the block that contains address, or NULL where address lies in no block in use. errno stays.
+ * *size_bytes, if not NULL, receives the usable size of the block in bytes. */
 void *gc_find_object(const void *address, size_t *size_bytes);
 
-/* ---- finalizers -------------------------------------------------------------------------------------------------- */
+/* ---- finalizers ---------------------------------------------------------------------------------------- */
 
-/* Called once with the block and arg, some time after a collection found the block unreachable; the block, all that it
- * reaches, and arg are kept until it has returned. It may make the block reachable again, but is not called twice. */
+/* Called once with the block and arg, some time after a collection found the block unreachable; the block,
+ * all that it reaches, and arg are kept until it has returned. It may make the block reachable again, but is
+ * not called twice. */
 typedef void (*gc_finalizer_fn)(void *obj, void *arg);
 
-/* One finalizer for the block that starts at obj. If block A reaches block B and both have one, B's runs only after A is
- * gone; blocks with finalizers that reach themselves never are finalized. fn NULL removes it. arg is kept reachable as
- * long as obj is. Finalizers run one after another in a thread of the library, in gc_run_finalizers, or in
- * gc_collect_level(GC_FULL_EAGER). free drops the finalizer without calling it.
+/* One finalizer for the block that starts at obj. If block A reaches block B and both have one, B's runs only
+ * after A is gone; blocks with finalizers that reach themselves never are finalized. fn NULL removes it. arg
+ * is kept reachable as long as obj is. Finalizers run one after another in a thread of the library, in
+ * gc_run_finalizers, or in gc_collect_level(GC_FULL_EAGER). free drops the finalizer without calling it.
  * EINVAL: obj is not the start of a block. EEXIST: it has one already. ENOMEM. */
 int gc_set_finalizer(void *obj, gc_finalizer_fn fn, void *arg);
 
-/* fn(arg) is called after the block that starts at obj is gone; any number per block, in no order. arg is kept
- * reachable: it must not reach obj, or obj is never gone. Errors: EINVAL, ENOMEM as above. */
+/* fn(arg) is called after the block that starts at obj is gone; any number per block, in no order. arg is
+ * kept reachable: it must not reach obj, or obj is never gone. Errors: EINVAL, ENOMEM as above. */
 int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg);
 
 /* Run what is queued now, in this thread. Returns how many finalizers and cleanups were run. */
 size_t gc_run_finalizers(void);
 
-/* ---- weak references ---------------------------------------------------------------------------------------------- */
+/* ---- weak references ----------------------------------------------------------------------------------- */
 
 struct gc_weak;
 
-/* A reference to the block that starts at obj which does not keep it. The reference is a block itself: it is reclaimed
- * when unreachable, or by free. NULL: errno is EINVAL (obj is not the start of a block) or ENOMEM. */
+/* A reference to the block that starts at obj which does not keep it. The reference is a block itself: it is
+ * reclaimed when unreachable, or by free.
+ * NULL: errno is EINVAL (obj is not the start of a block) or ENOMEM. */
 struct gc_weak *gc_weak_new(void *obj);
 
 /* The block, which the caller now holds; NULL once it was freed, or found unreachable. errno stays. */
 void *gc_weak_get(struct gc_weak *weak);
 
-/* ---- looking ------------------------------------------------------------------------------------------------------ */
+/* ---- looking ------------------------------------------------------------------------------------------- */
 
-/* Counters grow from the start of the process. A newer library may know more fields than the caller, and the other way
- * round: both go by size_bytes. Times in nanoseconds. */
+/* Counters grow from the start of the process. A newer library may know more fields than the caller, and the
+ * other way round: both go by size_bytes. Times in nanoseconds. */
 struct gc_stats {
     uint64_t heap_used_bytes;      /* in blocks in use, from a count made by this call */
     uint64_t heap_committed_bytes; /* taken from the kernel for blocks */
@@ -158,8 +164,8 @@ struct gc_stats {
     uint64_t cpu_ns_total; /* CPU time used by collections */
 };
 
-/* Fill the first size_bytes bytes of *stats; call with sizeof(struct gc_stats). Fields that this library does not know
- * become 0. EINVAL: stats is NULL, or size_bytes is smaller than the first field. */
+/* Fill the first size_bytes bytes of *stats; call with sizeof(struct gc_stats). Fields that this library does
+ * not know become 0. EINVAL: stats is NULL, or size_bytes is smaller than the first field. */
 int gc_get_stats(struct gc_stats *stats, size_t size_bytes);
 
 #ifdef __cplusplus

@@ -1,7 +1,8 @@
 /* The one slow path that decides: first use, fork repair, collect, refill, grow, or no memory.
  *
  * What    alloc_slow (malloc) and alloc_block (everything else that allocates).
- * Locks   callers are outside critical sections, unless a signal handler interrupted one: then emergency.c serves.
+ * Locks   callers are outside critical sections, unless a signal handler interrupted one: then emergency.c
+ *         serves.
  * Not here  how any of it is done: heap and gc; what the fast paths do: malloc_fast.c.
  */
 #include "api/alloc.h"
@@ -99,7 +100,8 @@ static void *alloc_cached(struct alloc_request *r)
     return tcache_pop(tc, r->flavor, r->class_no);
 }
 
-/* A thread without a cache is in its last throes, or there is no memory for one: such a block gets a span of its own. */
+/* A thread without a cache is in its last throes, or there is no memory for one: such a block gets a span of
+ * its own. */
 static void *alloc_refilled(struct alloc_request *r)
 {
     struct tcache *tc;
@@ -114,7 +116,8 @@ static void *alloc_refilled(struct alloc_request *r)
     return NULL;
 }
 
-/* Bytes that the pacer should count for this request: a refill takes a window of up to 64 slots, most of it later. */
+/* Bytes that the pacer should count for this request: a refill takes a window of up to 64 slots, most of it
+ * later. */
 static bool alloc_is_cycle_due(const struct alloc_request *r, enum cycle_cause *cause)
 {
     return api_state.is_initialised && pacer_is_due(r->size_bytes, cause);
@@ -162,7 +165,8 @@ COLD static void *alloc_no_memory(void)
 
 void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero)
 {
-    struct alloc_request r = {.size_bytes = alloc_padded(size_bytes, align, flavor), .align = align, .flavor = flavor};
+    struct alloc_request r = {
+        .size_bytes = alloc_padded(size_bytes, align, flavor), .align = align, .flavor = flavor};
     void *p;
 
     if (UNLIKELY(size_bytes > PTRDIFF_MAX || align > PTRDIFF_MAX))

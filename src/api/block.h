@@ -1,10 +1,10 @@
 /* How a libc call that waits in the kernel is wrapped.
  *
- * A thread inside counts as stopped (os/gate): it is not signalled, so the call is not interrupted, and it must pass the
- * gate before it runs on. So only calls may be wrapped that do nothing but one system call: no allocation, no callback.
- * Its arguments lie in the wrapper's frame or in registers that publishing spilled: what they point to is kept.
- * Leaving by cancellation passes the gate in the cleanup, before the program's own cleanups run; leaving by longjmp from a
- * signal handler has passed it in the trampoline.
+ * A thread inside counts as stopped (os/gate): it is not signalled, so the call is not interrupted, and it
+ * must pass the gate before it runs on. So only calls may be wrapped that do nothing but one system call: no
+ * allocation, no callback. Its arguments lie in the wrapper's frame or in registers that publishing spilled:
+ * what they point to is kept. Leaving by cancellation passes the gate in the cleanup, before the program's
+ * own cleanups run; leaving by longjmp from a signal handler has passed it in the trampoline.
  */
 #ifndef API_BLOCK_H
 #define API_BLOCK_H
@@ -21,8 +21,8 @@ ALWAYS_INLINE int block_missing(void)
     return -1;
 }
 
-/* Defines the exported wrapper `name`. missing: what to return where libc has no such function. The real function is
- * looked up before the gate is published, because that may allocate. */
+/* Defines the exported wrapper `name`. missing: what to return where libc has no such function. The real
+ * function is looked up before the gate is published, because that may allocate. */
 #define BLOCK(type, name, params, args, missing)                                                             \
     EXPORT type name params                                                                                  \
     {                                                                                                        \

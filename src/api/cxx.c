@@ -1,10 +1,10 @@
 /* C++ operators new and delete by their mangled names; the two plain pairs are fast paths in malloc_fast.c.
  *
- * What    a new that finds no memory calls the program's new handler and tries again, and without a handler throws
- *         std::bad_alloc, all through weak references to the C++ runtime. Where none is loaded there is nobody who
- *         could catch: one fixed line, and abort.
- * Not here  try and catch do not exist in C: for a nothrow new with a handler, which may throw, the runtime's own
- *         nothrow operator is called, which catches. It calls our throwing one.
+ * What    a new that finds no memory calls the program's new handler and tries again, and without a handler
+ *         throws std::bad_alloc, all through weak references to the C++ runtime. Where none is loaded there
+ *         is nobody who could catch: one fixed line, and abort.
+ * Not here  try and catch do not exist in C: for a nothrow new with a handler, which may throw, the runtime's
+ *         own nothrow operator is called, which catches. It calls our throwing one.
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -27,7 +27,9 @@ extern void cxx_bad_alloc_destroy(void *exception) __asm__("_ZNSt9bad_allocD1Ev"
 enum { CXX_VTABLE_HEADER = 2 * sizeof(void *) }; /* Itanium ABI: offset to top, type */
 
 struct cxx_nothrow;
-#define CXX(type, name, params) EXPORT type name params; EXPORT type name params
+#define CXX(type, name, params)                                                                              \
+    EXPORT type name params;                                                                                 \
+    EXPORT type name params
 
 /* The runtime may have come by dlopen after our weak references were bound. */
 static void *cxx_find(void *weak, const char *name)
@@ -37,14 +39,17 @@ static void *cxx_find(void *weak, const char *name)
 
 COLD NORETURN static void cxx_throw_bad_alloc(size_t size_bytes)
 {
-    void *(*allocate)(size_t) = (void *(*)(size_t))cxx_find((void *)__cxa_allocate_exception, "__cxa_allocate_exception");
+    void *(*allocate)(size_t) =
+        (void *(*)(size_t))cxx_find((void *)__cxa_allocate_exception, "__cxa_allocate_exception");
     cxx_throw_fn throw = (cxx_throw_fn)cxx_find((void *)__cxa_throw, "__cxa_throw");
     void *type = cxx_find(cxx_bad_alloc_type, "_ZTISt9bad_alloc");
     char *vtable = cxx_find(cxx_bad_alloc_vtable, "_ZTVSt9bad_alloc");
-    void (*destroy)(void *) = (void (*)(void *))cxx_find((void *)cxx_bad_alloc_destroy, "_ZNSt9bad_allocD1Ev");
+    void (*destroy)(void *) =
+        (void (*)(void *))cxx_find((void *)cxx_bad_alloc_destroy, "_ZNSt9bad_allocD1Ev");
 
     if (allocate != NULL && throw != NULL && type != NULL && vtable != NULL && destroy != NULL) {
-        void **exception = allocate(sizeof(void *)); /* std::bad_alloc is its vtable pointer and nothing else */
+        /* std::bad_alloc is its vtable pointer and nothing else. */
+        void **exception = allocate(sizeof(void *));
         *exception = vtable + CXX_VTABLE_HEADER;
         throw(exception, type, destroy);
     }
@@ -112,8 +117,8 @@ COLD static void *cxx_nothrow_aligned_failed(size_t size_bytes, size_t align, co
 
     if (cxx_handler() == NULL)
         return NULL;
-    runtime_new = (void *(*)(size_t, size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT,
-                                                                             "_ZnwmSt11align_val_tRKSt9nothrow_t");
+    runtime_new = (void *(*)(size_t, size_t, const struct cxx_nothrow *))dlsym(
+        RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
     return runtime_new != NULL ? runtime_new(size_bytes, align, tag) : NULL;
 }
 
@@ -139,14 +144,16 @@ CXX(void *, _ZnamSt11align_val_t, (size_t size_bytes, size_t align))
     return cxx_new_aligned(size_bytes, align);
 }
 
-CXX(void *, _ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
+CXX(void *, _ZnwmSt11align_val_tRKSt9nothrow_t,
+    (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
 {
     void *p = cxx_try(size_bytes, align);
 
     return LIKELY(p != NULL) ? p : cxx_nothrow_aligned_failed(size_bytes, align, tag);
 }
 
-CXX(void *, _ZnamSt11align_val_tRKSt9nothrow_t, (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
+CXX(void *, _ZnamSt11align_val_tRKSt9nothrow_t,
+    (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
 {
     return _ZnwmSt11align_val_tRKSt9nothrow_t(size_bytes, align, tag);
 }

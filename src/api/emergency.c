@@ -1,12 +1,14 @@
 /* malloc and free in a signal handler that interrupted a slow path of its own thread.
  *
- * What    The trampoline keeps the program's handlers out of slow paths (interpose_signal.c). What is left are handlers
- *         of faults, and handlers installed past libc. They must neither deadlock on a lock that their own thread holds
- *         nor find a structure half changed, so they get blocks from a small static pool, and what they free waits.
- *         The pool is a bump pointer that starts over whenever no block of it is live.
+ * What    The trampoline keeps the program's handlers out of slow paths (interpose_signal.c). What is left
+ *         are handlers of faults, and handlers installed past libc. They must neither deadlock on a lock that
+ *         their own thread holds nor find a structure half changed, so they get blocks from a small static
+ *         pool, and what they free waits. The pool is a bump pointer that starts over whenever no block of it
+ *         is live.
  * Invariants  pool state is one word, live count << 32 | offset, changed by compare-and-swap.
  *         The pool is ordinary data of this library and so a root: what its blocks point to is kept.
- *         A waiting block is linked through its first word: the program has freed it, and only the list holds it.
+ *         A waiting block is linked through its first word: the program has freed it, and only the list holds
+ *         it.
  * Locks   none; async-signal-safe.
  */
 #include "api/alloc.h"

@@ -1,9 +1,10 @@
-/* What fork needs of us: no lock is held across it; the child rebuilds what threads that are gone were changing.
+/* What fork needs of us: no lock is held across it; the child rebuilds what threads that are gone were
+ * changing.
  *
- * What    handlers for fork, and the same repair for a child of a fork that calls no handlers (found by a page that the
- *         kernel wipes in children).
- * Invariants  registered by the first constructor of the process, so that the prepare handler runs last and the child's
- *         first: other handlers may call malloc.
+ * What    handlers for fork, and the same repair for a child of a fork that calls no handlers (found by a
+ *         page that the kernel wipes in children).
+ * Invariants  registered by the first constructor of the process, so that the prepare handler runs last and
+ *         the child's first: other handlers may call malloc.
  * Not here  each storey's own repair.
  */
 #include <pthread.h>
@@ -25,8 +26,9 @@ static void fork_parent(void)
     api_exit_slow();
 }
 
-/* The order: who we are; the threads that are gone, while their records still say where their stacks lie; the heap, which
- * the rest allocates from; what hangs on blocks; the cycle last, because from then on one may run. */
+/* The order: who we are; the threads that are gone, while their records still say where their stacks lie; the
+ * heap, which the rest allocates from; what hangs on blocks; the cycle last, because from then on one may
+ * run. */
 static void fork_rebuild(void)
 {
     os_critical_enter();

@@ -1,5 +1,5 @@
-/* Every free that is not one bit set by the owner: NULL, other threads' blocks, large ones, special ones, foreign ones,
- * blocks that the collector took, and misuse.
+/* Every free that is not one bit set by the owner: NULL, other threads' blocks, large ones, special ones,
+ * foreign ones, blocks that the collector took, and misuse.
  *
  * Locks   as alloc_slow.c. errno is never changed.
  * Not here  the bits: heap/free.c.
@@ -14,8 +14,8 @@
 #include "gc/finalizer.h"
 #include "os/critical_inl.h"
 
-/* Blocks of another allocator come from before we were there (or beside us) and go back to libc, which was looked up
- * by the constructor: never here, where the caller may hold any lock. */
+/* Blocks of another allocator come from before we were there (or beside us) and go back to libc, which was
+ * looked up by the constructor: never here, where the caller may hold any lock. */
 COLD void free_foreign(void *p)
 {
     void (*real_free)(void *) = REAL_KNOWN(free);

@@ -1,4 +1,5 @@
-/* The gc_* functions about the end of a block: finalizers, cleanups, weak references. Contract in include/gcmalloc.h.
+/* The gc_* functions about the end of a block: finalizers, cleanups, weak references. Contract in
+ * include/gcmalloc.h.
  *
  * Not here  tables and queue: gc/finalizer.h, gc/weak.h.
  */

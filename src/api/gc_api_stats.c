@@ -34,7 +34,8 @@ static void stats_from_counters(struct gc_stats *s)
     s->n_bytes_marked = counter_get(COUNTER_BYTES_MARKED);
     s->n_taken_used = counter_get(COUNTER_TAKEN_FREED) + counter_get(COUNTER_TAKEN_REALLOC) +
                       counter_get(COUNTER_TAKEN_USABLE);
-    s->n_foreign_freed = counter_get(COUNTER_FOREIGN_FREE_DROPPED) + counter_get(COUNTER_FOREIGN_FREE_FORWARDED);
+    s->n_foreign_freed =
+        counter_get(COUNTER_FOREIGN_FREE_DROPPED) + counter_get(COUNTER_FOREIGN_FREE_FORWARDED);
     s->n_finalizers_run = counter_get(COUNTER_FINALIZERS_RUN);
     s->pause_ns_total = counter_get(COUNTER_PAUSE_NS_TOTAL);
     s->pause_ns_max = counter_get(COUNTER_PAUSE_NS_MAX);

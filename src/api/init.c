@@ -1,7 +1,7 @@
 /* Start-up: what the first malloc could not do yet.
  *
- * What    the constructor. malloc works before it, on defaults and without collecting; here come options, libc's own
- *         functions, the main thread, fork, and the collector. It may allocate, and does.
+ * What    the constructor. malloc works before it, on defaults and without collecting; here come options,
+ *         libc's own functions, the main thread, fork, and the collector. It may allocate, and does.
  * Invariants  runs once, before other constructors where the linker grants it, and holds no lock of ours.
  * Not here  options' meaning: base/options_table.c; what each part needs at start: its own init function.
  */
@@ -101,8 +101,8 @@ static void init_collector(void)
     cycle_init(&cycle);
 }
 
-/* A sanitizer's own start comes after ours and wants the address space as it finds it. Where the program's malloc is the
- * sanitizer's, nothing here may happen, not even an allocation in libc. */
+/* A sanitizer's own start comes after ours and wants the address space as it finds it. Where the program's
+ * malloc is the sanitizer's, nothing here may happen, not even an allocation in libc. */
 static bool init_stands_down(void)
 {
     if (!init_has_sanitizer() || real_is_malloc_ours())

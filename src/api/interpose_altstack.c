@@ -1,11 +1,14 @@
 /* sigaltstack: room for one more frame.
  *
- * What    The handler that stops a thread runs on the thread's alternate stack, perhaps on top of a handler of the
- *         program's that is there already. A stack that holds just the program's own handlers is exchanged for a larger
- *         one of ours; the program is told what it gave. With wide vector registers a frame alone is thousands of bytes.
- *         What the program gave is remembered in any case: it may be a block to which only the kernel holds a pointer.
+ * What    The handler that stops a thread runs on the thread's alternate stack, perhaps on top of a handler
+ *         of the program's that is there already. A stack that holds just the program's own handlers is
+ *         exchanged for a larger one of ours; the program is told what it gave. With wide vector registers a
+ *         frame alone is thousands of bytes.
+ *         What the program gave is remembered in any case: it may be a block to which only the kernel holds a
+ *         pointer.
  * Owns    api_tls.altstack, a block that is a root, and api_tls.altstack_given.
- * Invariants  between the kernel's check of the program's stack and the installation of ours no signal comes in.
+ * Invariants  between the kernel's check of the program's stack and the installation of ours no signal comes
+ *         in.
  */
 #include <signal.h>
 #include <stdlib.h>

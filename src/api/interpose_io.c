@@ -1,8 +1,8 @@
 /* Wrapped calls on sockets, pipes and files; see block.h.
  *
- * With a timeout set on the socket the kernel does not restart them after a signal handler; and a write to a pipe or
- * socket that had already moved some bytes would come back short, which few programs expect where nothing else
- * interrupts them.
+ * With a timeout set on the socket the kernel does not restart them after a signal handler; and a write to a
+ * pipe or socket that had already moved some bytes would come back short, which few programs expect where
+ * nothing else interrupts them.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -16,16 +16,19 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t buf_bytes, int
                               socklen_t *from_len);
 
 BLOCK_CALL(int, accept, (int fd, __SOCKADDR_ARG peer, socklen_t *peer_len), (fd, peer, peer_len))
-BLOCK_CALL(int, accept4, (int fd, __SOCKADDR_ARG peer, socklen_t *peer_len, int flags), (fd, peer, peer_len, flags))
+BLOCK_CALL(int, accept4, (int fd, __SOCKADDR_ARG peer, socklen_t *peer_len, int flags),
+           (fd, peer, peer_len, flags))
 BLOCK_CALL(int, connect, (int fd, __CONST_SOCKADDR_ARG peer, socklen_t peer_len), (fd, peer, peer_len))
 
 BLOCK_CALL(ssize_t, recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
 BLOCK_CALL(ssize_t, __recv_chk, (int fd, void *buf, size_t n, size_t buf_bytes, int flags),
            (fd, buf, n, buf_bytes, flags))
-BLOCK_CALL(ssize_t, recvfrom, (int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG from, socklen_t *from_len),
+BLOCK_CALL(ssize_t, recvfrom, (int fd, void *buf, size_t n, int flags, __SOCKADDR_ARG from,
+            socklen_t *from_len),
            (fd, buf, n, flags, from, from_len))
 BLOCK_CALL(ssize_t, __recvfrom_chk,
-           (int fd, void *buf, size_t n, size_t buf_bytes, int flags, __SOCKADDR_ARG from, socklen_t *from_len),
+           (int fd, void *buf, size_t n, size_t buf_bytes, int flags, __SOCKADDR_ARG from,
+            socklen_t *from_len),
            (fd, buf, n, buf_bytes, flags, from, from_len))
 BLOCK_CALL(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags), (fd, msg, flags))
 BLOCK_CALL(int, recvmmsg, (int fd, struct mmsghdr *msgs, unsigned n, int flags, struct timespec *timeout),

@@ -1,12 +1,13 @@
 /* Calls that make a process, load a library, or give up system calls.
  *
- * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no cycle starts
- *         until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before ours would hand our blocks
- *         to it. prctl and syscall: once the kernel filters system calls, the storey
- *         below uses fewer.
- * Not here  vfork and dlopen themselves, which need their caller's frame and return address: interpose_process_*.S.
- *         system, popen and wordexp wait long after their child has its own memory; their short vfork is left to the
- *         collector, which skips a cycle in which a thread cannot be stopped.
+ * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no
+ *         cycle starts until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before
+ *         ours would hand our blocks to it. prctl and syscall: once the kernel filters system calls, the
+ *         storey below uses fewer.
+ * Not here  vfork and dlopen themselves, which need their caller's frame and return address:
+ *         interpose_process_*.S. system, popen and wordexp wait long after their child has its own memory;
+ *         their short vfork is left to the collector, which skips a cycle in which a thread cannot be
+ *         stopped.
  */
 #include "api/interpose.h"
 
@@ -46,7 +47,8 @@ EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_act
     return error;
 }
 
-/* The child shares this thread's record, and may have ended inside a wrapped call: its publication is not ours. */
+/* The child shares this thread's record, and may have ended inside a wrapped call: its publication is not
+ * ours. */
 int interpose_vfork_end(long result)
 {
     os_gate_suspend();

@@ -5,8 +5,8 @@
 #define CLONE_VFORK_VM_SIGCHLD (0x4000 | 0x100 | 17)
 #define RTLD_DEEPBIND 8
 
-/* The child returns from here first and then uses the stack that the parent will return on, so the return address is kept
- * in a register, which the kernel restores in the parent. */
+/* The child returns from here first and then uses the stack that the parent will return on, so the return
+ * address is kept in a register, which the kernel restores in the parent. */
     .globl  vfork
     .type   vfork, %function
     .globl  __vfork
@@ -46,8 +46,8 @@ __vfork:
     .size   vfork, . - vfork
     .size   __vfork, . - __vfork
 
-/* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library along the path
- * of whoever its return address belongs to. */
+/* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library
+ * along the path of whoever its return address belongs to. */
     .globl  dlopen
     .type   dlopen, %function
     .balign 16

@@ -4,8 +4,8 @@
 #define SYS_VFORK 58
 #define RTLD_DEEPBIND 8
 
-/* The child returns from here first and then uses the stack that the parent will return on, so the return address is kept
- * in a register, which the kernel restores in the parent. */
+/* The child returns from here first and then uses the stack that the parent will return on, so the return
+ * address is kept in a register, which the kernel restores in the parent. */
     .globl  vfork
     .type   vfork, @function
     .globl  __vfork
@@ -40,8 +40,8 @@ __vfork:
     .size   vfork, . - vfork
     .size   __vfork, . - __vfork
 
-/* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library along the path
- * of whoever its return address belongs to. */
+/* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library
+ * along the path of whoever its return address belongs to. */
     .globl  dlopen
     .type   dlopen, @function
     .balign 16
@@ -65,8 +65,8 @@ dlopen:
     .cfi_endproc
     .size   dlopen, . - dlopen
 
-/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do. Up to six arguments lie in
- * registers, the last one on the stack, where the jump leaves it. */
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do. Up to six
+ * arguments lie in registers, the last one on the stack, where the jump leaves it. */
 #define SYS_SECCOMP 317
     .globl  syscall
     .type   syscall, @function

@@ -1,16 +1,18 @@
 /* sigaction and its elders: the program's handlers run behind a trampoline.
  *
- * What    The kernel gets the trampoline; the table remembers what the program asked for, and is what it is told when it
- *         asks again. The trampoline keeps the handler out of the allocator (signal_defer.c) and takes the thread out of
- *         the published state of a wrapped call for the handler's duration, then calls it with the very arguments of
- *         the kernel. Leaving by siglongjmp is fine: the thread is then simply running.
+ * What    The kernel gets the trampoline; the table remembers what the program asked for, and is what it is
+ *         told when it asks again. The trampoline keeps the handler out of the allocator (signal_defer.c) and
+ *         takes the thread out of the published state of a wrapped call for the handler's duration, then
+ *         calls it with the very arguments of the kernel. Leaving by siglongjmp is fine: the thread is then
+ *         simply running.
  * Owns    signal_state.
- * Invariants  The kernel enters the trampoline with everything blocked, the stop included: what it interrupted may be a
- *         fast path, half done, and neither a collection nor another handler may come before that is known. It opens
- *         the mask that the program asked for just before the handler.
- *         An entry is written before the kernel can deliver by it, and stays when the program goes back to SIG_DFL or
- *         SIG_IGN, for deliveries under way. A delivery while its action changes may see a mixture of both.
- *         A vfork child shares our memory but not our actions: it gets libc's own functions and leaves the table alone.
+ * Invariants  The kernel enters the trampoline with everything blocked, the stop included: what it
+ *         interrupted may be a fast path, half done, and neither a collection nor another handler may come
+ *         before that is known. It opens the mask that the program asked for just before the handler.
+ *         An entry is written before the kernel can deliver by it, and stays when the program goes back to
+ *         SIG_DFL or SIG_IGN, for deliveries under way. A delivery while its action changes may see a mixture
+ *         of both. A vfork child shares our memory but not our actions: it gets libc's own functions and
+ *         leaves the table alone.
  * Locks   LOG rank (a leaf), signals held back by the critical section.
  */
 #include <errno.h>
@@ -180,7 +182,7 @@ static int signal_change(int sig, const struct sigaction *wanted, struct sigacti
     return result;
 }
 
-/* Only a question, or a process that shares our memory, or one whose malloc is not ours: nothing is recorded. */
+/* Only a question, a process that shares our memory, or one whose malloc is not ours: nothing is recorded. */
 static int signal_pass(int sig, const struct sigaction *wanted, struct sigaction *before)
 {
     int result = REAL(sigaction)(sig, wanted, before);
@@ -281,7 +283,8 @@ EXPORT sighandler_t sigset(int sig, sighandler_t disposition)
     return sigismember(&mask, sig) ? SIG_HOLD : old;
 }
 
-/* libc's own changes SA_RESTART of the installed action, which is the kernel's to keep; signal() must know as well. */
+/* libc's own changes SA_RESTART of the installed action, which is the kernel's to keep; signal() must know as
+ * well. */
 EXPORT int siginterrupt(int sig, int flag)
 {
     int (*real_siginterrupt)(int, int) = (int (*)(int, int))real_get(REAL_siginterrupt);

@@ -1,7 +1,7 @@
 /* pthread_create: the new thread is known to us before the program's function runs in it.
  *
- * What    fn and arg travel in a block that is a root, because between the two threads nothing else holds arg. The parent
- *         does not wait for the child.
+ * What    fn and arg travel in a block that is a root, because between the two threads nothing else holds
+ *         arg. The parent does not wait for the child.
  * Not here  the thread's end: thread.c. pthread_exit and cancellation come there by the key's destructor.
  */
 #include <errno.h>

@@ -1,8 +1,11 @@
-/* Wrapped calls that wait for time, descriptors, semaphores, conditions, signals, messages and children; see block.h.
+/* Wrapped calls that wait for time, descriptors, semaphores, conditions, signals, messages and children; see
+ * block.h.
  *
- * Most of them the kernel never restarts after a signal handler, so stopping such a thread by a signal would let the call
- * fail with EINTR. The others are here because threads spend their lives in them, and are then stopped for nothing.
- * Not here  sockets and files: interpose_io.c. pthread_join, which frees inside, and mutexes, which are too hot.
+ * Most of them the kernel never restarts after a signal handler, so stopping such a thread by a signal would
+ * let the call fail with EINTR. The others are here because threads spend their lives in them, and are then
+ * stopped for nothing.
+ * Not here  sockets and files: interpose_io.c. pthread_join, which frees inside, and mutexes, which are too
+ *         hot.
  */
 #include <aio.h>
 #include <poll.h>
@@ -35,17 +38,21 @@ BLOCK_CALL(int, __poll_chk, (struct pollfd *fds, nfds_t n, int timeout_ms, size_
 BLOCK_CALL(int, ppoll, (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
            (fds, n, timeout, mask))
 BLOCK_CALL(int, __ppoll_chk,
-           (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask, size_t fds_bytes),
+           (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+            size_t fds_bytes),
            (fds, n, timeout, mask, fds_bytes))
 BLOCK_CALL(int, select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout),
            (n, in, out, except, timeout))
 BLOCK_CALL(int, __select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout),
            (n, in, out, except, timeout))
 BLOCK_CALL(int, pselect,
-           (int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout, const sigset_t *mask),
+           (int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
+            const sigset_t *mask),
            (n, in, out, except, timeout, mask))
-BLOCK_CALL(int, epoll_wait, (int fd, struct epoll_event *events, int n, int timeout_ms), (fd, events, n, timeout_ms))
-BLOCK_CALL(int, epoll_pwait, (int fd, struct epoll_event *events, int n, int timeout_ms, const sigset_t *mask),
+BLOCK_CALL(int, epoll_wait, (int fd, struct epoll_event *events, int n, int timeout_ms),
+           (fd, events, n, timeout_ms))
+BLOCK_CALL(int, epoll_pwait, (int fd, struct epoll_event *events, int n, int timeout_ms,
+            const sigset_t *mask),
            (fd, events, n, timeout_ms, mask))
 BLOCK_CALL(int, epoll_pwait2,
            (int fd, struct epoll_event *events, int n, const struct timespec *timeout, const sigset_t *mask),
@@ -54,7 +61,8 @@ BLOCK_CALL(int, epoll_pwait2,
 BLOCK_CALL(int, nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left))
 BLOCK_CALL(int, __nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left))
 BLOCK(int, thrd_sleep, (const struct timespec *wanted, struct timespec *left), (wanted, left), -2)
-BLOCK(int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left),
+BLOCK(int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *wanted,
+            struct timespec *left),
       (clock, flags, wanted, left), ENOSYS)
 BLOCK_CALL(int, usleep, (useconds_t us), (us))
 BLOCK(unsigned, sleep, (unsigned seconds), (seconds), seconds)
@@ -68,17 +76,20 @@ BLOCK(int, sigwait, (const sigset_t *set, int *sig), (set, sig), ENOSYS)
 
 BLOCK_CALL(int, sem_wait, (sem_t * sem), (sem))
 BLOCK_CALL(int, sem_timedwait, (sem_t * sem, const struct timespec *until), (sem, until))
-BLOCK_CALL(int, sem_clockwait, (sem_t * sem, clockid_t clock, const struct timespec *until), (sem, clock, until))
+BLOCK_CALL(int, sem_clockwait, (sem_t * sem, clockid_t clock, const struct timespec *until),
+           (sem, clock, until))
 /* Beside their system call they touch the condition and the mutex, which hold no pointers to blocks. */
 BLOCK(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t *mutex), (cond, mutex), ENOSYS)
-BLOCK(int, pthread_cond_timedwait, (pthread_cond_t * cond, pthread_mutex_t *mutex, const struct timespec *until),
+BLOCK(int, pthread_cond_timedwait, (pthread_cond_t * cond, pthread_mutex_t *mutex,
+            const struct timespec *until),
       (cond, mutex, until), ENOSYS)
 BLOCK(int, pthread_cond_clockwait,
       (pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until),
       (cond, mutex, clock, until), ENOSYS)
 
 BLOCK(int, cnd_wait, (cnd_t * cond, mtx_t *mutex), (cond, mutex), thrd_error)
-BLOCK(int, cnd_timedwait, (cnd_t * cond, mtx_t *mutex, const struct timespec *until), (cond, mutex, until), thrd_error)
+BLOCK(int, cnd_timedwait, (cnd_t * cond, mtx_t *mutex, const struct timespec *until),
+           (cond, mutex, until), thrd_error)
 BLOCK_CALL(int, aio_suspend, (const struct aiocb *const list[], int n, const struct timespec *timeout),
            (list, n, timeout))
 
@@ -90,6 +101,7 @@ BLOCK_CALL(int, semtimedop, (int id, struct sembuf *ops, size_t n, const struct 
 
 BLOCK_CALL(pid_t, wait, (int *status), (status))
 BLOCK_CALL(pid_t, wait3, (int *status, int options, struct rusage *usage), (status, options, usage))
-BLOCK_CALL(pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *usage), (pid, status, options, usage))
+BLOCK_CALL(pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *usage),
+           (pid, status, options, usage))
 BLOCK_CALL(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
 BLOCK_CALL(int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options), (type, id, info, options))

@@ -1,8 +1,9 @@
-/* Every name that this library exports, in one table per duty; the export test compares them with the dynamic symbols.
+/* Every name that this library exports, in one table per duty; the export test compares them with the dynamic
+ * symbols.
  *
  * X(name): exported without a symbol version, so that any version that a program asks for binds to it.
- * R(name, version): the same, and libc's own function is needed behind it (real.h); version: the one to look up first
- * where libc has several with different meaning, else NULL.
+ * R(name, version): the same, and libc's own function is needed behind it (real.h); version: the one to look
+ * up first where libc has several with different meaning, else NULL.
  */
 #ifndef API_INTERPOSED_H
 #define API_INTERPOSED_H

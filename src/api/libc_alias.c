@@ -1,12 +1,14 @@
-/* The names under which libc itself exports its malloc family once more. A program that calls them must not get a block
- * of another allocator than the one its free belongs to.
+/* The names under which libc itself exports its malloc family once more. A program that calls them must not
+ * get a block of another allocator than the one its free belongs to.
  */
 #include <malloc.h>
 #include <stdlib.h>
 #include "api/alloc.h"
 #include "base/compiler.h"
 
-#define ALIAS(type, name, params) EXPORT type name params; EXPORT type name params
+#define ALIAS(type, name, params)                                                                            \
+    EXPORT type name params;                                                                                 \
+    EXPORT type name params
 
 ALIAS(void *, __libc_malloc, (size_t size_bytes))
 {

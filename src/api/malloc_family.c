@@ -1,7 +1,7 @@
 /* The rest of the malloc family that allocates and frees, with glibc's contract.
  *
- * Contract  alignment 16; NULL with errno ENOMEM; a size above PTRDIFF_MAX is refused; size 0 gives a block of its own;
- *           realloc(p, 0) frees p and returns NULL; free keeps errno.
+ * Contract  alignment 16; NULL with errno ENOMEM; a size above PTRDIFF_MAX is refused; size 0 gives a block
+ *           of its own; realloc(p, 0) frees p and returns NULL; free keeps errno.
  * Not here  malloc and free: malloc_fast.c; realloc's body: realloc.c; questions: malloc_info.c.
  */
 #include <errno.h>

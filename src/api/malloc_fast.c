@@ -1,9 +1,9 @@
 /* malloc, free and the plain operators new and delete: the paths that every program is measured by.
  *
  * What    leaf functions in section gcm_fast. Each takes or sets one bit, or jumps to a slow half.
- * Invariants  no frame, no call, no push: at every instruction the return address lies where the caller put it (the
- *         signal trampoline relies on it), and a thread found here by the stop signal is simply signalled again.
- *         A check after linking looks at the machine code.
+ * Invariants  no frame, no call, no push: at every instruction the return address lies where the caller put
+ *         it (the signal trampoline relies on it), and a thread found here by the stop signal is simply
+ *         signalled again. A check after linking looks at the machine code.
  * Not here  every decision: alloc_slow.c, free_slow.c, cxx.c.
  */
 #include "api/malloc_fast.h"
@@ -27,15 +27,19 @@ enum {
 
 /* sizeclass_of(16 * i), as a constant expression. fast_check compares the two. */
 #define FAST_CLASS(i)                                                                                        \
-    ((i) <= 1 ? 0 : (i) <= 16 ? (i)-1 : (i) <= 32 ? 16 + ((((i)-1) >> 1) & 7) : (i) <= 64 ? 24 + ((((i)-1) >> 2) & 7) \
-                                                                                      : 32 + ((((i)-1) >> 3) & 7))
+    ((i) <= 1    ? 0                                                                                         \
+     : (i) <= 16 ? (i)-1                                                                                     \
+     : (i) <= 32 ? 16 + ((((i)-1) >> 1) & 7)                                                                 \
+     : (i) <= 64 ? 24 + ((((i)-1) >> 2) & 7)                                                                 \
+                 : 32 + ((((i)-1) >> 3) & 7))
 #define FAST_1(i) (uint16_t)(FAST_CLASS(i) * FAST_BIN_BYTES)
 #define FAST_4(i) FAST_1(i), FAST_1((i) + 1), FAST_1((i) + 2), FAST_1((i) + 3)
 #define FAST_16(i) FAST_4(i), FAST_4((i) + 4), FAST_4((i) + 8), FAST_4((i) + 12)
 
 /* Offset in the cache of the bin for sizes up to 16 * i. */
 static const uint16_t fast_bin_offset[(FAST_TABLE_MAX + FAST_TABLE_ROUND) / SIZECLASS_ALIGN + 1] = {
-    FAST_16(0), FAST_16(16), FAST_16(32), FAST_16(48), FAST_16(64), FAST_16(80), FAST_16(96), FAST_16(112), FAST_1(128),
+    FAST_16(0),  FAST_16(16), FAST_16(32),  FAST_16(48), FAST_16(64),
+    FAST_16(80), FAST_16(96), FAST_16(112), FAST_1(128),
 };
 _Static_assert(FAST_BIN_BYTES * SIZECLASS_N <= UINT16_MAX, "bin offsets fit in 16 bits");
 
@@ -57,14 +61,16 @@ FAST_TEXT static void *fast_medium(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow(size_bytes);
-    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes, alloc_slow);
+    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes,
+                     alloc_slow);
 }
 
 FAST_TEXT static void *fast_medium_new(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow_new(size_bytes);
-    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes, alloc_slow_new);
+    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes,
+                     alloc_slow_new);
 }
 
 FAST_TEXT EXPORT void *malloc(size_t size_bytes)
@@ -81,8 +87,9 @@ FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
     return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, alloc_slow_new);
 }
 
-/* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for: ours,
- * small, swept, no remote frees, no finalizers, some slot free. The nil span of slices without one has owner NULL. */
+/* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for:
+ * ours, small, swept, no remote frees, no finalizers, some slot free. The nil span of slices without one has
+ * owner NULL. */
 FAST_TEXT EXPORT void free(void *p)
 {
     uintptr_t offset_in_arena = (uintptr_t)p - heap_map.arena_base;

@@ -1,6 +1,7 @@
 /* Questions to the allocator, and requests that it may take or leave.
  *
- * What    mallinfo, mallinfo2, mallopt, malloc_trim, malloc_stats, malloc_info: glibc's interfaces, our figures.
+ * What    mallinfo, mallinfo2, mallopt, malloc_trim, malloc_stats, malloc_info: glibc's interfaces, our
+ *         figures.
  * Locks   none is held while stdio or the kernel writes.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* The process has another malloc: the program defines its own, or a sanitizer brought one. Then ours, which some library
- * may still be bound to, hands on to the definition after ours, as if we were not there.
+/* The process has another malloc: the program defines its own, or a sanitizer brought one. Then ours, which
+ * some library may still be bound to, hands on to the definition after ours, as if we were not there.
  *
  * Invariants  a block is told by its address: free and realloc of a block of ours stay with us.
  * Not here  finding out: init.c.
@@ -15,7 +15,8 @@ void *passthrough_malloc(size_t size_bytes)
 {
     void *(*real_malloc)(size_t) = REAL_KNOWN(malloc);
 
-    return real_malloc != NULL ? real_malloc(size_bytes) : alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, NULL);
+    return real_malloc != NULL ? real_malloc(size_bytes)
+                               : alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, NULL);
 }
 
 void *passthrough_calloc(size_t n, size_t size_bytes)

@@ -39,8 +39,9 @@ void real_lookup_all(void)
     }
 }
 
-/* Asked as the program would ask: our own default scope begins with ourselves, because we are linked symbolically. glibc's
- * handles are its link maps, and the program's is the first; to look one up allocates nothing. */
+/* Asked as the program would ask: our own default scope begins with ourselves, because we are linked
+ * symbolically. glibc's handles are its link maps, and the program's is the first; to look one up allocates
+ * nothing. */
 static bool real_resolves_to(const char *name, void *ours)
 {
     void *found = dlsym(_r_debug.r_map, name);

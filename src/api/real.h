@@ -1,10 +1,10 @@
 /* The functions behind the names that we took: libc's own.
  *
  * What    a table of addresses, filled by the constructor with the next definition after ours (RTLD_NEXT).
- *         REAL(name)       the function; a call before the constructor looks it up there and then. For wrappers of
- *                          libc calls only: looking up takes ld.so's lock.
- *         REAL_KNOWN(name) the function or NULL; looks nothing up. For everything that malloc and free can reach.
- * NULL where this libc has no such function.
+ *         REAL(name)       the function; a call before the constructor looks it up there and then. For
+ *                          wrappers of libc calls only: looking up takes ld.so's lock.
+ *         REAL_KNOWN(name) the function or NULL; looks nothing up. For everything that malloc and free can
+ * reach. NULL where this libc has no such function.
  */
 #ifndef API_REAL_H
 #define API_REAL_H
@@ -24,7 +24,7 @@ enum real_fn {
 extern void *real_table[REAL_N];
 void *real_lookup(enum real_fn fn);
 void real_lookup_all(void); /* constructor */
-/* False: for at least one of malloc, calloc, realloc and free the process uses another definition than ours. */
+/* False: for one of malloc, calloc, realloc and free the process uses another definition than ours. */
 bool real_is_malloc_ours(void);
 
 ALWAYS_INLINE void *real_get(enum real_fn fn)

@@ -1,10 +1,10 @@
 /* realloc of an existing block, and how many bytes a block has.
  *
- * What    in place where the block's class still fits and wastes at most half; large blocks grow in place or move by
- *         their pages; else a new block, a copy, and a free. The old block stays allocated, and reachable from this
- *         frame, until the copy is done; on failure it is intact.
- *         The flavor of a block stays what it was. A finalizer stays with the address: where the block must move it is
- *         dropped with the free of the old one.
+ * What    in place where the block's class still fits and wastes at most half; large blocks grow in place or
+ *         move by their pages; else a new block, a copy, and a free. The old block stays allocated, and
+ *         reachable from this frame, until the copy is done; on failure it is intact.
+ *         The flavor of a block stays what it was. A finalizer stays with the address: where the block must
+ *         move it is dropped with the free of the old one.
  * Locks   as alloc_slow.c.
  */
 #include <errno.h>
@@ -25,7 +25,8 @@ enum {
 /* Copy to a new block. is_freed: the old block is freed, not only left behind. */
 static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned flavor, bool is_freed)
 {
-    void *q = flavor == FLAVOR_MALLOC ? malloc(new_bytes) : alloc_block(new_bytes, SIZECLASS_ALIGN, flavor, NULL);
+    void *q =
+        flavor == FLAVOR_MALLOC ? malloc(new_bytes) : alloc_block(new_bytes, SIZECLASS_ALIGN, flavor, NULL);
 
     if (UNLIKELY(q == NULL))
         return NULL;
@@ -73,8 +74,8 @@ COLD static void *realloc_foreign(void *p, size_t new_bytes)
     return NULL;
 }
 
-/* The collector took the block, so the program held it by a pointer that we could not see. Its bytes are still there:
- * nothing was handed out since. */
+/* The collector took the block, so the program held it by a pointer that we could not see. Its bytes are
+ * still there: nothing was handed out since. */
 COLD static void *realloc_taken(const struct heap_obj *obj, size_t new_bytes)
 {
     counter_add(COUNTER_TAKEN_REALLOC, 1);
@@ -88,8 +89,8 @@ static bool realloc_is_taken_slice(uintptr_t addr)
     return e->span == 0 && e->flavor == TOMB_TAKEN;
 }
 
-/* What the collector left of a span that it took whole: how long the block was is forgotten. Bytes up to where other
- * things lie now. */
+/* What the collector left of a span that it took whole: how long the block was is forgotten. Bytes up to
+ * where other things lie now. */
 COLD static size_t realloc_taken_bytes(uintptr_t addr)
 {
     size_t n_bytes = 0;
@@ -100,7 +101,8 @@ COLD static size_t realloc_taken_bytes(uintptr_t addr)
     return n_bytes;
 }
 
-/* Where the collector took blocks, and the memory may serve others by now, a pointer that is no block proves nothing. */
+/* Where the collector took blocks, and the memory may serve others by now, a pointer that is no block proves
+ * nothing. */
 static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
 {
     enum heap_find found = heap_find_object(addr, obj);
@@ -117,7 +119,7 @@ COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)
     check_misuse(found == HEAP_FREE ? MISUSE_REALLOC_FREED : MISUSE_INVALID_REALLOC, (uintptr_t)p);
 }
 
-/* In a handler that interrupted a slow path nothing of the heap may be changed, but its blocks can be read. */
+/* In a handler that interrupted a slow path the heap must not change, but its blocks can be read. */
 COLD static void *realloc_nested(void *p, const struct heap_obj *obj, size_t new_bytes)
 {
     if (new_bytes <= obj->size_bytes)

@@ -1,14 +1,15 @@
 /* Keeping the program's signal handlers out of the allocator.
  *
- * What    A handler may call malloc, whatever the standard says, and may leave by siglongjmp. Neither must find a bit half
- *         changed or a lock of ours held. So a signal that interrupts
- *           a slow path  is queued to its thread once more, with all signals that can wait blocked, and comes in when the
- *                        slow path is left (api_exit_slow);
- *           a fast path  the same, but its end has no such hook: its return address, which lies where the caller put it,
- *                        because a fast path has no frame, is exchanged for a thunk that lets the signal in.
- *         Faults cannot wait: their handlers run where they are, and what they allocate comes from emergency.c.
- * Invariants  while a signal waits, no other of the program's signals that can wait is open in this thread. So at most
- *         one of has_deferred and deferred_return is in use per thread.
+ * What    A handler may call malloc, whatever the standard says, and may leave by siglongjmp. Neither must
+ *         find a bit half changed or a lock of ours held. So a signal that interrupts
+ *           a slow path  is queued to its thread once more, with all signals that can wait blocked, and comes
+ *                        in when the slow path is left (api_exit_slow);
+ *           a fast path  the same, but its end has no such hook: its return address, which lies where the
+ *                        caller put it, because a fast path has no frame, is exchanged for a thunk that lets
+ *         the signal in. Faults cannot wait: their handlers run where they are, and what they allocate comes
+ *         from emergency.c.
+ * Invariants  while a signal waits, no other of the program's signals that can wait is open in this thread.
+ *         So at most one of has_deferred and deferred_return is in use per thread.
  * Locks   none; async-signal-safe; errno untouched.
  */
 #include "api/signal_defer.h"
@@ -24,9 +25,9 @@
 enum { DEFER_MASK_BYTES = sizeof(uint64_t) };
 
 /* Signals that a thread brings upon itself, and 32 and 33, which belong to libc and to the stop. */
-static const uint64_t defer_never = DEFER_BIT(SIGSEGV) | DEFER_BIT(SIGBUS) | DEFER_BIT(SIGFPE) | DEFER_BIT(SIGILL) |
-                                    DEFER_BIT(SIGTRAP) | DEFER_BIT(SIGSYS) | DEFER_BIT(SIGABRT) | DEFER_BIT(32) |
-                                    DEFER_BIT(33);
+static const uint64_t defer_never = DEFER_BIT(SIGSEGV) | DEFER_BIT(SIGBUS) | DEFER_BIT(SIGFPE) |
+                                    DEFER_BIT(SIGILL) | DEFER_BIT(SIGTRAP) | DEFER_BIT(SIGSYS) |
+                                    DEFER_BIT(SIGABRT) | DEFER_BIT(32) | DEFER_BIT(33);
 
 static uint64_t defer_get_mask(const ucontext_t *context)
 {
@@ -49,8 +50,8 @@ static bool defer_cannot_wait(int sig, const siginfo_t *info)
     return (defer_never & DEFER_BIT(sig)) != 0 && info->si_code > 0;
 }
 
-/* Queue the very signal again, for when the mask that it was delivered under is back; the trampoline runs with all
- * signals blocked. */
+/* Queue the very signal again, for when the mask that it was delivered under is back; the trampoline runs
+ * with all signals blocked. */
 static bool defer_queue(int sig, siginfo_t *info, ucontext_t *context)
 {
     if (os_syscall(SYS_rt_tgsigqueueinfo, os_getpid(), os_gettid(), sig, (long)info, 0, 0) != 0)
@@ -117,7 +118,8 @@ void signal_thunk_release(void)
     defer_release();
 }
 
-/* Where the return address lies in a register there is nothing to exchange any more: the thunk stays in the way. */
+/* Where the return address lies in a register there is nothing to exchange any more: the thunk stays in the
+ * way. */
 void signal_unhook(void)
 {
     if (api_tls.deferred_return == 0 || *api_tls.deferred_slot != (uintptr_t)signal_thunk)

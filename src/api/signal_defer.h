@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Called first in the trampoline. True: the signal will come again when the thread has left the allocator, and the
- * trampoline returns at once. False: the handler may run now. Async-signal-safe. */
+/* Called first in the trampoline. True: the signal will come again when the thread has left the allocator,
+ * and the trampoline returns at once. False: the handler may run now. Async-signal-safe. */
 bool signal_defer(int sig, siginfo_t *info, void *ucontext);
-/* A fast path that a signal interrupted went on into a slow path that will not return to its caller the ordinary way
- * (an exception): give it its return address back and let the signal in. Does nothing otherwise. */
+/* A fast path that a signal interrupted went on into a slow path that will not return to its caller the
+ * ordinary way (an exception): give it its return address back and let the signal in. Else nothing. */
 void signal_unhook(void);
 
 /* ---- signal_thunk_*.S ---- */

@@ -2,7 +2,8 @@
 #if defined(__aarch64__)
     .text
 
-/* uintptr_t *signal_return_slot(void *ucontext): the saved link register, which a function without a frame returns by. */
+/* uintptr_t *signal_return_slot(void *ucontext): the saved link register, which a function without a frame
+ * returns by. */
 #define UCONTEXT_X30 424
     .globl  signal_return_slot
     .hidden signal_return_slot

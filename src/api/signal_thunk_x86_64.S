@@ -15,8 +15,9 @@ signal_return_slot:
     .cfi_endproc
     .size   signal_return_slot, . - signal_return_slot
 
-/* Reached by a return, so the stack is as the caller of malloc has it: aligned to 16. The block that malloc returned is
- * kept on the stack, where a collection sees it. Once the true return address is in place, the frame is an ordinary one. */
+/* Reached by a return, so the stack is as the caller of malloc has it: aligned to 16. The block that malloc
+ * returned is kept on the stack, where a collection sees it. Once the true return address is in place, the
+ * frame is an ordinary one. */
     .globl  signal_thunk
     .hidden signal_thunk
     .type   signal_thunk, @function

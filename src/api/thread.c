@@ -2,9 +2,9 @@
  *
  * What    api_thread_adopt    gives a thread that we did not see start a record, at its first slow path.
  *         thread_start_*      the collector's own threads.
- *         At the end the destructor of a thread-specific key gives the cache up. Destructors of others may still free,
- *         so ours re-arms itself until the last round that libc makes. What is freed after that, by libc itself, takes
- *         the way of a thread without a cache.
+ *         At the end the destructor of a thread-specific key gives the cache up. Destructors of others may
+ *         still free, so ours re-arms itself until the last round that libc makes. What is freed after that,
+ *         by libc itself, takes the way of a thread without a cache.
  * Invariants  once api_tls.is_retired is set, the thread gets neither cache nor record again.
  * Not here  the wrapper of pthread_create: interpose_thread.c.
  */
@@ -24,7 +24,8 @@
 #include "os/os.h"
 
 enum {
-    THREAD_KEYS_INLINE = 32, /* glibc: values of lower keys live in the thread block, so setting one allocates nothing */
+    THREAD_KEYS_INLINE =
+        32, /* glibc: values of lower keys live in the thread block, so setting one allocates nothing */
     THREAD_HELPER_STACK_BYTES = 256 * 1024,
 };
 

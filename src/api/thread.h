@@ -6,11 +6,12 @@
 void thread_install(void);
 /* The calling thread, new: record, stack bounds, exit. Takes locks of libc. */
 void thread_begin(void);
-/* A thread of ours: detached, small stack, all signals blocked that can be, named. 0 or an errno value. Takes locks of
- * libc: from wrapped calls and gc_* functions only. */
+/* A thread of ours: detached, small stack, all signals blocked that can be, named. 0 or an errno value. Takes
+ * locks of libc: from wrapped calls and gc_* functions only. */
 int thread_start_finalizer(void *(*fn)(void *), void *arg);
 int thread_start_marker(void *(*fn)(void *), void *arg);
-/* Start those of them that are wanted and missing; not behind a filter of system calls. From gc_* functions only. */
+/* Start those of them that are wanted and missing; not behind a filter of system calls. From gc_* functions
+ * only. */
 void thread_poke_helpers(void);
 
 #endif

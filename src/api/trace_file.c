@@ -1,7 +1,7 @@
 /* The file named by option trace_file.
  *
- * What    %p in the name is the pid, %% a percent sign. Opened for appending, closed on exec, mode 0600, and not through
- *         a symbolic link: the name may lie in a directory that others write to.
+ * What    %p in the name is the pid, %% a percent sign. Opened for appending, closed on exec, mode 0600, and
+ *         not through a symbolic link: the name may lie in a directory that others write to.
  */
 #include "api/trace_file.h"
 
@@ -38,6 +38,6 @@ int trace_file_open(const char *pattern)
         return TRACE_FILE_STDERR;
     trace_file_expand(&out, pattern);
     fmt_cstr(&out);
-    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
-                           TRACE_FILE_MODE, 0, 0);
+    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path,
+                           O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, TRACE_FILE_MODE, 0, 0);
 }
