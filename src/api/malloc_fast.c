@@ -54,7 +54,13 @@ ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_slow
     if (UNLIKELY(bits == 0))
         return slow(size_bytes);
     *word = bits & (bits - 1);
-    return (void *)(bin->base + bits_ctz64(bits) * bin->size); /* at most 63 * 32 KiB: 32 bits */
+    uint64_t *block = (uint64_t *)(bin->base + bits_ctz64(bits) * bin->size); /* at most 63 * 32 KiB: 32 bits */
+    uint64_t *end = (uint64_t *)((char *)block + bin->size);
+
+    /* What the program did not ask for it never writes: an old pointer left there would keep garbage, in chains. */
+    end[-1] = 0;
+    end[-2] = 0;
+    return block;
 }
 
 FAST_TEXT static void *fast_medium(size_t size_bytes)

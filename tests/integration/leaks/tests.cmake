@@ -13,10 +13,10 @@ gcm_preload_test(leaks.threads_1gb LABEL quick TIMEOUT 120 COMMAND leak_threads 
 gcm_preload_test(leaks.threads_8gb LABEL full TIMEOUT 600 COMMAND leak_threads 8192 300)
 gcm_preload_test(leaks.cycles_1gb LABEL quick TIMEOUT 120 COMMAND leak_cycles 1024 200)
 gcm_preload_test(leaks.cycles_4gb LABEL full TIMEOUT 600 COMMAND leak_cycles 4096 200)
-gcm_preload_test(leaks.cxx_maps_1gb LABEL quick TIMEOUT 120 COMMAND leak_cxx_maps 1024 300)
-gcm_preload_test(leaks.cxx_maps_4gb LABEL full TIMEOUT 600 COMMAND leak_cxx_maps 4096 300)
+gcm_preload_test(leaks.cxx_maps_1gb LABEL quick TIMEOUT 120 COMMAND leak_cxx_maps 1024 200)
+gcm_preload_test(leaks.cxx_maps_4gb LABEL full TIMEOUT 600 COMMAND leak_cxx_maps 4096 200)
 # Every slow path collects: slow, and hardly any garbage is ever left.
 gcm_preload_test(leaks.churn_stress LABEL full TIMEOUT 300 COMMAND leak_churn 256 200 ENV GCMALLOC=stress=400)
 gcm_preload_test(leaks.cycles_stress LABEL full TIMEOUT 300 COMMAND leak_cycles 64 200 ENV GCMALLOC=stress=100)
 gcm_preload_test(leaks.threads_stress LABEL full TIMEOUT 300 COMMAND leak_threads 128 300 ENV GCMALLOC=stress=400)
-gcm_preload_test(leaks.cxx_maps_stress LABEL full TIMEOUT 300 COMMAND leak_cxx_maps 64 300 ENV GCMALLOC=stress=200)
+gcm_preload_test(leaks.cxx_maps_stress LABEL full TIMEOUT 300 COMMAND leak_cxx_maps 64 200 ENV GCMALLOC=stress=200)
