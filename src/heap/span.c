@@ -227,14 +227,6 @@ bool span_sweep(struct span *s)
     return won != 0;
 }
 
-void span_forget_dead(struct span *s)
-{
-    struct span_cold *cold = span_cold(s);
-    for (uint32_t w = 0; w < s->n_words; w++)
-        cold[w].dead = 0;
-    span_flag_clear(s, SPAN_UNSWEPT);
-}
-
 uint32_t span_free_count(const struct span *s)
 {
     uint32_t n = 0;

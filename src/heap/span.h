@@ -193,7 +193,6 @@ void span_drain(struct span *s);
 uint32_t span_publish_dead(struct span *s, uint32_t *n_live);
 void span_clear_marks(struct span *s);
 bool span_drop_taken(struct span *s, uint32_t idx); /* the slot's taken bit is cleared; true: it was set */
-void span_forget_dead(struct span *s);  /* drop an unapplied dead set (mode changed, check) */
 void span_pool_fork_child(void);        /* resets the lock of the pool of descriptors */
 void span_check(struct span *s);        /* ASSERT_SLOW: the counting identities */
 

@@ -11,10 +11,10 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "os/probe.h"
 #include "os/text_inl.h"
 
 /* The number at *p, which must end with the character `end`; *p goes behind it. */
@@ -126,8 +126,7 @@ static int maps_read_all(int fd, char *buf, size_t buf_size, bool (*cb)(const st
 
 int os_maps_walk(char *buf, size_t buf_size, bool (*cb)(const struct os_map *m, void *ctx), void *ctx)
 {
-    int fd =
-        (int)os_syscall(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/maps", O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    int fd = os_probe_open("/proc/thread-self/maps");
     int err;
 
     if (fd < 0)

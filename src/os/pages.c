@@ -13,13 +13,13 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/ioctl.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "os/probe.h"
 
 /* ---- the kernel's interface, spelled out: headers older than 6.7 lack it -------------- */
 
@@ -219,11 +219,6 @@ int os_pages_walk(uintptr_t lo, uintptr_t hi, bool (*cb)(uintptr_t lo, uintptr_t
     return 0;
 }
 
-static int pages_open(const char *path)
-{
-    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
-}
-
 static void pages_close(int *fd)
 {
     if (*fd >= 0)
@@ -236,8 +231,8 @@ int os_pages_prepare(void)
     int err;
 
     ASSERT(pages_state.pagemap_fd == PAGES_FD_NONE && pages_state.mem_fd == PAGES_FD_NONE);
-    pages_state.pagemap_fd = pages_open("/proc/thread-self/pagemap");
-    pages_state.mem_fd = pages_open("/proc/thread-self/mem");
+    pages_state.pagemap_fd = os_probe_open("/proc/thread-self/pagemap");
+    pages_state.mem_fd = os_probe_open("/proc/thread-self/mem");
     if (pages_state.pagemap_fd >= 0 && pages_state.mem_fd >= 0)
         return 0;
     err = pages_state.pagemap_fd < 0 ? pages_state.pagemap_fd : pages_state.mem_fd;
@@ -256,7 +251,7 @@ long os_mem_read(uintptr_t addr, void *buf, size_t len)
     int fd = pages_state.mem_fd;
     long n;
 
-    if (fd == PAGES_FD_NONE && (fd = pages_open("/proc/thread-self/mem")) < 0)
+    if (fd == PAGES_FD_NONE && (fd = os_probe_open("/proc/thread-self/mem")) < 0)
         return fd;
     do
         n = os_syscall(SYS_pread64, fd, (long)buf, (long)len, (long)addr, 0, 0);

@@ -10,13 +10,13 @@
 #include "os/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "base/compiler.h"
 #include "os/os.h"
+#include "os/probe.h"
 
 static struct {
     pid_t owner_pid; /* 0: not initialised. Written while the process has one thread */
@@ -24,7 +24,7 @@ static struct {
 
 long os_file_read(const char *path, char *buf, size_t buf_size)
 {
-    int fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0, 0, 0);
+    int fd = os_probe_open(path);
     size_t len = 0;
     long n = 0;
 
