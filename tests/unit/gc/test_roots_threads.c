@@ -261,7 +261,7 @@ static void test_coroutine_in_a_block(void **state)
     os_critical_leave();
 }
 
-static volatile bool is_in_handler, handler_may_end;
+static volatile uint32_t is_in_handler, handler_may_end;
 
 static void handler_on_altstack(int sig)
 {

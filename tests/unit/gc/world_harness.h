@@ -87,7 +87,7 @@ struct harness_thread {
     void (*end)(struct harness_thread *t);
     volatile uint64_t n_steps;
     volatile pid_t tid; /* once it has begun */
-    volatile bool is_over;
+    volatile uint32_t is_over;
     void *arg;
 };
 

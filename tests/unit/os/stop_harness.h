@@ -18,7 +18,8 @@ enum {
 
 static struct os_stop_slot world_slots[WORLD_N_SLOTS];
 static size_t world_n_slots;
-static volatile bool world_is_over;
+/* Not a bool: built with -fsanitize=bool, gcc 12 reads a volatile one once and never again. */
+static volatile uint32_t world_is_over;
 static unsigned world_n_busy, world_n_critical, world_n_held, world_n_gone;
 
 static inline struct os_thread *world_find_thread(pid_t tid)

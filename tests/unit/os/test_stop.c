@@ -93,7 +93,7 @@ static void *lock_and_unlock(void *arg)
 }
 
 /* As malloc is built: a fast path that fails over to a slow one where the thread's cache is empty. */
-static __thread volatile bool fast_is_cut;
+static __thread volatile uint32_t fast_is_cut;
 static volatile unsigned n_slow_paths;
 
 static void cut_fast(void)

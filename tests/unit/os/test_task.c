@@ -5,7 +5,7 @@
 
 enum { N_THREADS = 40, N_MAX = 256 };
 
-static volatile bool is_over;
+static volatile uint32_t is_over;
 static volatile pid_t tid_of_blocked;
 
 static void *sleep_until_over(void *arg)
