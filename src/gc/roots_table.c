@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "heap/heap.h"
 #include "heap/meta.h"
 #include "os/critical_inl.h"
 
@@ -113,7 +114,7 @@ size_t roots_table_n_excluded(void)
     size_t n;
 
     os_lock(&table_state.lock);
-    n = table_count(table_state.excluded);
+    n = table_count(table_state.excluded) + HEAP_N_OWN_WORDS;
     os_unlock(&table_state.lock);
     return n;
 }
@@ -123,6 +124,10 @@ void roots_table_place(void)
 {
     const struct roots_table *t = table_state.excluded;
 
+    for (unsigned i = 0; i < HEAP_N_OWN_WORDS; i++) {
+        struct heap_range own = heap_own_words(i);
+        roots_zones_add(&roots.excluded, own.lo, own.hi, ROOTS_ZONE_DEAD);
+    }
     for (size_t i = 0; i < table_count(t); i++)
         roots_zones_add(&roots.excluded, bits_round_up(t->ranges[i].lo, sizeof(uintptr_t)),
                         bits_round_down(t->ranges[i].hi, sizeof(uintptr_t)), ROOTS_ZONE_DEAD);

@@ -75,6 +75,9 @@ struct heap_range {
 /* The lowest piece of our mappings that lies above addr, cut off there. Whatever lies between these is the program's, even
  * in our window. false: none. */
 bool heap_next_own(uintptr_t addr, struct heap_range *out);
+/* Words of the library's data that name where the arena begins, which is its first block: no references. */
+enum { HEAP_N_OWN_WORDS = 2 };
+struct heap_range heap_own_words(unsigned i);
 
 /* ---- walking; world stopped, or a caller that excludes changes ---- */
 void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx); /* in address order */

@@ -50,3 +50,12 @@ bool heap_next_own(uintptr_t addr, struct heap_range *out)
             own_part(addr, window.arena_words, arena.words_mapped, out) ||
             own_part(addr, window.meta, meta_mapped_bytes(), out) || own_scratch(addr, out) || own_arena(addr, out));
 }
+
+struct heap_range heap_own_words(unsigned i)
+{
+    const struct heap_range words[HEAP_N_OWN_WORDS] = {
+        {(uintptr_t)&heap_map, (uintptr_t)(&heap_map + 1)},
+        {(uintptr_t)&window, (uintptr_t)(&window + 1)},
+    };
+    return words[i];
+}

@@ -134,8 +134,8 @@ void os_thread_unregister(void);
 struct os_thread *os_thread_first(void); /* registry walk: world stopped, or REGISTRY held */
 void os_thread_fork_child(void);         /* registry becomes the calling thread alone */
 extern struct os_lock os_thread_registry_lock;
-/* Bounds of the calling thread's stack by pthread_getattr_np: allocates, so only from our pthread_create
- * start routine and the constructor. */
+/* Bounds of the calling thread's stack. May allocate, so only from our pthread_create start routine and the
+ * constructor. */
 void os_thread_record_stack(struct os_thread *t);
 
 /* os_critical_enter, os_critical_leave: static inline, in os/critical_inl.h. */

@@ -16,14 +16,17 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "os/critical_inl.h"
 #include "os/kernel.h"
 
 #define THREAD_CHUNK_BYTES 65536u
+#define THREAD_MAIN_STACK_BYTES ((uintptr_t)8 << 20)
 
 struct thread_chunk {
     struct thread_chunk *next;
@@ -38,6 +41,7 @@ static struct {
     struct os_thread *first;     /* REGISTRY */
     struct os_thread *free;      /* REGISTRY */
     struct thread_chunk *chunks; /* REGISTRY; grows only */
+    size_t n_fresh;              /* REGISTRY: records of the first chunk, from its end, that were never used */
 } thread_state;
 
 static bool thread_add_chunk_locked(void)
@@ -50,11 +54,22 @@ static bool thread_add_chunk_locked(void)
         return false;
     chunk->next = thread_state.chunks;
     STORE_ONCE(thread_state.chunks, chunk);
-    for (size_t i = 0; i < THREAD_CHUNK_N_RECORDS; i++) {
-        chunk->records[i].next = thread_state.free;
-        thread_state.free = &chunk->records[i];
-    }
+    thread_state.n_fresh = THREAD_CHUNK_N_RECORDS;
     return true;
+}
+
+/* Fresh records are not linked before they are needed: a process of one thread touches one page of them. */
+static struct os_thread *thread_take_record_locked(void)
+{
+    struct os_thread *t = thread_state.free;
+
+    if (t != NULL) {
+        thread_state.free = t->next;
+        return t;
+    }
+    if (thread_state.n_fresh == 0 && !thread_add_chunk_locked())
+        return NULL;
+    return &thread_state.chunks->records[THREAD_CHUNK_N_RECORDS - thread_state.n_fresh--];
 }
 
 static struct os_thread *thread_take_locked(void)
@@ -62,10 +77,9 @@ static struct os_thread *thread_take_locked(void)
     struct os_thread *t;
 
     os_lock_assert_held(&os_thread_registry_lock);
-    if (thread_state.free == NULL && !thread_add_chunk_locked())
+    t = thread_take_record_locked();
+    if (t == NULL)
         return NULL;
-    t = thread_state.free;
-    thread_state.free = t->next;
     memset(t, 0, sizeof(*t));
     t->tid = os_gettid();
     t->next = thread_state.first;
@@ -141,6 +155,7 @@ void os_thread_fork_child(void)
 
     os_lock_reset(&os_thread_registry_lock);
     thread_state.free = NULL;
+    thread_state.n_fresh = 0;
     for (struct thread_chunk *chunk = thread_state.chunks; chunk != NULL; chunk = chunk->next)
         thread_fork_child_chunk(chunk);
     if (self != NULL) {
@@ -151,12 +166,31 @@ void os_thread_fork_child(void)
     thread_state.first = self;
 }
 
+/* The kernel puts the name of the program last, so its end is in the last page of the main thread's stack. Below, it
+ * keeps at least this much room free for it. libc would read all of /proc/self/maps to say the same. */
+static bool thread_record_main_stack(struct os_thread *t)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN);
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0), end;
+
+    if (name == NULL || t->tid != os_getpid())
+        return false;
+    end = bits_round_up((uintptr_t)name + strlen(name) + 1, OS_PAGE_SIZE_MIN);
+    if (here >= end || end - here > THREAD_MAIN_STACK_BYTES)
+        return false;
+    t->stack_lo = end - THREAD_MAIN_STACK_BYTES;
+    t->stack_hi = end;
+    return true;
+}
+
 void os_thread_record_stack(struct os_thread *t)
 {
     pthread_attr_t attr;
     void *lo;
     size_t size;
 
+    if (thread_record_main_stack(t))
+        return;
     if (pthread_getattr_np(pthread_self(), &attr) != 0)
         return;
     if (pthread_attr_getstack(&attr, &lo, &size) == 0) {
