@@ -15,12 +15,15 @@
 #include "os/critical_inl.h"
 
 /* Blocks of another allocator come from before we were there (or beside us) and go back to libc, which was
- * looked up by the constructor: never here, where the caller may hold any lock. */
+ * looked up by the constructor: never here, where the caller may hold any lock. No allocator finds its memory
+ * around our heap, where the kernel places nothing by itself: that is one byte before our first block, say. */
 COLD void free_foreign(void *p)
 {
     void (*real_free)(void *) = REAL_KNOWN(free);
     int saved_errno = errno;
 
+    if ((uintptr_t)p - heap_map.window_lo < heap_map.window_hi - heap_map.window_lo)
+        check_misuse(MISUSE_INVALID_FREE, (uintptr_t)p);
     if (emergency_contains(p)) {
         emergency_free(p);
         return;

@@ -100,28 +100,30 @@ FAST_TEXT EXPORT void free(void *p)
 {
     uintptr_t offset_in_arena = (uintptr_t)p - heap_map.arena_base;
 
-    if (UNLIKELY(offset_in_arena >= atomic_load_explicit(&heap_map.arena_bytes, memory_order_relaxed))) {
+    /* A plain load, for it becomes part of the comparison: the arena only grows, so any value that was there will do. */
+    if (UNLIKELY(offset_in_arena >= *(const uintptr_t *)&heap_map.arena_bytes)) {
         free_slow(p);
         return;
     }
     const struct slice *e = &heap_map.slices[offset_in_arena >> SLICE_SHIFT];
-    uint32_t offset = (uint32_t)(offset_in_arena & (SLICE_SIZE - 1)) + ((uint32_t)e->slice_no << SLICE_SHIFT);
-    uint32_t idx = slice_block_idx(e, offset);
+    uint64_t offset = (uint16_t)(uintptr_t)p + ((uint64_t)e->slice_no << SLICE_SHIFT); /* the arena begins with a slice */
+    bool is_start;
+    uint32_t idx = slice_block_at(e, offset, &is_start);
     struct span *s = span_of_ref(e->span);
     struct tcache *tc = tcache_self;
 
-    if (UNLIKELY(s->fast_owner != tc || idx * e->size != offset || idx >= s->n_blocks)) {
+    if (UNLIKELY(s->fast_owner != tc || !is_start || idx >= s->n_blocks)) {
         free_slow(p);
         return;
     }
     uint64_t *word = &s->words[idx >> 6].free;
-    uint64_t bits = *word, bit = UINT64_C(1) << (idx & 63);
+    uint64_t bits = *word;
 
-    if (UNLIKELY((bits & bit) != 0 || --tc->ticks < 0)) {
+    if (UNLIKELY(bits_test_and_set64(&bits, idx) || --tc->ticks < 0)) {
         free_slow(p);
         return;
     }
-    *word = bits | bit;
+    *word = bits;
 }
 
 FAST_TEXT EXPORT void *_Znam(size_t size_bytes)

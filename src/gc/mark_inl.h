@@ -77,11 +77,11 @@ ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struc
     struct span *span = (struct span *)(m->meta_base + ((uint64_t)s->span << 6));
     e->word = &span->words[idx >> 6];
     e->bit = idx & 63;
-    e->size_bytes = s->size;
+    e->size_bytes = slice_block_size(s);
     e->is_noscan = flavor_is_noscan(s->flavor);
-    if (s->size != 0)
+    if (s->recip != 0)
         e->start = m->bounds.base + off - in_slice - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
-                   (uintptr_t)idx * s->size;
+                   (uintptr_t)idx * e->size_bytes;
     else
         e->start = m->bounds.base + off;
     return true;

@@ -21,7 +21,7 @@ static enum heap_free_result free_misuse(const char *what, uintptr_t addr)
 static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
 {
     uintptr_t in_span = ((addr - heap_map.arena_base) & (SLICE_SIZE - 1)) + ((uintptr_t)e->slice_no << SLICE_SHIFT);
-    bool is_start = e->recip == 0 ? in_span == 0 : slice_block_idx(e, (uint32_t)in_span) * e->size == in_span;
+    bool is_start = e->recip == 0 ? in_span == 0 : slice_is_block_start(e, in_span);
     if (is_start && e->flavor == TOMB_TAKEN)
         return HEAP_FREED_TAKEN;
     return free_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
@@ -120,7 +120,7 @@ enum heap_free_result heap_free(void *p)
     if (span_is_large(s))
         return free_large(s, addr);
     uint32_t offset = (uint32_t)(addr - s->start), idx = slice_block_idx(e, offset);
-    if (idx * e->size != offset || idx >= s->n_blocks)
+    if (!slice_is_block_start(e, offset) || idx >= s->n_blocks)
         return free_misuse(MISUSE_INVALID_FREE, addr);
     struct tcache *tc = tcache_self;
     if (tc != &tcache_none && atomic_load_explicit(&s->owner, memory_order_relaxed) == tc)

@@ -31,7 +31,7 @@ static void check_span(struct span *s, void *ctx)
         CHECK(span_of_ref(e->span) == s);
         CHECK(e->flavor == s->flavor);
         CHECK(e->slice_no == (i > UINT16_MAX ? UINT16_MAX : i));
-        CHECK(e->size == (span_is_large(s) ? 0 : s->size_bytes));
+        CHECK(slice_block_size(e) == (span_is_large(s) ? 0 : s->size_bytes));
     }
     check_place(s, ctx);
     span_check(s);

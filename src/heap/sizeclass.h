@@ -18,7 +18,7 @@ enum {
     SIZECLASS_LARGE = 255, /* class of a span with one large block */
     SIZECLASS_ALIGN = 16,
     SIZECLASS_MAX_SMALL = 32768,
-    SIZECLASS_RECIP_SHIFT = 35,
+    SIZECLASS_RECIP_SIZE_BITS = 12, /* of a reciprocal: the size in units of SIZECLASS_ALIGN */
 };
 
 /* pre: 1 <= size_bytes <= SIZECLASS_MAX_SMALL (0 counts as 1). */
@@ -38,10 +38,13 @@ ALWAYS_INLINE uint32_t sizeclass_size(unsigned class_no)
     return (1u << exponent) + ((class_no - 8) % 8 + 1) * (1u << (exponent - 3));
 }
 
-/* Exact for offsets below 1 MiB (see src/README.md). */
-ALWAYS_INLINE uint32_t sizeclass_recip(uint32_t size_bytes)
+/* 2^64 / size, a little more, with the size itself in the lowest bits: what it is too large by, times the offset, stays
+ * far below 2^64 / size for offsets up to 1 MiB. So the upper half of offset * recip is the index, and the lower half is
+ * below recip exactly where the offset is a multiple of the size. */
+ALWAYS_INLINE uint64_t sizeclass_recip(uint32_t size_bytes)
 {
-    return (uint32_t)(((UINT64_C(1) << SIZECLASS_RECIP_SHIFT) + size_bytes - 1) / size_bytes);
+    uint64_t up = ((UINT64_C(1) << 48) + size_bytes - 1) / size_bytes;
+    return up << 16 | size_bytes / SIZECLASS_ALIGN;
 }
 
 /* Slices in a span of the class: at least 8 blocks, and at most 1/32 lost at the end where 16 slices allow it. */

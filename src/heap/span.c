@@ -122,16 +122,13 @@ static void span_store_entry(struct slice *to, struct slice e)
 void span_publish(struct span *s)
 {
     struct slice e = {.flavor = s->flavor, .span = meta_ref(s)};
-    if (!span_is_large(s)) {
-        e.size = (uint32_t)s->size_bytes;
-        e.recip = sizeclass_recip(e.size);
-    }
+    if (!span_is_large(s))
+        e.recip = sizeclass_recip((uint32_t)s->size_bytes);
     struct slice *first = slice_of(s->start);
     for (uint32_t i = s->n_slices; i-- > 0;) {
         e.slice_no = i > UINT16_MAX ? UINT16_MAX : (uint16_t)i;
         e.taken_in = first[i].taken_in;
         first[i].recip = e.recip;
-        first[i].size = e.size;
         span_store_entry(&first[i], e);
     }
 }

@@ -41,8 +41,7 @@ ALWAYS_INLINE bool flavor_is_root(unsigned f)
 /* One per 64 KiB of arena; all the marker and free need to turn an address into a block.
  * span 0 is the nil span: nothing lives here, and `flavor` then holds the tomb. */
 struct slice {
-    uint32_t recip;     /* ceil(2^35 / size); 0 for a large block: index is always 0 */
-    uint32_t size;      /* block size in bytes; 0 for a large block */
+    uint64_t recip;     /* sizeclass_recip; 0 for a large block: index and size are always 0 */
     _Alignas(8) uint32_t span; /* meta_ref of the descriptor */
     uint16_t slice_no;  /* this slice's place in its span; saturates at 65535 (large blocks only) */
     uint8_t taken_in;   /* cycle in which the collector last released a span with blocks here; 0 never. See slice_is_doubtful */
@@ -117,9 +116,27 @@ ALWAYS_INLINE struct span *span_of_ref(uint32_t ref)
 {
     return (struct span *)(heap_map.meta_base + ((uint64_t)ref << 6));
 }
-ALWAYS_INLINE uint32_t slice_block_idx(const struct slice *e, uint32_t offset_in_span)
+/* Block size in bytes; 0 for a large block. */
+ALWAYS_INLINE uint32_t slice_block_size(const struct slice *e)
 {
-    return (uint32_t)(((uint64_t)offset_in_span * e->recip) >> SIZECLASS_RECIP_SHIFT);
+    return (uint32_t)(e->recip & bits_low_mask(SIZECLASS_RECIP_SIZE_BITS)) * SIZECLASS_ALIGN;
+}
+ALWAYS_INLINE uint32_t slice_block_idx(const struct slice *e, uint64_t offset_in_span)
+{
+    return (uint32_t)((unsigned __int128)offset_in_span * e->recip >> 64);
+}
+/* As slice_block_idx; *is_start: a small block's slot starts there. Never for a large block. */
+ALWAYS_INLINE uint32_t slice_block_at(const struct slice *e, uint64_t offset_in_span, bool *is_start)
+{
+    unsigned __int128 product = (unsigned __int128)offset_in_span * e->recip;
+    *is_start = (uint64_t)product < e->recip;
+    return (uint32_t)(product >> 64);
+}
+ALWAYS_INLINE bool slice_is_block_start(const struct slice *e, uint64_t offset_in_span)
+{
+    bool is_start;
+    slice_block_at(e, offset_in_span, &is_start);
+    return is_start;
 }
 /* pre: addr in the committed arena. */
 ALWAYS_INLINE struct slice *slice_of(uintptr_t addr)

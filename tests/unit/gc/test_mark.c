@@ -52,8 +52,8 @@ static void test_every_class_and_slot(void **state)
     (void)state;
     for (unsigned c = 0; c < SIZECLASS_N; c++) {
         uint32_t size = sizeclass_size(c), bytes = sizeclass_span_slices(c) * SLICE_SIZE, n = bytes / size;
-        uint32_t last_idx =
-            (uint32_t)((uint64_t)(bytes - 1) * sizeclass_recip(size) >> SIZECLASS_RECIP_SHIFT);
+        struct slice e = {.recip = sizeclass_recip(size)};
+        uint32_t last_idx = slice_block_idx(&e, bytes - 1);
         /* slack behind the last block finds a word of the same span */
         assert_true(last_idx / 64 < (n + 63) / 64);
         char *p = gc_block(FLAVOR_MALLOC, size), *q = gc_block(FLAVOR_MALLOC, size);

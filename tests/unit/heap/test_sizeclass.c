@@ -36,10 +36,14 @@ static void reciprocal_is_exact_for_every_offset_of_every_span(void **state)
     (void)state;
     for (unsigned c = 0; c < SIZECLASS_N; c++) {
         uint32_t size = sizeclass_size(c), bytes = sizeclass_span_slices(c) * SLICE_SIZE;
-        struct slice e = {.recip = sizeclass_recip(size), .size = size};
-        for (uint32_t off = 0; off < bytes; off++)
+        struct slice e = {.recip = sizeclass_recip(size)};
+        assert_int_equal(slice_block_size(&e), size);
+        for (uint32_t off = 0; off < bytes; off++) {
             if (slice_block_idx(&e, off) != off / size)
-                fail_msg("class %u offset %u", c, off);
+                fail_msg("index: class %u offset %u", c, off);
+            if (slice_is_block_start(&e, off) != (off % size == 0))
+                fail_msg("start: class %u offset %u", c, off);
+        }
     }
 }
 
