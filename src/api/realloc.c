@@ -19,7 +19,8 @@
 #include "os/os.h"
 
 enum {
-    REALLOC_TINY = 64, /* so small that shrinking never pays for a copy */
+    REALLOC_TINY = 64,         /* so small that shrinking never pays for a copy */
+    REALLOC_LARGE_KEEP = 4096, /* a large block that shrinks by less keeps its pages */
 };
 
 /* Copy to a new block. is_freed: the old block is freed, not only left behind. */
@@ -40,6 +41,39 @@ static bool realloc_fits(size_t block_bytes, size_t new_bytes)
 {
     return new_bytes <= block_bytes && (block_bytes <= REALLOC_TINY || new_bytes >= block_bytes / 2);
 }
+
+/* ---- the quick answer ---- */
+
+/* Small, this thread's, and its bits are exact: what fast_owner stands for in free. */
+ALWAYS_INLINE bool realloc_is_own_small(const struct span *s, const struct slice *e, uintptr_t addr)
+{
+    bool is_start;
+    uint32_t idx = slice_block_at(e, addr - s->start, &is_start);
+
+    return s->fast_owner == tcache_self && is_start && idx < s->n_blocks && !span_is_free(s, idx);
+}
+
+/* No finalizer or the like, and neither free nor dead. */
+ALWAYS_INLINE bool realloc_is_plain_large(struct span *s, uintptr_t addr)
+{
+    return span_flags(s) == SPAN_LARGE && s->start == addr && !span_is_free(s, 0) && span_cold(s)->dead == 0;
+}
+
+/* A buffer that grows by a few bytes has the room already, nearly always. Only reads, so no critical section: the caller
+ * holds the block. false: not known. */
+static bool realloc_is_quick(uintptr_t addr, size_t new_bytes)
+{
+    const struct slice *e = slice_of(addr);
+    struct span *s = span_of_ref(e->span);
+    size_t padded_bytes = new_bytes + ALLOC_PAST_END_BYTES;
+
+    if (realloc_is_own_small(s, e, addr))
+        return realloc_fits(slice_block_size(e), padded_bytes);
+    return realloc_is_plain_large(s, addr) && padded_bytes <= s->size_bytes &&
+           s->size_bytes - padded_bytes < REALLOC_LARGE_KEEP;
+}
+
+/* ---- in place ---- */
 
 /* The block's pages may move, so not with anything hanging on its address. */
 static void *realloc_large(const struct heap_obj *obj, size_t new_bytes)
@@ -139,6 +173,8 @@ void *realloc_block(void *p, size_t new_bytes)
     }
     if (UNLIKELY(!heap_contains((uintptr_t)p)))
         return realloc_foreign(p, new_bytes);
+    if (LIKELY(realloc_is_quick((uintptr_t)p, new_bytes)))
+        return p;
     bool is_nested = os_tls.critical != 0 || api_tls.in_cycle != 0;
     os_critical_enter();
     found = realloc_find((uintptr_t)p, &obj);
