@@ -19,6 +19,7 @@ void arena_give(uintptr_t addr, uint32_t n_slices); /* content may remain */
 void arena_give_empty(uintptr_t addr, uint32_t n_slices); /* its pages were moved away or purged by the caller */
 void arena_lose(uintptr_t addr, uint32_t n_slices); /* taken ones that became a hole: never used again */
 bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they are free: growth in place */
+bool arena_is_huge(uintptr_t addr); /* in an advised huge page that is worth keeping whole */
 size_t arena_purge(bool also_recent); /* content of free slices to the kernel: the old generation, or all. Bytes */
 void arena_age(void);                 /* recent becomes old */
 size_t arena_committed_bytes(void);

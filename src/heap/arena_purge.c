@@ -2,7 +2,10 @@
 #include "heap/arena.h"
 #include "heap/arena_int.h"
 
-enum { HUGE_SLICES = 32 }; /* slices in a huge page */
+enum {
+    HUGE_SLICES = 32,      /* slices in a huge page */
+    HUGE_KEEP_SLICES = 16, /* in use: fewer do not pay for the rest of a huge page */
+};
 
 void arena_age(void)
 {
@@ -14,18 +17,32 @@ void arena_age(void)
     os_unlock(&arena.lock);
 }
 
-/* What of word w may go: in advised huge pages only wholly free ones, because one returned page splits the rest. */
+/* One returned page splits a huge page. It is kept whole while half of it is in use. */
+static bool arena_keeps_huge(size_t w, uint64_t huge)
+{
+    return w * WORD_SLICES >= arena.huge_from_slice &&
+           bits_popcount64(LOAD_ONCE(arena.words[w].used) & huge) >= HUGE_KEEP_SLICES;
+}
+
+static uint64_t arena_huge_mask(unsigned half)
+{
+    return bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
+}
+
+bool arena_is_huge(uintptr_t addr)
+{
+    size_t slice = (addr - window.arena) >> SLICE_SHIFT;
+    return arena_keeps_huge(slice / WORD_SLICES, arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES));
+}
+
+/* What of word w may go. */
 static uint64_t arena_purgeable(size_t w, bool also_recent)
 {
     struct arena_word *a = &arena.words[w];
     uint64_t m = also_recent ? a->old | a->recent : a->old;
-    if (w * WORD_SLICES < arena.huge_from_slice)
-        return m;
-    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
-        uint64_t huge = bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
-        if ((a->used & huge) != 0)
-            m &= ~huge;
-    }
+    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++)
+        if (arena_keeps_huge(w, arena_huge_mask(half)))
+            m &= ~arena_huge_mask(half);
     return m;
 }
 

@@ -123,8 +123,10 @@ static void central_take_empty(struct central_class *c, struct list *out)
     central_drain_locked(c);
     LIST_FOREACH_SAFE(n, after, &c->available) {
         struct span *s = LIST_ENTRY(n, struct span, link);
-        if (!span_retire_empty(s))
+        if (!span_retire_empty(s)) {
+            span_look_idle(s);
             continue;
+        }
         list_remove(n);
         s->list_no = LIST_NONE;
         list_push_back(out, n);

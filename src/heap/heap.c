@@ -11,7 +11,7 @@
 
 enum { NIL_SPAN_WORDS = 66 };
 enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
-#define HEAP_DECAY_NS ((uint64_t)250 * 1000 * 1000)
+#define HEAP_DECAY_NS ((uint64_t)200 * 1000 * 1000)
 
 static struct {
     uint32_t init_state;   /* enum heap_init_state; atomic */
@@ -208,6 +208,7 @@ void heap_decay(uint64_t now_ns)
     if (now_ns - last < HEAP_DECAY_NS ||
         !__atomic_compare_exchange_n(&heap.last_decay_ns, &last, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
+    tcache_release_of_waiting();
     central_release_empty();
     heap_purge(false);
     arena_age();
@@ -218,6 +219,7 @@ size_t heap_trim(size_t keep_bytes)
     struct tcache *tc = tcache_self;
     if (tc != &tcache_none)
         tcache_release_empty(tc);
+    tcache_release_of_waiting();
     central_release_empty();
     if (arena_dirty_bytes() <= keep_bytes)
         return 0;

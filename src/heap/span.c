@@ -95,7 +95,7 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     s->start = start;
     s->flavor = (uint8_t)flavor;
     s->fast_owner = NULL;
-    s->cursor = 0;
+    s->cursor = s->n_idle_looks = 0;
     s->n_live_last = 0;
     s->list_no = LIST_NONE;
     list_init(&s->link);

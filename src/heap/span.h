@@ -92,6 +92,7 @@ struct span {
     uint32_t cursor;           /* word at which the next refill looks first */
     uint32_t n_live_last;      /* blocks marked by the last cycle */
     uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread */
+    uint32_t n_idle_looks;     /* looks for empty spans since a window was last opened here */
     struct span_word words[] __attribute__((aligned(16))); /* n_words, then struct span_cold[n_words], padding, remote */
 };
 
@@ -207,6 +208,9 @@ bool span_is_empty(const struct span *s);       /* every slot free or dead */
 /* Take the remote bits into `free`. A bit that is already free is a second free: check_misuse. */
 void span_drain(struct span *s);
 /* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Returns blocks judged dead, adds live count. */
+/* A look at a span that has free slots and is not in use just now: what lies idle from one look to the next loses the
+ * pages that no block needs, after 2, 4, 8 ... looks. Bytes given to the kernel. Owner, or the lock of an orphan's class. */
+size_t span_look_idle(struct span *s);
 uint32_t span_publish_dead(struct span *s, uint32_t *n_live);
 void span_clear_marks(struct span *s);
 bool span_drop_taken(struct span *s, uint32_t idx); /* the slot's taken bit is cleared; true: it was set */

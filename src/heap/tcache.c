@@ -13,9 +13,7 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { TCACHE_TICK_FREES = 4096, TCACHE_TICK_REFILLS = 256, TCACHE_ACCOUNT_BYTES = 64 * 1024 };
-#define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
-#define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* some fifty times what a look at a span takes */
+enum { TCACHE_TICK_REFILLS = 64, TCACHE_ACCOUNT_BYTES = 64 * 1024 };
 
 uint64_t tcache_no_word;
 
@@ -74,6 +72,7 @@ struct tcache *tcache_get(void)
         tc->is_active = true;
         tc->tid = os_gettid();
         tc->ticks = TCACHE_TICK_FREES;
+        atomic_store_explicit(&tc->thread, os_tls.thread, memory_order_release);
         atomic_store_explicit(&tc->inbox.head, NULL, memory_order_release);
         tcache_self = tc;
     }
@@ -93,12 +92,6 @@ static struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
         tc->sets[flavor] = set;
     }
     return set;
-}
-
-/* Lists are zero until their first span comes. */
-static bool tcache_list_is_empty(const struct list *l)
-{
-    return l->next == NULL || list_is_empty(l);
 }
 
 static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)
@@ -143,6 +136,7 @@ static bool tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
         SIGNAL_FENCE(); /* base before word: malloc in a handler reads word first */
         STORE_ONCE(bin->word, &s->words[w].free);
         s->list_no = LIST_CURRENT;
+        s->n_idle_looks = 0;
         tcache_account(tc, bits_popcount64(s->words[w].free) * s->size_bytes);
         return true;
     }
@@ -243,6 +237,7 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
 bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
     struct tcache_set *set = tcache_set_of(tc, flavor);
+    tcache_make_room(tc);
     struct span *s = set == NULL ? NULL : heap_new_span(class_no, flavor);
     if (s == NULL)
         return false;
@@ -261,46 +256,6 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
         return NULL;
     __atomic_store_n(bin->word, free_bits & (free_bits - 1), __ATOMIC_RELAXED);
     return (void *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
-}
-
-/* ---- giving back ---- */
-
-static size_t tcache_release_from(struct list *l)
-{
-    size_t n_seen = 0;
-    if (tcache_list_is_empty(l))
-        return 0;
-    LIST_FOREACH_SAFE(n, after, l) {
-        struct span *s = LIST_ENTRY(n, struct span, link);
-        n_seen++;
-        if (span_retire_empty(s)) {
-            list_remove(n);
-            s->list_no = LIST_NONE;
-            heap_release_span(s);
-        }
-    }
-    return n_seen;
-}
-
-size_t tcache_release_empty(struct tcache *tc)
-{
-    size_t n_seen = 0;
-    tcache_drain_inbox(tc);
-    for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
-            n_seen += tcache_release_from(&tc->sets[f]->lists[c].available);
-    return n_seen;
-}
-
-/* Looking at many spans takes long, so the next look is then further away: it stays a small share of the time. */
-void tcache_tick(struct tcache *tc)
-{
-    tc->ticks = TCACHE_TICK_FREES;
-    uint64_t now = os_clock_coarse_ns();
-    if (now < tc->next_decay_ns)
-        return;
-    tc->next_decay_ns = now + TCACHE_DECAY_NS + tcache_release_empty(tc) * TCACHE_LOOK_NS;
-    heap_decay(now);
 }
 
 /* ---- ending ---- */

@@ -3,7 +3,7 @@
  * What    one bin per (flavor, class): a window onto one word of free bits of one span, and the lists of the spans that
  *         this thread owns.
  * Locks   none for the owner inside a critical section; the collector may change everything while the world is stopped.
- * Not here  the two instructions that use a bin (tcache_inl.h), the policy when all is used up (api/alloc_slow.c).
+ * Not here  the few instructions that use a bin (api/malloc_fast.c), the policy when all is used up (api/alloc_slow.c).
  */
 #ifndef HEAP_TCACHE_H
 #define HEAP_TCACHE_H
@@ -31,7 +31,7 @@ struct inbox {
 };
 #define INBOX_CLOSED ((struct span *)1)
 
-/* Bins and spans of one flavor. The lists are zero until first used: list_is_empty is asked through tcache_list_empty. */
+/* Bins and spans of one flavor. */
 struct tcache_set {
     struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
     struct tcache_lists lists[SIZECLASS_N];
@@ -45,11 +45,22 @@ struct tcache {
     struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
     bool is_active;
     pid_t tid;                    /* its thread */
+    struct os_thread *_Atomic thread; /* the thread's record, once it has one; records are never unmapped */
     uint64_t next_decay_ns;
     size_t used_delta_bytes;      /* not yet added to the heap's estimate */
     uint32_t n_refills;
+    uint32_t n_new_spans; /* since the last look for empty ones */
+    uint32_t n_spans_seen; /* by that look */
+    int64_t ticks_seen;
 };
 _Static_assert(offsetof(struct tcache, malloc_set) == 0, "the fast path adds bin offsets to the cache's address");
+
+/* Lists are zero until their first span comes. */
+ALWAYS_INLINE bool tcache_list_is_empty(const struct list *l)
+{
+    return l->next == NULL || list_is_empty(l);
+}
+enum { TCACHE_TICK_FREES = 1024 };
 
 /* The cache of a thread that has none: every bin is empty, it owns nothing. Never written. */
 extern struct tcache tcache_none;
@@ -67,8 +78,11 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no);
 bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no);
 void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no); /* NULL: window empty */
 void tcache_drain_inbox(struct tcache *tc);
-void tcache_tick(struct tcache *tc);    /* every some thousand frees, and from refill: gives empty spans back when time has passed */
+void tcache_tick(struct tcache *tc);    /* every thousand frees or so, and from refill: gives empty spans back when time has passed */
+void tcache_make_room(struct tcache *tc); /* before a new span: now and then, empty ones go back first */
 size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; how many spans were looked at */
+/* What threads that wait in wrapped calls no longer need: they may wait for ever. */
+void tcache_release_of_waiting(void);
 /* World stopped or fork child: the spans of a cache whose thread is gone become central's. */
 void tcache_abandon(struct tcache *tc);
 /* All caches ever made, active or not; walk by ->next. World stopped, or just for reading is_active. */

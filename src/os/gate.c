@@ -5,9 +5,12 @@
  *             PUBLISHED -> RUNNING    the thread, when its call returned
  *             PUBLISHED -> HELD       the collector, in a stop: counts as stopped
  *             HELD      -> PUBLISHED  the collector, at the end of the stop
- *         so that exactly one of both goes first.
+ *             PUBLISHED -> BORROWED   another thread that gives the waiting one's memory back
+ *             BORROWED  -> PUBLISHED  the same, a moment later
+ *         so that exactly one goes first.
  * Invariants  while PUBLISHED or HELD, everything the thread needs lies at or above
  *         published_sp, in its frame or in extra_roots.
+ *         A borrower is in a critical section: it runs on in a stop, so whoever finds BORROWED waits for it.
  * Not here  spilling the registers: os_gate_publish in stack_*.S. Opening gates: os_stop_end.
  */
 #include "os/os.h"
@@ -48,12 +51,22 @@ void os_gate_publish_at(struct os_gate_frame *f, uintptr_t sp)
     gate_close(t);
 }
 
+static bool gate_await_return(struct os_thread *t)
+{
+    if (__atomic_load_n(&t->gate, __ATOMIC_ACQUIRE) != OS_GATE_BORROWED)
+        return false;
+    os_futex_wait(&t->gate, OS_GATE_BORROWED, UINT64_MAX);
+    return true;
+}
+
 /* The collector opens the gate before it ends the epoch, so a waiter is not kept beyond the stop. */
 static void gate_pass(struct os_thread *t)
 {
     while (!gate_change(t, OS_GATE_PUBLISHED, OS_GATE_RUNNING)) {
         uint32_t epoch = __atomic_load_n(&os_stop_state.epoch, __ATOMIC_ACQUIRE);
 
+        if (gate_await_return(t))
+            continue;
         if (epoch % 2 != 0)
             os_futex_wait(&os_stop_state.epoch, epoch, UINT64_MAX);
         else if (gate_change(t, OS_GATE_HELD, OS_GATE_RUNNING)) /* held by a stop that is over: void */
@@ -87,5 +100,21 @@ void os_gate_resume(bool was_published)
 bool os_gate_hold(struct os_thread *t)
 {
     ASSERT(os_stop_is_world_stopped());
-    return gate_change(t, OS_GATE_PUBLISHED, OS_GATE_HELD);
+    while (!gate_change(t, OS_GATE_PUBLISHED, OS_GATE_HELD)) {
+        if (!gate_await_return(t))
+            return false;
+    }
+    return true;
+}
+
+bool os_gate_borrow(struct os_thread *t)
+{
+    ASSERT(os_tls.critical > 0 && t != os_tls.thread);
+    return gate_change(t, OS_GATE_PUBLISHED, OS_GATE_BORROWED);
+}
+
+void os_gate_return(struct os_thread *t)
+{
+    __atomic_store_n(&t->gate, OS_GATE_PUBLISHED, __ATOMIC_SEQ_CST);
+    os_futex_wake(&t->gate, UINT32_MAX);
 }

@@ -45,6 +45,7 @@ int os_vm_unmap(void *addr, size_t size);
 /* Give pages back; they read as zero afterwards (whatever it takes: where the
  * kernel refuses, because they are locked, they are zeroed by hand: returns 1). */
 int os_vm_purge(void *addr, size_t size);
+int os_vm_drop(void *addr, size_t size); /* the same as advice only: 0, or -errno and nothing has changed */
 int os_vm_hugepages(void *addr, size_t size, bool on);
 /* Move the pages of [from, from+size) to `to` (mapped, no content), leaving
  * `from` mapped and empty. -errno where the kernel cannot: the caller copies, `to` is mapped as before.
@@ -120,7 +121,6 @@ struct os_thread {
     uintptr_t published_sp; /* while published: what the thread needs lies at or above it on its stack */
     /* Bounds recorded at creation, 0 unknown. Dead space may be left out only inside them. */
     uintptr_t stack_lo, stack_hi;
-    void *cache;     /* struct tcache of storey heap */
     void *start_arg; /* thread argument not yet read by the thread: a root (record is scanned by roots.c) */
     void *extra_roots[7]; /* arguments of the wrapped call in progress; scanned */
 };
@@ -128,6 +128,7 @@ enum os_gate {
     OS_GATE_RUNNING = 0,
     OS_GATE_PUBLISHED = 1, /* in a wrapped blocking call: registers are on the stack, counts as stopped */
     OS_GATE_HELD = 2, /* the collector won: the thread must wait for the end of the stop before it runs on */
+    OS_GATE_BORROWED = 3, /* another thread acts for this one: it waits until that is done, and so does the collector */
 };
 struct os_thread *os_thread_register(void); /* this thread; idempotent; NULL: no memory. Takes REGISTRY. */
 void os_thread_unregister(void);
@@ -155,6 +156,10 @@ void os_gate_leave(struct os_gate_frame *f);
  * stopped, its slot gets OS_STOP_PUBLISHED (os_stop_end opens exactly the gates of such slots). false: it
  * runs, signal it. */
 bool os_gate_hold(struct os_thread *t);
+/* Critical section: what belongs to a thread that waits in a wrapped call may be used by the caller until os_gate_return.
+ * false: it does not wait, or somebody else was faster. The caller must wait for nothing that the thread could hold. */
+bool os_gate_borrow(struct os_thread *t);
+void os_gate_return(struct os_thread *t);
 /* For the signal trampoline: step out of the published state for the duration of a handler. */
 bool os_gate_suspend(void); /* true: was published; waits while the world is stopped */
 void os_gate_resume(bool was_published);

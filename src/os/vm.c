@@ -82,13 +82,16 @@ static void vm_zero_by_hand(void *addr, size_t size)
     memset(addr, 0, size);
 }
 
-int os_vm_purge(void *addr, size_t size)
+int os_vm_drop(void *addr, size_t size)
 {
     long err = vm_advise(addr, size, MADV_DONTNEED);
 
-    if (err == -EINVAL)
-        err = vm_advise(addr, size, VM_MADV_DONTNEED_LOCKED);
-    if (err == 0)
+    return (int)(err == -EINVAL ? vm_advise(addr, size, VM_MADV_DONTNEED_LOCKED) : err);
+}
+
+int os_vm_purge(void *addr, size_t size)
+{
+    if (os_vm_drop(addr, size) == 0)
         return 0;
     vm_zero_by_hand(addr, size);
     return 1;

@@ -244,15 +244,33 @@ int os_vm_unmap(void *addr, size_t size)
     return error != 0 ? error : munmap(addr, size) == 0 ? 0 : -EINVAL;
 }
 
-int os_vm_purge(void *addr, size_t size)
+int os_vm_drop(void *addr, size_t size)
 {
     int error = fake_next(OS_FAKE_PURGE);
 
     CHECK((uintptr_t)addr % FAKE_PAGE_BYTES == 0 && size % FAKE_PAGE_BYTES == 0);
-    if (error == 0 && madvise(addr, size, MADV_DONTNEED) == 0)
+    return error != 0 ? error : madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -EINVAL;
+}
+
+int os_vm_purge(void *addr, size_t size)
+{
+    if (os_vm_drop(addr, size) == 0)
         return 0;
     memset(addr, 0, size);
     return 1;
+}
+
+/* There is one thread, and it does not wait. */
+bool os_gate_borrow(struct os_thread *t)
+{
+    (void)t;
+    return false;
+}
+
+void os_gate_return(struct os_thread *t)
+{
+    (void)t;
+    CHECK(false);
 }
 
 int os_vm_hugepages(void *addr, size_t size, bool on)

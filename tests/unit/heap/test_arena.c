@@ -81,6 +81,30 @@ static void purge_takes_the_old_generation_first(void **state)
     os_critical_leave();
 }
 
+enum { HUGE_PAGE_SLICES = 32, BEYOND_ADVICE_SLICES = (320 << 20) >> SLICE_SHIFT };
+
+/* Beyond the size from which huge pages are advised: one that is half in use stays whole, one that is nearly free goes. */
+static void a_huge_page_is_split_when_it_is_mostly_free(void **state)
+{
+    (void)state;
+    bool is_zero;
+    os_critical_enter();
+    uintptr_t room = arena_take(BEYOND_ADVICE_SLICES, 2 * HUGE_PAGE_SLICES, &is_zero);
+    assert_true(room != 0);
+    uintptr_t used_page = room + (uintptr_t)(BEYOND_ADVICE_SLICES - 4 * HUGE_PAGE_SLICES) * SLICE_SIZE;
+    uintptr_t free_page = used_page + (uintptr_t)HUGE_PAGE_SLICES * SLICE_SIZE;
+    arena_purge(true);
+    assert_true(arena_is_huge(used_page));
+    arena_give(used_page, 10);
+    arena_give(free_page, HUGE_PAGE_SLICES - 10);
+    assert_true(arena_is_huge(used_page) && !arena_is_huge(free_page));
+    assert_int_equal(arena_purge(true), (HUGE_PAGE_SLICES - 10) * SLICE_SIZE);
+    assert_int_equal(arena_dirty_bytes(), 10 * SLICE_SIZE);
+    assert_true(arena_take_at(used_page, 10) && arena_take_at(free_page, HUGE_PAGE_SLICES - 10));
+    arena_give(room, BEYOND_ADVICE_SLICES);
+    os_critical_leave();
+}
+
 static void growth_in_place_takes_exactly_free_neighbours(void **state)
 {
     (void)state;
@@ -164,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
         cmocka_unit_test(purge_takes_the_old_generation_first),
+        cmocka_unit_test(a_huge_page_is_split_when_it_is_mostly_free),
         cmocka_unit_test(growth_in_place_takes_exactly_free_neighbours),
         cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
         cmocka_unit_test(what_is_ours_is_told_apart_from_what_is_not),

@@ -1,6 +1,9 @@
 /* Caches: windows walk the words of a span, full spans come back by their first free, an ended thread leaves nothing. */
 #include "heap_harness.h"
 
+#include <sched.h>
+#include <sys/mman.h>
+
 enum { SIZE = 64, N_PER_SPAN = SLICE_SIZE / SIZE, N_PER_WORD = 64 };
 
 static unsigned class_of_size(void)
@@ -122,6 +125,99 @@ static void empty_spans_go_back_but_for_the_current_one(void **state)
     assert_int_equal(heap_mapped_bytes(), used);
 }
 
+static bool is_resident(uintptr_t page)
+{
+    unsigned char state = 0;
+    assert_int_equal(mincore((void *)page, os_page_size(), &state), 0);
+    return (state & 1) != 0;
+}
+
+static void look_for_empty(int n_looks)
+{
+    os_critical_enter();
+    while (n_looks-- > 0)
+        tcache_release_empty(tcache_self);
+    os_critical_leave();
+}
+
+/* Two looks: a span that was in use in between keeps its pages, because it will be in use again. */
+static void idle_pages_of_a_span_in_use_go_back(void **state)
+{
+    (void)state;
+    static void *blocks[2 * N_PER_SPAN];
+    harness_needs_hardware();
+    start_afresh();
+    alloc_n(blocks, 2 * N_PER_SPAN);
+    for (int i = 0; i < 2 * N_PER_SPAN; i++)
+        memset(blocks[i], 0x5a, SIZE);
+    struct span *s = harness_span(blocks[0]);
+    for (int i = 1; i < N_PER_SPAN; i++)
+        if (i != N_PER_SPAN / 2)
+            harness_free(blocks[i]);
+    look_for_empty(1);
+    assert_true(is_resident(s->start + os_page_size()));
+    look_for_empty(1);
+    uintptr_t kept_page = bits_round_down((uintptr_t)blocks[N_PER_SPAN / 2], os_page_size());
+    for (uintptr_t page = s->start; page < s->start + SLICE_SIZE; page += os_page_size())
+        assert_int_equal(is_resident(page), page == s->start || page == kept_page);
+    for (int i = 0; i < SIZE; i++)
+        assert_true(((char *)blocks[0])[i] == 0x5a && ((char *)blocks[N_PER_SPAN / 2])[i] == 0x5a);
+    harness_free(blocks[0]);
+    harness_free(blocks[N_PER_SPAN / 2]);
+    free_n(blocks + N_PER_SPAN, N_PER_SPAN);
+    harness_check();
+}
+
+static volatile uint32_t waiter_waits, waiter_may_go;
+static void *waiter_blocks[4 * N_PER_SPAN];
+
+/* Frees its own blocks but the last, and waits; others free that one meanwhile. */
+static void wait_with_empty_spans(void *arg)
+{
+    (void)arg;
+    struct os_gate_frame frame;
+    os_thread_register();
+    alloc_n(waiter_blocks, 4 * N_PER_SPAN);
+    free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
+    os_critical_enter();
+    tcache_tick(tcache_self);
+    os_critical_leave();
+    alloc_n(waiter_blocks, 4 * N_PER_SPAN - 1);
+    free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
+    os_gate_publish(&frame);
+    waiter_waits = 1;
+    while (!waiter_may_go)
+        sched_yield();
+    os_gate_leave(&frame);
+    harness_retire();
+    os_thread_unregister();
+}
+
+static void *waiter_main(void *arg)
+{
+    wait_with_empty_spans(arg);
+    return NULL;
+}
+
+static void spans_of_a_waiting_thread_go_back(void **state)
+{
+    pthread_t waiter;
+    (void)state;
+    start_afresh();
+    assert_int_equal(pthread_create(&waiter, NULL, waiter_main, NULL), 0);
+    while (!waiter_waits)
+        sched_yield();
+    size_t before = heap_mapped_bytes();
+    harness_free(waiter_blocks[4 * N_PER_SPAN - 1]);
+    os_critical_enter();
+    tcache_release_of_waiting();
+    os_critical_leave();
+    assert_true(before - heap_mapped_bytes() >= 3 * SLICE_SIZE); /* all but the current one */
+    waiter_may_go = 1;
+    pthread_join(waiter, NULL);
+    harness_check();
+}
+
 static void each_flavor_has_spans_of_its_own(void **state)
 {
     (void)state;
@@ -204,6 +300,8 @@ int main(void)
         cmocka_unit_test(the_first_free_in_a_full_span_makes_it_available),
         cmocka_unit_test(slots_freed_in_the_window_are_handed_out_at_once),
         cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
+        cmocka_unit_test(idle_pages_of_a_span_in_use_go_back),
+        cmocka_unit_test(spans_of_a_waiting_thread_go_back),
         cmocka_unit_test(each_flavor_has_spans_of_its_own),
         cmocka_unit_test(caches_are_recycled_and_leave_their_spans),
         cmocka_unit_test(a_detached_span_is_in_no_window_and_on_no_list),

@@ -84,6 +84,70 @@ static void a_held_thread_may_stay_in_its_call(void **state)
     pthread_join(thread, NULL);
 }
 
+static volatile uint32_t is_borrowed;
+
+/* Borrows the waiting thread's gate for a while; a stop that comes meanwhile lets it go on. */
+static void *borrow_for_a_while(void *arg)
+{
+    (void)arg;
+    os_critical_enter();
+    assert_true(os_gate_borrow(self_thread));
+    assert_false(os_gate_borrow(self_thread)); /* one at a time */
+    is_borrowed = 1;
+    sleep_ms(30);
+    is_borrowed = 0;
+    os_gate_return(self_thread);
+    os_critical_leave();
+    return NULL;
+}
+
+static pthread_t start_borrower(void)
+{
+    pthread_t borrower = world_spawn(borrow_for_a_while, NULL);
+
+    while (!is_borrowed)
+        sched_yield();
+    return borrower;
+}
+
+static void a_borrowed_thread_waits_for_the_return(void **state)
+{
+    pthread_t thread = start_published(), borrower = start_borrower();
+
+    (void)state;
+    may_leave = 1;
+    pthread_join(thread, NULL);
+    assert_int_equal(is_borrowed, 0);
+    pthread_join(borrower, NULL);
+}
+
+static void a_stop_waits_for_the_return(void **state)
+{
+    pthread_t thread = start_published(), borrower = start_borrower();
+
+    (void)state;
+    begin_and_hold(self_thread, true);
+    assert_int_equal(is_borrowed, 0);
+    os_stop_end();
+    may_leave = 1;
+    pthread_join(thread, NULL);
+    pthread_join(borrower, NULL);
+}
+
+static void a_running_thread_cannot_be_borrowed(void **state)
+{
+    pthread_t thread = start_published();
+
+    (void)state;
+    may_leave = 1;
+    while (self_thread->gate != OS_GATE_RUNNING)
+        sched_yield();
+    os_critical_enter();
+    assert_false(os_gate_borrow(self_thread));
+    os_critical_leave();
+    pthread_join(thread, NULL);
+}
+
 static void a_thread_that_left_cannot_be_held(void **state)
 {
     struct os_gate_frame frame;
@@ -224,6 +288,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_thread_waits_for_the_end),
         cmocka_unit_test(a_held_thread_may_stay_in_its_call),
+        cmocka_unit_test(a_borrowed_thread_waits_for_the_return),
+        cmocka_unit_test(a_stop_waits_for_the_return),
+        cmocka_unit_test(a_running_thread_cannot_be_borrowed),
         cmocka_unit_test(a_thread_that_left_cannot_be_held),
         cmocka_unit_test(nothing_is_published_where_it_would_be_wrong),
         cmocka_unit_test(a_handler_steps_out_and_back),

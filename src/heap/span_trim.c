@@ -1,0 +1,61 @@
+/* Pages of a span in use that no block needs go back to the kernel; see span.h.
+ *
+ * What    finds the runs of free slots of a span and gives up the pages that lie wholly in them.
+ * Invariants  owner, or the lock of an orphan's class: the slots stay free meanwhile. A slot that the collector took keeps
+ *         its bytes, for a program that still uses it.
+ * Not here  when: tcache.c, central.c. Whole free spans: arena_purge.c.
+ */
+#include "base/counters.h"
+#include "heap/arena.h"
+#include "heap/span.h"
+#include "os/os.h"
+
+static uint64_t trim_free_bits(struct span *s, uint32_t w)
+{
+    return s->words[w].free & ~span_cold(s)[w].taken;
+}
+
+/* First slot from idx on that is free (want_free), or not; n_blocks where there is none. */
+static uint32_t trim_next(struct span *s, uint32_t idx, bool want_free)
+{
+    while (idx < s->n_blocks) {
+        uint64_t bits = trim_free_bits(s, idx >> 6);
+        uint64_t found = (want_free ? bits : ~bits) >> (idx & 63);
+        if (found != 0) {
+            idx += bits_ctz64(found);
+            return idx < s->n_blocks ? idx : s->n_blocks;
+        }
+        idx = (idx | 63) + 1;
+    }
+    return s->n_blocks;
+}
+
+/* Slots [lo, hi) are free; behind the last slot of the span there is nothing to keep. */
+static size_t trim_run(struct span *s, uint32_t lo, uint32_t hi)
+{
+    uintptr_t span_end = s->start + ((uintptr_t)s->n_slices << SLICE_SHIFT);
+    uintptr_t first = bits_round_up(span_block(s, lo), os_page_size());
+    uintptr_t end = bits_round_down(hi == s->n_blocks ? span_end : span_block(s, hi), os_page_size());
+    if (first >= end || os_vm_drop((void *)first, end - first) != 0)
+        return 0;
+    return end - first;
+}
+
+static size_t trim_span(struct span *s)
+{
+    size_t bytes = 0;
+    if (arena_is_huge(s->start) || os_seccomp_is_on())
+        return 0;
+    for (uint32_t lo = trim_next(s, 0, true), hi; lo < s->n_blocks; lo = trim_next(s, hi, true)) {
+        hi = trim_next(s, lo, false);
+        bytes += trim_run(s, lo, hi);
+    }
+    counter_add(COUNTER_BYTES_PURGED, bytes);
+    return bytes;
+}
+
+size_t span_look_idle(struct span *s)
+{
+    s->n_idle_looks++;
+    return s->n_idle_looks > 1 && bits_is_pow2(s->n_idle_looks) ? trim_span(s) : 0;
+}

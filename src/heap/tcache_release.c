@@ -1,0 +1,92 @@
+/* What a thread cache no longer needs: empty spans go back to the arena, idle pages to the kernel; see tcache.h.
+ *
+ * What    looks at the available spans of a cache: when new spans are needed, when time has passed, and for threads that
+ *         wait, by whoever is awake.
+ * Locks   as tcache.h; the cache of another thread only while its gate is borrowed.
+ * Not here  orphans: central.c. Free slices: arena_purge.c.
+ */
+#include "heap/tcache.h"
+
+#include "heap/heap.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { TCACHE_ROOM_MIN_SPANS = 8, TCACHE_ROOM_SHARE = 16 };
+#define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
+#define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* some fifty times what a look at a span takes */
+
+static size_t tcache_release_from(struct list *l)
+{
+    size_t n_seen = 0;
+    if (tcache_list_is_empty(l))
+        return 0;
+    LIST_FOREACH_SAFE(n, after, l) {
+        struct span *s = LIST_ENTRY(n, struct span, link);
+        n_seen++;
+        if (span_retire_empty(s)) {
+            list_remove(n);
+            s->list_no = LIST_NONE;
+            heap_release_span(s);
+        } else {
+            span_look_idle(s);
+        }
+    }
+    return n_seen;
+}
+
+size_t tcache_release_empty(struct tcache *tc)
+{
+    size_t n_seen = 0;
+    tcache_drain_inbox(tc);
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
+            n_seen += tcache_release_from(&tc->sets[f]->lists[c].available);
+    tc->n_new_spans = 0;
+    tc->n_spans_seen = (uint32_t)n_seen;
+    tc->ticks_seen = tc->ticks;
+    return n_seen;
+}
+
+/* What one class no longer needs serves another before new memory does. A look at a span costs a small part of what new
+ * pages cost, so there is one look at all of them to so many new spans. */
+void tcache_make_room(struct tcache *tc)
+{
+    if (++tc->n_new_spans > TCACHE_ROOM_MIN_SPANS + tc->n_spans_seen / TCACHE_ROOM_SHARE)
+        tcache_release_empty(tc);
+}
+
+/* Looking at many spans takes long, so the next look is then further away: it stays a small share of the time. */
+void tcache_tick(struct tcache *tc)
+{
+    tc->ticks = TCACHE_TICK_FREES;
+    atomic_store_explicit(&tc->thread, os_tls.thread, memory_order_release);
+    uint64_t now = os_clock_coarse_ns();
+    if (now < tc->next_decay_ns)
+        return;
+    tc->next_decay_ns = now + TCACHE_DECAY_NS + tcache_release_empty(tc) * TCACHE_LOOK_NS;
+    heap_decay(now);
+}
+
+static bool tcache_is_as_it_was(const struct tcache *tc)
+{
+    return tc->n_spans_seen == 0 && tc->ticks == tc->ticks_seen &&
+           atomic_load_explicit(&tc->inbox.head, memory_order_relaxed) == NULL;
+}
+
+/* The record may serve another thread by now, or its thread have another cache. */
+static void tcache_release_borrowed(struct tcache *tc, struct os_thread *t)
+{
+    if (tc->is_active && tc->tid == t->tid && atomic_load(&tc->thread) == t)
+        tcache_release_empty(tc);
+}
+
+void tcache_release_of_waiting(void)
+{
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next) {
+        struct os_thread *t = atomic_load_explicit(&tc->thread, memory_order_acquire);
+        if (tc == tcache_self || t == NULL || tcache_is_as_it_was(tc) || !os_gate_borrow(t))
+            continue;
+        tcache_release_borrowed(tc, t);
+        os_gate_return(t);
+    }
+}
