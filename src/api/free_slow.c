@@ -65,6 +65,8 @@ NOINLINE void free_slow(void *p)
         emergency_defer_free(p);
         return;
     }
+    if (heap_free_by_message(p))
+        return;
     api_enter_slow();
     os_critical_enter();
     result = free_in_section(p);

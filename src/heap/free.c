@@ -104,6 +104,31 @@ static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t
     return HEAP_FREED;
 }
 
+/* The common case of a message, told apart by reads only. No critical section is needed for it: the caller's frame holds
+ * the block, so a cycle that comes in between finds it reachable, and a bit without an announcement is one that its setter
+ * has yet to announce, as everywhere. */
+bool heap_free_by_message(void *p)
+{
+    uintptr_t addr = (uintptr_t)p;
+    const struct slice *e = slice_of(addr);
+    uint32_t ref = LOAD_ONCE(e->span);
+    struct span *s = span_of_ref(ref);
+    uint64_t flags_before = atomic_load_explicit(&s->flags, memory_order_acquire);
+    struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+    bool is_start;
+    if (owner == NULL || owner == tcache_self || (flags_before & (SPAN_SPECIAL | SPAN_LARGE)) != 0)
+        return false; /* the nil span has no owner */
+    uint32_t idx = slice_block_at(e, addr - s->start, &is_start);
+    if (!is_start || idx >= s->n_blocks || span_is_free(s, idx) || LOAD_ONCE(e->span) != ref)
+        return false;
+    uint64_t bit = UINT64_C(1) << (idx & 63);
+    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) != 0)
+        return false; /* freed twice: told by heap_free, which finds the same */
+    inbox_announce(s, flags_before);
+    __asm__ volatile("" : : "r"(p)); /* until here it was reachable */
+    return true;
+}
+
 enum heap_free_result heap_free(void *p)
 {
     uintptr_t addr = (uintptr_t)p;

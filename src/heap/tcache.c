@@ -13,7 +13,8 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { TCACHE_TICK_REFILLS = 64, TCACHE_ACCOUNT_BYTES = 64 * 1024 };
+enum { TCACHE_TICK_REFILLS = 64, TCACHE_ACCOUNT_BYTES = 64 * 1024,
+       TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2 };
 
 uint64_t tcache_no_word;
 
@@ -196,6 +197,19 @@ static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s
     return false;
 }
 
+/* The first span, but nearly empty ones are passed over while there are others: left alone, they become empty. */
+static struct span *tcache_pop_available(struct list *l)
+{
+    struct span *s = tcache_list_pop(l);
+    for (int i = 0; s != NULL && i < TCACHE_PASS_OVER_MAX && !list_is_empty(l); i++) {
+        if (span_free_count(s) <= s->n_blocks - s->n_blocks / TCACHE_PASS_OVER_SHARE)
+            break;
+        tcache_list_push(l, s, LIST_AVAILABLE);
+        s = tcache_list_pop(l);
+    }
+    return s;
+}
+
 static bool tcache_refill_own(struct tcache *tc, struct tcache_set *set, unsigned class_no)
 {
     struct tcache_bin *bin = &set->bins[class_no];
@@ -206,7 +220,7 @@ static bool tcache_refill_own(struct tcache *tc, struct tcache_set *set, unsigne
         if (tcache_use(tc, set, s))
             return true;
     }
-    while ((s = tcache_list_pop(&set->lists[class_no].available)) != NULL)
+    while ((s = tcache_pop_available(&set->lists[class_no].available)) != NULL)
         if (tcache_use(tc, set, s))
             return true;
     return false;
