@@ -23,6 +23,7 @@ enum {
     MARK_REFILL_BELOW = 32,
     MARK_PREFETCH_LINES = 4,
     MARK_LINE_BYTES = 64,
+    MARK_END_SMALL_BYTES = 128,
 };
 
 /* A word that names a block, not yet tested. */
@@ -139,6 +140,14 @@ ALWAYS_INLINE void marker_put_word(struct marker *m, uint64_t word)
         return;
     if (marker_find_edge(m, (word & MARK_ADDRESS_MASK) - m->bounds.base, &e))
         marker_put_edge(m, &e);
+}
+
+/* Whether a stack word at the end of a block keeps it although another block begins there, which is what the
+ * word most likely means. Not a small block of gc_malloc: loops over those are unrolled and keep the start,
+ * and the neighbour of a node that main holds would stay for ever, with a whole tree. */
+ALWAYS_INLINE bool mark_end_keeps(unsigned flavor, size_t size_bytes)
+{
+    return flavor == FLAVOR_MALLOC || size_bytes > MARK_END_SMALL_BYTES;
 }
 
 /* ---- ranges ---- */
