@@ -12,7 +12,9 @@
 /* What other files of ours define is reached without the global offset table. */
 #pragma GCC visibility push(hidden)
 #include "api/alloc.h"
+#include "api/thread.h"
 #include "base/compiler.h"
+#include "gc/pacer.h"
 #include "heap/tcache.h"
 #pragma GCC visibility pop
 
@@ -42,6 +44,19 @@ static void gc_clear(void *p, size_t size_bytes, unsigned flags)
         memset((char *)p + size_bytes, 0, n_bytes - size_bytes);
 }
 
+/* malloc may be called with locks of libc held, and so starts no thread; gc_malloc is not. One look for each
+ * cycle suffices. */
+static void gc_poke_helpers(void)
+{
+    static uint64_t n_cycles_seen;
+    uint64_t n_cycles = cycle_count();
+
+    if (LIKELY(n_cycles == LOAD_ONCE(n_cycles_seen)))
+        return;
+    STORE_ONCE(n_cycles_seen, n_cycles);
+    thread_poke_helpers();
+}
+
 static NOINLINE void *alloc_slow_gc(size_t size_bytes, unsigned flags)
 {
     bool is_zero = false;
@@ -51,9 +66,12 @@ static NOINLINE void *alloc_slow_gc(size_t size_bytes, unsigned flags)
         errno = EINVAL;
         return NULL;
     }
+    if (!(flags & GC_ROOT))
+        pacer_expect_garbage();
     p = alloc_block(size_bytes, SIZECLASS_ALIGN, gc_flavor(flags), &is_zero);
     if (p != NULL && !is_zero)
         gc_clear(p, size_bytes, flags);
+    gc_poke_helpers();
     return p;
 }
 
