@@ -1,12 +1,12 @@
-/* The gc_* functions that allocate, collect and keep blocks; contract in include/gcmalloc.h.
+/* The gc_* functions that collect and keep blocks; contract in include/gcmalloc.h.
  *
  * Locks   all are called outside critical sections and enter none while the program's functions run.
- * Not here  algorithms: gc; finalizers and weak references: gc_api_lifetime.c; figures: gc_api_stats.c.
+ * Not here  gc_malloc: gc_malloc_fast.c; algorithms: gc; finalizers and weak references: gc_api_lifetime.c;
+ *         figures: gc_api_stats.c.
  */
 #include "gcmalloc.h"
 
 #include <errno.h>
-#include <string.h>
 #include "api/alloc.h"
 #include "api/thread.h"
 #include "base/bits.h"
@@ -16,35 +16,10 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum {
-    GC_FLAGS_KNOWN = GC_NOSCAN | GC_NOZERO | GC_ROOT,
-    GC_PERCENT_MAX = 100000,
-};
+enum { GC_PERCENT_MAX = 100000 };
 _Static_assert((int)GC_MODE_OFF == MODE_OFF && (int)GC_MODE_REPORT == MODE_REPORT &&
                    (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM,
                "the public modes are the collector's");
-
-static unsigned gc_flavor(unsigned flags)
-{
-    if (flags & GC_ROOT)
-        return flags & GC_NOSCAN ? FLAVOR_ROOT_NOSCAN : FLAVOR_ROOT;
-    return flags & GC_NOSCAN ? FLAVOR_GC_NOSCAN : FLAVOR_GC;
-}
-
-EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
-{
-    bool is_zero = false;
-    void *p;
-
-    if (flags & ~(unsigned)GC_FLAGS_KNOWN) {
-        errno = EINVAL;
-        return NULL;
-    }
-    p = alloc_block(size_bytes, SIZECLASS_ALIGN, gc_flavor(flags), &is_zero);
-    if (p != NULL && !is_zero && !(flags & GC_NOZERO))
-        memset(p, 0, size_bytes);
-    return p;
-}
 
 EXPORT size_t gc_good_size(size_t size_bytes)
 {

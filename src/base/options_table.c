@@ -61,9 +61,10 @@ static const struct option_row option_rows[] = {
                 "growth over the live heap at which the next collection is due; negative: never by growth"),
     ROW_LIMIT("limit", limit_bytes, option_words_limit, 0,
               "memory limit that collections try to keep; `cgroup`: the limit of the control group; 0: none"),
-    ROW_BYTES("floor", floor_bytes, BYTES_MAX, 64 * MIB, "heap size below which growth starts no collection"),
+    ROW_BYTES("floor", floor_bytes, BYTES_MAX, 64 * MIB, "heap size below which growth starts no collection; a quarter of it once `gc_malloc` is used"),
     ROW_PERCENT("budget", budget_percent, 1, 100, 10,
-                "share of the process's CPU time that collections by growth may use"),
+                "share of the process's CPU time that collections by growth may use while they recover little; at "
+                "least 50 where they recover much"),
     ROW_INT("markers", markers, 0, 64, 0, "threads that mark; 0: as many as pay"),
     ROW_BOOL("hugepages", hugepages, true, "advise huge pages once the heap is large"),
     ROW_BYTES("reserve", reserve_bytes, BYTES_MAX, 0,

@@ -178,10 +178,11 @@ static void cycle_stop_and_go(struct cycle *c)
     c->trace.skip = cycle_stopped(c);
     c->trace.cpu_ns = os_clock_cpu_ns() - c->cpu_ns;
     c->lap_ns = os_clock_ns();
-    world_start();
-    cycle_lap(c, PHASE_RESUME);
+    /* Until here and not until world_start returns: those that run again may take this thread's CPU. */
     counter_add(COUNTER_PAUSE_NS_TOTAL, c->lap_ns - begin_ns);
     counter_raise(COUNTER_PAUSE_NS_MAX, c->lap_ns - begin_ns);
+    world_start();
+    cycle_lap(c, PHASE_RESUME);
 }
 
 /* Handlers of the program could wait for a thread that stands still. */

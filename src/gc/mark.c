@@ -187,6 +187,13 @@ void mark_words_bytewise(uintptr_t lo, uintptr_t hi)
         mark_by_fours(lo + shift, hi);
 }
 
+static bool mark_is_start_of_block(const struct marker *m, uintptr_t addr)
+{
+    struct mark_edge e;
+    return addr - m->bounds.base < m->bounds.n_bytes && marker_find_edge(m, addr - m->bounds.base, &e) &&
+           e.start == addr && ((e.word->free >> e.bit) & 1) == 0;
+}
+
 /* The block whose last byte is just below word, where there is one. pre: word - 1 lies in the arena. */
 static void mark_put_end_word(struct marker *m, uint64_t word)
 {
@@ -196,9 +203,9 @@ static void mark_put_end_word(struct marker *m, uint64_t word)
         return;
     if (!marker_find_edge(m, end - 1 - m->bounds.base, &e))
         return;
-    const struct span *s = CONTAINER_OF(e.word, struct span, words);
+    const struct span *s = span_of_ref(slice_of(end - 1)->span);
     bool is_end = e.size_bytes != 0 ? e.start + e.size_bytes == end : s->start + s->size_bytes == end;
-    if (is_end)
+    if (is_end && (mark_end_keeps(s->flavor, s->size_bytes) || !mark_is_start_of_block(m, end)))
         marker_put_edge(m, &e);
 }
 

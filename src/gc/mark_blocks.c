@@ -100,8 +100,7 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
         if (UNLIKELY(r.n_bytes == 0))
             continue;
         marker_prefetch_range(r);
-        m->ranges[(m->range_at + m->n_ranges) % MARK_N_RANGES] = r;
-        m->n_ranges++;
+        marker_put_chunk(m, r.lo, r.n_bytes);
     }
     return m->n_ranges != 0;
 }
@@ -111,10 +110,10 @@ static void marker_run(void *arg)
     struct marker *m = arg;
     do {
         while (marker_fill(m)) {
-            struct mark_range r = m->ranges[m->range_at];
+            const struct mark_chunk *c = &m->ranges[m->range_at];
             m->range_at = (m->range_at + 1) % MARK_N_RANGES;
             m->n_ranges--;
-            marker_scan_chunk(m, r.lo, r.n_bytes);
+            marker_scan_chunk(m, c->lo, c->n_bytes);
         }
         while (m->n_edges != 0)
             marker_take_oldest_edge(m);

@@ -19,7 +19,7 @@ enum {
     TEAM_GIVE_MIN_ENTRIES = 64,
     TEAM_N_SPINS = 2000, /* a wake-up costs as much as marking some hundred blocks */
 };
-#define TEAM_MIN_HEAP_BYTES ((size_t)32 << 20)
+#define TEAM_MIN_HEAP_BYTES ((size_t)8 << 20)
 
 uint32_t mark_team_n_idle;
 static struct {
@@ -239,7 +239,8 @@ unsigned mark_team_size(void)
 
 void mark_team_poke(void)
 {
-    if (team.start == NULL || os_tls.critical != 0 || heap_mapped_bytes() < team.min_heap_bytes)
+    /* committed, because right after a cycle little may be in use */
+    if (team.start == NULL || os_tls.critical != 0 || heap_committed_bytes() < team.min_heap_bytes)
         return;
     uint32_t n = __atomic_load_n(&team.n_started, __ATOMIC_RELAXED);
     while (n + 1 < team_n_wanted()) {

@@ -66,6 +66,13 @@ void markcheck_words(uintptr_t lo, uintptr_t hi, size_t step)
     }
 }
 
+static bool markcheck_end_keeps(const struct heap_obj *obj, uintptr_t end)
+{
+    struct heap_obj next;
+    return mark_end_keeps(obj->span->flavor, obj->size_bytes) || heap_find_object(end, &next) != HEAP_LIVE ||
+           next.start != end;
+}
+
 void markcheck_stack_words(uintptr_t lo, uintptr_t hi)
 {
     uintptr_t end;
@@ -73,7 +80,8 @@ void markcheck_stack_words(uintptr_t lo, uintptr_t hi)
     for (lo = bits_round_up(lo, sizeof(uint64_t)); lo + sizeof(uint64_t) <= hi; lo += sizeof(uint64_t)) {
         struct heap_obj obj;
         if (markcheck_word_addr(*(const uint64_t *)lo, &end) &&
-            heap_find_object(end - 1, &obj) == HEAP_LIVE && obj.start + obj.size_bytes == end)
+            heap_find_object(end - 1, &obj) == HEAP_LIVE && obj.start + obj.size_bytes == end &&
+            markcheck_end_keeps(&obj, end))
             markcheck_obj(&obj);
     }
 }

@@ -7,9 +7,16 @@
  *     stretch    doubles when a cycle recovered less than 1/8 of what was used, halves from 1/4, is 1 from
  *                1/2 on. A program that frees what it no longer needs so pays for a logarithmic number.
  *     budget     a cycle took c of CPU time: by growth, the next waits until the process has used
- *                c * (100 - b) / b more, but not until used exceeds the goal by a quarter of available
- *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB), lest it collect at
- *                every step. The budget does not bind it.
+ *                c * (100 - b) / b more, but not until used exceeds the goal by a quarter of available.
+ *                b is the option, at least 25 after a cycle that recovered 1/4 of what was used, and at
+ *                least 50 after 1/2: where collecting is what keeps the program small, more memory would
+ *                cost more than the cycles, in fresh pages and in cache
+ *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB). Of the budget only
+ *                b = 50 binds it: a limit that is too small for what is alive halves the speed, and then
+ *                memory goes beyond it.
+ *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
+ *                always 1 and b at least 50. What grows and lives then costs a logarithmic number of cycles
+ *                by itself.
  * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal
  * is it counted exactly. `check_at` is the estimate from which on it is worth a look again: it moves ahead
  * after each look that found no cycle due, so that looking costs a small share of what is allocated in
@@ -30,6 +37,9 @@ enum {
     PACER_MAX_SKIP_SHIFT = 6,
     PACER_DEFAULT_PERCENT = 100,
     PACER_DEFAULT_BUDGET = 10,
+    PACER_FAIR_BUDGET = 25, /* after a cycle that recovered something */
+    PACER_MOST_BUDGET = 50, /* after one that recovered much, and for the limit */
+    PACER_GARBAGE_FLOOR_SHARE = 4,
 };
 #define PACER_DEFAULT_FLOOR ((size_t)64 << 20)
 #define PACER_LOOK_MIN_BYTES ((size_t)1 << 20)
@@ -43,7 +53,9 @@ static struct {
     size_t check_at_bytes;
     unsigned stretch;
     unsigned n_skips;        /* in a row */
-    uint64_t cpu_allowed_ns; /* process CPU time from which on growth counts again */
+    uint64_t cpu_allowed_ns;       /* process CPU time from which on growth counts again */
+    uint64_t limit_cpu_allowed_ns; /* the same for the limit */
+    bool expects_garbage;
     uint64_t n_slow_paths;   /* for stress */
 } pacer = {
     .config = {.percent = PACER_DEFAULT_PERCENT,
@@ -77,10 +89,16 @@ static size_t pacer_min(size_t a, size_t b)
 
 /* ---- the goal ---- */
 
+static size_t pacer_floor(void)
+{
+    size_t floor_bytes = pacer.config.floor_bytes;
+    return LOAD_ONCE(pacer.expects_garbage) ? floor_bytes / PACER_GARBAGE_FLOOR_SHARE : floor_bytes;
+}
+
 static size_t pacer_growth_goal(size_t live)
 {
     int percent = LOAD_ONCE(pacer.config.percent);
-    size_t floor_bytes = pacer.config.floor_bytes;
+    size_t floor_bytes = pacer_floor();
     if (percent < 0)
         return SIZE_MAX;
     size_t to_floor = floor_bytes > live ? floor_bytes - live : 0;
@@ -130,7 +148,8 @@ void pacer_init(const struct pacer_config *config)
     pacer.live_bytes = 0;
     pacer.stretch = 1;
     pacer.n_skips = 0;
-    pacer.cpu_allowed_ns = 0;
+    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = 0;
+    pacer.expects_garbage = false;
     pacer.n_slow_paths = 0;
     pacer_read_limit();
     pacer_set_goal(0);
@@ -155,14 +174,28 @@ void pacer_set_limit(size_t bytes)
     pacer_set_goal(LOAD_ONCE(pacer.live_bytes));
 }
 
+void pacer_expect_garbage(void)
+{
+    if (LOAD_ONCE(pacer.expects_garbage))
+        return;
+    pacer.stretch = 1;
+    STORE_ONCE(pacer.expects_garbage, true);
+    pacer_set_goal(LOAD_ONCE(pacer.live_bytes));
+}
+
 /* ---- is it due? ---- */
+
+static bool pacer_is_cpu_used(const uint64_t *allowed_ns)
+{
+    uint64_t allowed = LOAD_ONCE(*allowed_ns);
+    return allowed == 0 || os_clock_cpu_ns() >= allowed;
+}
 
 /* A budget that lets memory run out would be dear: it ends where the heap is overdue by a quarter of what is
  * left. */
 static bool pacer_is_within_budget(size_t used)
 {
-    uint64_t allowed = LOAD_ONCE(pacer.cpu_allowed_ns);
-    if (allowed == 0 || os_clock_cpu_ns() >= allowed)
+    if (pacer_is_cpu_used(&pacer.cpu_allowed_ns))
         return true;
     size_t goal = LOAD_ONCE(pacer.growth_goal_bytes);
     return used > goal && used - goal > os_vm_available() / 4;
@@ -188,7 +221,7 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
     if (is_within || pacer_add(used, extra_bytes) >= limit)
         used = heap_recount();
     size_t wanted = pacer_add(used, extra_bytes);
-    if (wanted >= limit) {
+    if (wanted >= limit && pacer_is_cpu_used(&pacer.limit_cpu_allowed_ns)) {
         *cause = CYCLE_LIMIT;
         return true;
     }
@@ -220,12 +253,30 @@ static void pacer_adapt(size_t live_bytes, size_t dead_bytes)
     size_t used = pacer_add(live_bytes, dead_bytes);
     if (used < pacer_goal_bytes() - pacer_goal_bytes() / 8)
         return;
-    if (dead_bytes < used / 8)
+    if (dead_bytes < used / 8 && !pacer.expects_garbage)
         pacer.stretch = pacer.stretch < PACER_STRETCH_MAX ? pacer.stretch * 2 : PACER_STRETCH_MAX;
     else if (dead_bytes >= used / 2)
         pacer.stretch = 1;
     else if (dead_bytes >= used / 4 && pacer.stretch > 1)
         pacer.stretch /= 2;
+}
+
+/* Percent of the CPU time that cycles like the last one may take. */
+static unsigned pacer_budget(size_t live_bytes, size_t dead_bytes)
+{
+    unsigned budget = pacer.config.budget_percent, least = 0;
+    size_t used = pacer_add(live_bytes, dead_bytes);
+    if (pacer.expects_garbage || dead_bytes > used / 2)
+        least = PACER_MOST_BUDGET;
+    else if (dead_bytes > used / 4)
+        least = PACER_FAIR_BUDGET;
+    return budget > least ? budget : least;
+}
+
+/* When the process will have used so much that cpu_ns was the share. 0: now. */
+static uint64_t pacer_cpu_after(uint64_t cpu_ns, unsigned percent)
+{
+    return percent == 0 || percent >= 100 ? 0 : os_clock_cpu_ns() + cpu_ns * (100 - percent) / percent;
 }
 
 /* A reason to skip mostly lasts: the distance to the next attempt doubles. */
@@ -239,9 +290,9 @@ static void pacer_back_off(void)
 
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
-    unsigned budget = pacer.config.budget_percent;
-    if (budget > 0 && budget < 100)
-        STORE_ONCE(pacer.cpu_allowed_ns, os_clock_cpu_ns() + cpu_ns * (100 - budget) / budget);
+    unsigned budget = pacer_budget(live_bytes, dead_bytes);
+    STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(cpu_ns, budget));
+    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(cpu_ns, PACER_MOST_BUDGET));
     if (!is_complete) {
         pacer_back_off();
         return;

@@ -24,6 +24,8 @@ void pacer_init(const struct pacer_config *config);
 void pacer_set_percent(int percent);
 int pacer_percent(void);
 void pacer_set_limit(size_t bytes);
+/* The program leaves freeing to the collector: from now on cycles come earlier. Idempotent. */
+void pacer_expect_garbage(void);
 /* extra_bytes: what the caller is about to take. cause is set when true. */
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause);
 /* After a cycle (or a skipped one: is_complete false). */

@@ -334,6 +334,19 @@ void tcache_retire(void)
     tcache_abandon(tc);
 }
 
+static __thread struct tcache *tcache_kept __attribute__((tls_model("initial-exec")));
+
+void tcache_cut(void)
+{
+    tcache_kept = tcache_self;
+    STORE_ONCE(tcache_self, &tcache_none);
+}
+
+void tcache_mend(void)
+{
+    STORE_ONCE(tcache_self, tcache_kept);
+}
+
 void tcache_detach(struct span *s)
 {
     struct tcache *tc = atomic_load(&s->owner);

@@ -113,21 +113,6 @@ static void test_unaligned_words(void **state)
     gc_block_mark_end();
 }
 
-static void test_ends_of_blocks(void **state)
-{
-    (void)state;
-    char *p = gc_block(FLAVOR_MALLOC, 48), *large = gc_block(FLAVOR_MALLOC, 70000);
-    void *range[] = {p + 48, large + 73728, NULL};
-    gc_block_mark_begin();
-    GC_MARK_WORDS(range);
-    assert_true(mark_drain());
-    assert_false(GC_IS_MARKED(p) || GC_IS_MARKED(large));
-    mark_stack_words((uintptr_t)range, (uintptr_t)(range + 3));
-    assert_true(mark_drain());
-    assert_true(GC_IS_MARKED(p) && GC_IS_MARKED(large));
-    gc_block_mark_end();
-}
-
 /* ---- what is scanned ---- */
 
 static void test_reachable_through_blocks(void **state)
@@ -477,7 +462,6 @@ int main(void)
         cmocka_unit_test(test_large_blocks),
         cmocka_unit_test(test_partial_words_are_left_out),
         cmocka_unit_test(test_unaligned_words),
-        cmocka_unit_test(test_ends_of_blocks),
         cmocka_unit_test(test_reachable_through_blocks),
         cmocka_unit_test(test_content_without_the_block),
         cmocka_unit_test(test_flavors_that_are_roots),

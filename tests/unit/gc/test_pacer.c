@@ -124,22 +124,86 @@ static void test_limit(void **state)
     assert_int_equal(pacer_goal_bytes(), SIZE_MAX);
 }
 
+#define LONG_NS UINT64_C(1000000000000) /* a very long cycle */
+
+static void begin_small(unsigned budget)
+{
+    begin();
+    config.floor_bytes = 4 * MB;
+    config.budget_percent = budget;
+    pacer_init(&config);
+}
+
 static void test_budget(void **state)
 {
     (void)state;
     enum cycle_cause cause;
-    begin();
-    config.floor_bytes = 4 * MB;
-    config.budget_percent = 10;
-    pacer_init(&config);
+    begin_small(10);
     void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
     assert_true(is_due(0, &cause));
-    pacer_cycle_done(true, MB, 4 * MB, UINT64_C(1000000000000)); /* a very long cycle */
+    pacer_cycle_done(true, MB, 4 * MB, LONG_NS);
     assert_false(is_due(0, &cause));
-    pacer_set_limit(32 * MB); /* but a limit is a limit */
+    begin_small(100);
+    heap_recount();
+    pacer_cycle_done(true, MB, 4 * MB, LONG_NS);
+    assert_true(is_due(0, &cause));
+    gc_block_free(p);
+}
+
+static bool is_due_after(size_t live, size_t dead, uint64_t cycle_ns, uint64_t mutator_ns)
+{
+    enum cycle_cause cause;
+    pacer_cycle_done(true, live, dead, cycle_ns);
+    uint64_t end_ns = os_clock_cpu_ns() + mutator_ns;
+    while (os_clock_cpu_ns() < end_ns)
+        continue;
+    return is_due(0, &cause);
+}
+
+/* After a cycle of 10 ms the next must wait for 90, 30 or 10 ms of the program's own. */
+static void test_budget_grows_with_what_was_recovered(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000;
+    begin_small(10);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
+    assert_false(is_due_after(3 * MB, MB / 2, 10 * ms, 35 * ms));
+    assert_true(is_due_after(3 * MB, 2 * MB, 10 * ms, 35 * ms));
+    assert_false(is_due_after(3 * MB, 2 * MB, 10000 * ms, 11 * ms));
+    assert_true(is_due_after(2 * MB, 3 * MB, 10 * ms, 11 * ms));
+    gc_block_free(p);
+}
+
+/* A limit below what is alive must not stop the program: half of the time is its own. */
+static void test_limit_takes_half_of_the_time(void **state)
+{
+    (void)state;
+    enum cycle_cause cause;
+    begin_small(10);
+    pacer_set_percent(-1);
+    pacer_set_limit(32 * MB);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
     assert_true(is_due(0, &cause));
     assert_int_equal(cause, CYCLE_LIMIT);
+    assert_false(is_due_after(64 * MB, 0, LONG_NS, 0));
+    assert_false(is_due(128 * MB, &cause));
+    assert_true(is_due_after(31 * MB, 0, 10 * 1000 * 1000, 11 * 1000 * 1000));
     gc_block_free(p);
+}
+
+static void test_expecting_garbage(void **state)
+{
+    (void)state;
+    begin();
+    pacer_expect_garbage();
+    assert_int_equal(pacer_goal_bytes(), 16 * MB);
+    for (int i = 0; i < 5; i++) {
+        size_t live = pacer_goal_bytes();
+        done(live, 0); /* all of it lives, and yet the distance does not stretch */
+        assert_true(pacer_goal_bytes() <= 2 * live);
+    }
+    pacer_expect_garbage();
+    assert_true(pacer_goal_bytes() > 256 * MB);
 }
 
 static void test_skipped_cycles_back_off(void **state)
@@ -199,6 +263,9 @@ int main(void)
         cmocka_unit_test(test_due_by_exact_count),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_budget_grows_with_what_was_recovered),
+        cmocka_unit_test(test_limit_takes_half_of_the_time),
+        cmocka_unit_test(test_expecting_garbage),
         cmocka_unit_test(test_skipped_cycles_back_off),
         cmocka_unit_test(test_stress),
     };

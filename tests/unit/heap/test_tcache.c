@@ -267,6 +267,25 @@ static void caches_are_recycled_and_leave_their_spans(void **state)
 }
 
 /* World stopped: the owner is there, but sleeps. */
+static void a_cut_cache_is_out_of_sight_until_it_is_mended(void **state)
+{
+    (void)state;
+    void *block;
+    alloc_n(&block, 1);
+    struct tcache *mine = tcache_self;
+    tcache_cut();
+    assert_ptr_equal(tcache_self, &tcache_none);
+    assert_int_equal(*bin()->word, 0); /* malloc's fast path finds nothing, and free's no span of its own */
+    tcache_mend();
+    assert_ptr_equal(tcache_self, mine);
+    free_n(&block, 1);
+    start_afresh(); /* no cache: cutting nothing mends to nothing */
+    tcache_cut();
+    tcache_mend();
+    assert_ptr_equal(tcache_self, &tcache_none);
+    harness_check();
+}
+
 static void a_detached_span_is_in_no_window_and_on_no_list(void **state)
 {
     (void)state;
@@ -304,6 +323,7 @@ int main(void)
         cmocka_unit_test(spans_of_a_waiting_thread_go_back),
         cmocka_unit_test(each_flavor_has_spans_of_its_own),
         cmocka_unit_test(caches_are_recycled_and_leave_their_spans),
+        cmocka_unit_test(a_cut_cache_is_out_of_sight_until_it_is_mended),
         cmocka_unit_test(a_detached_span_is_in_no_window_and_on_no_list),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
