@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 #include "api/alloc.h"
 #include "api/environment.h"
+#include "api/interpose.h"
 #include "api/malloc_fast.h"
 #include "api/real.h"
 #include "api/thread.h"
@@ -123,6 +124,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     real_lookup_all();
     api_state.is_passthrough = !real_is_malloc_ours();
     thread_install();
+    interpose_signal_install();
     api_fork_install();
     init_collector();
     api_state.is_initialised = true;
