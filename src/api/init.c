@@ -19,6 +19,7 @@
 #include "gc/finalizer.h"
 #include "gc/mark_team.h"
 #include "gc/pacer.h"
+#include "heap/probation.h"
 #include "os/os.h"
 
 _Static_assert((int)OPTION_MODE_OFF == MODE_OFF && (int)OPTION_MODE_REPORT == MODE_REPORT &&
@@ -98,6 +99,7 @@ static void init_collector(void)
     mark_team_set_starter(thread_start_marker);
     mark_team_config((unsigned)init_options.markers);
     os_stop_set_fast_text((uintptr_t)__start_gcm_fast, (uintptr_t)__stop_gcm_fast);
+    probation_set(init_options.probation == OPTION_PROBATION_CAREFUL);
     pacer_init(&pacer);
     cycle_init(&cycle);
 }

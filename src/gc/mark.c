@@ -12,6 +12,7 @@
 #include "gc/markcheck.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "os/os.h"
 
 enum {
@@ -260,4 +261,9 @@ bool mark_is_marked(uintptr_t obj)
     uint32_t in_slice = obj & (SLICE_SIZE - 1);
     uint32_t idx = slice_block_idx(e, ((uint32_t)e->slice_no << SLICE_SHIFT) + in_slice);
     return (span_of_ref(e->span)->words[idx >> 6].mark >> (idx & 63)) & 1;
+}
+
+bool mark_is_dead(uintptr_t obj)
+{
+    return !mark_is_marked(obj) && probation_is_over(obj);
 }

@@ -16,6 +16,7 @@
 #include "gc/mark_inl.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "os/os.h"
 
 enum { MARKCHECK_ATTEMPTS = 2, MARKCHECK_SPARSE_MIN_BYTES = 256 * 1024 };
@@ -85,7 +86,7 @@ struct markcheck_root_walk {
 static void markcheck_root_span(struct span *s, void *ctx)
 {
     const struct markcheck_root_walk *walk = ctx;
-    if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC))
+    if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC) && !probation_is_pinned(s))
         return;
     for (uint32_t i = 0; i < s->n_blocks; i++)
         markcheck_addr(span_block(s, i));
