@@ -53,7 +53,7 @@ int main(void)
         _exit(debugger(atomic_load(&tid)));
     int status = 0;
     while (waitpid(child, &status, WNOHANG) == 0) {
-        gc_collect_level(TRAP_GC_FULL);
+        trap_gc(TRAP_GC_FULL);
         trap_overwrite(TRAP_SIZE);
         trap_check_targets();
     }

@@ -30,7 +30,7 @@ int main(void)
     limit(RLIMIT_NPROC, 1);
     limit(RLIMIT_SIGPENDING, 0);
     trap_make_garbage(TRAP_SIZE);
-    gc_collect_level(TRAP_GC_FULL);
+    trap_gc(TRAP_GC_FULL);
     trap_overwrite(TRAP_SIZE);
     trap_check_targets();
     limit(RLIMIT_SIGPENDING, RLIM_INFINITY);
@@ -41,7 +41,7 @@ int main(void)
         last = fd;
     TEST_CHECK(errno == EMFILE && last >= 0);
     trap_make_garbage(TRAP_SIZE);
-    gc_collect_level(TRAP_GC_FULL);
+    trap_gc(TRAP_GC_FULL);
     trap_overwrite(TRAP_SIZE);
     trap_check_targets();
     for (fd = 40; fd < 64; fd++)

@@ -11,7 +11,7 @@ static void at_exit(void)
         _exit(9);
     for (int i = 0; i < 1000; i++)
         free(malloc((size_t)i));
-    gc_collect_level(TRAP_GC_FULL);
+    trap_gc(TRAP_GC_FULL);
     if (!test_is_filled(kept, TRAP_SIZE, 1))
         _exit(9);
 }
@@ -21,7 +21,7 @@ static void *body(void *arg)
     for (;;) {
         void *p = malloc(100);
         if (arg != NULL)
-            gc_collect_level(TRAP_GC_FULL);
+            trap_gc(TRAP_GC_FULL);
         free(p);
     }
     return NULL;

@@ -31,7 +31,7 @@ static void child(uintptr_t hidden)
         if (i % 3 == 0)
             free(p);
     }
-    gc_collect_level(TRAP_GC_FULL);
+    trap_gc(TRAP_GC_FULL);
     for (int i = 0; i < 3000; i++)
         memset(malloc(TRAP_SIZE), 0xee, TRAP_SIZE);
     _exit(test_is_filled(block, TRAP_SIZE, 1) ? 7 : 4);

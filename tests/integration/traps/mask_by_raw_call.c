@@ -23,7 +23,7 @@ int main(void)
     struct trap_thread t = {.hidden = trap_new()};
     trap_thread_start(&t, body);
     for (int i = 0; i < 5; i++) {
-        gc_collect_level(TRAP_GC_FULL);
+        trap_gc(TRAP_GC_FULL);
         trap_overwrite(TRAP_SIZE);
         trap_check_targets();
     }

@@ -54,7 +54,7 @@ static void become_daemon(void)
     if (pid == 0) {
         if (daemon(1, 1) != 0)
             _exit(1);
-        gc_collect_level(TRAP_GC_FULL);
+        trap_gc(TRAP_GC_FULL);
         memset(malloc(1000), 1, 1000);
         _exit(write(fds[1], "d", 1) == 1 ? 0 : 1);
     }

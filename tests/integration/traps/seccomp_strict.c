@@ -16,7 +16,7 @@ static void run(void)
             syscall(SYS_exit, 2);
         memset(held[slot], (int)slot, 100 + slot);
         if (i % 20000 == 7)
-            gc_collect();
+            trap_gc(TRAP_GC_FULL);
     }
     syscall(SYS_exit, 0);
 }

@@ -1,11 +1,11 @@
 # One tiny program per trap; its name says what it proves. Those in trap_programs run alone and take no argument.
 file(GLOB trap_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.c ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-list(FILTER trap_sources EXCLUDE REGEX "/trap_module\\.c$")
+list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|sanitized)\\.c$")
 add_library(trap_module MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_module.c)
 target_compile_options(trap_module PRIVATE -O1 -fno-builtin)
 
 set(trap_full rlimits_from_the_start rlimit_as_lowered stdio_locked_fork fork_in_loop_while_threads_allocate
-  fork_child_collects realloc_moves_while_collecting sleeping_threads_1000 thread_storm dlopen_storm seteuid_storm
+  fork_child_collects realloc_moves_while_collecting thread_storm dlopen_storm seteuid_storm
   malloc_in_signal_handler mlockall_future processes_while_collecting unshare_user_namespace exit_while_collecting
   debugger_attached thread_stack_cache)
 set(trap_with_module tls_dynamic dlopen_storm dlopen_deepbind dlmopen_namespace thread_stack_cache)
@@ -15,7 +15,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(eintr|eintr_others|loaded_late|probation)$")
+  if(trap MATCHES "^(eintr|eintr_others|loaded_late|probation|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -37,9 +37,28 @@ foreach(program eintr eintr_others)
   endforeach()
 endforeach()
 
+gcm_preload_test(trap.sleeping_threads_1000 LABEL full TIMEOUT 240 COMMAND sleeping_threads 1000)
+gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleeping_threads 5000)
 gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M)
+
+gcm_preload_path(library)
+add_test(NAME trap.peers COMMAND ${CMAKE_CURRENT_LIST_DIR}/peers.sh ${library} ${CMAKE_CURRENT_BINARY_DIR} $<TARGET_FILE:trap_module>)
+set_tests_properties(trap.peers PROPERTIES LABELS long TIMEOUT 7200)
 
 if(NOT GCM_TEST_LIBRARY)
   add_test(NAME trap.loaded_late COMMAND loaded_late $<TARGET_FILE:gcmalloc>)
   set_tests_properties(trap.loaded_late PROPERTIES LABELS quick TIMEOUT 60)
+endif()
+
+# The sanitizer insists on being first where it is a shared library; users are told to pass this, too.
+include(CheckCSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS -fsanitize=address)
+check_c_source_compiles("int main(void) { return 0; }" GCM_HAS_ASAN)
+unset(CMAKE_REQUIRED_FLAGS)
+if(GCM_HAS_ASAN AND NOT CMAKE_C_FLAGS MATCHES "fsanitize")
+  gcm_test_program(sanitized ${CMAKE_CURRENT_LIST_DIR}/sanitized.c)
+  target_compile_options(sanitized PRIVATE -fsanitize=address -Wno-use-after-free)
+  target_link_options(sanitized PRIVATE -fsanitize=address)
+  gcm_preload_test(trap.sanitized LABEL quick TIMEOUT 60 COMMAND sanitized
+    ENV ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:exitcode=99)
 endif()
