@@ -56,6 +56,15 @@ static bool init_has_sanitizer(void)
     return __asan_init != NULL || __tsan_init != NULL || __msan_init != NULL;
 }
 
+/* It runs the program on a processor of its own: registers and stacks are not where the kernel says. It is known by the
+ * library that it preloads itself. */
+static bool init_is_in_valgrind(char **envp)
+{
+    const char *preload = environment_get(envp, "LD_PRELOAD");
+
+    return preload != NULL && strstr(preload, "/vgpreload_") != NULL;
+}
+
 static void init_heap(void)
 {
     struct heap_config config = {
@@ -74,11 +83,11 @@ static void init_report_trace_file(void)
     os_write_all(2, line, sizeof(line) - 1);
 }
 
-static void init_collector(void)
+static void init_collector(bool is_watched)
 {
     int trace_fd = init_options.trace != 0 ? trace_file_open(init_options.trace_file) : -1;
     struct cycle_config cycle = {
-        .mode = init_has_sanitizer() ? MODE_OFF : (enum cycle_mode)init_options.mode,
+        .mode = is_watched ? MODE_OFF : (enum cycle_mode)init_options.mode,
         .trace = (unsigned)init_options.trace,
         .trace_fd = trace_fd,
         .check = init_options.check,
@@ -128,6 +137,6 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     thread_install();
     interpose_signal_install();
     api_fork_install();
-    init_collector();
+    init_collector(init_has_sanitizer() || init_is_in_valgrind(envp));
     api_state.is_initialised = true;
 }

@@ -62,3 +62,10 @@ if(GCM_HAS_ASAN AND NOT CMAKE_C_FLAGS MATCHES "fsanitize")
   gcm_preload_test(trap.sanitized LABEL quick TIMEOUT 60 COMMAND sanitized
     ENV ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:exitcode=99)
 endif()
+
+# Its own processor hides registers: we only allocate there, and give it nothing to complain about.
+find_program(GCM_VALGRIND valgrind)
+if(GCM_VALGRIND)
+  gcm_preload_test(trap.valgrind LABEL full TIMEOUT 240 ENV GCMALLOC=floor=1M,percent=10
+    COMMAND ${GCM_VALGRIND} -q --error-exitcode=9 $<TARGET_FILE:leak_churn> 48 500)
+endif()
