@@ -66,6 +66,8 @@ void free_slow(void *p); /* free, all of it */
 void free_foreign(void *p);
 /* An exit from the library: see the rules. */
 COLD void api_exit_pending(void);
+/* unseen.c: the trace is told that the program used the block p, which had been found unreachable. */
+COLD void unseen_tell(const char *what, void *p, const void *caller);
 /* emergency.c: frees made by handlers that interrupted a slow path */
 extern void *_Atomic emergency_deferred;
 ALWAYS_INLINE void api_exit_slow(void)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include "gc/pacer.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -60,6 +61,12 @@ bool api_enter_slow(void)
     return true;
 }
 
+/* Who asks for a collection, or has no memory, wants the second look at once. */
+static bool api_is_thorough(enum cycle_cause cause)
+{
+    return cause == CYCLE_EXPLICIT || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY;
+}
+
 enum cycle_skip api_collect(enum cycle_cause cause)
 {
     int saved_errno = errno;
@@ -67,6 +74,8 @@ enum cycle_skip api_collect(enum cycle_cause cause)
     api_tls.in_cycle++;
     SIGNAL_FENCE();
     enum cycle_skip skip = cycle_run(cause);
+    if (skip == SKIP_NONE && probation_is_on() && api_is_thorough(cause))
+        skip = cycle_run(cause);
     SIGNAL_FENCE();
     api_tls.in_cycle--;
     errno = saved_errno;

@@ -73,6 +73,8 @@ NOINLINE void free_slow(void *p)
     os_critical_leave();
     if (UNLIKELY(result == HEAP_FREED_TAKEN))
         counter_add(COUNTER_TAKEN_FREED, 1);
+    if (UNLIKELY(result == HEAP_FREED_TAKEN || result == HEAP_FREED_SUSPECT))
+        unseen_tell("free", p, __builtin_return_address(0));
     api_exit_slow();
 }
 

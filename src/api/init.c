@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 #include "api/alloc.h"
 #include "api/environment.h"
+#include "api/interpose.h"
 #include "api/malloc_fast.h"
 #include "api/real.h"
 #include "api/thread.h"
@@ -19,6 +20,7 @@
 #include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "heap/tcache.h"
+#include "heap/probation.h"
 #include "os/os.h"
 
 _Static_assert((int)OPTION_MODE_OFF == MODE_OFF && (int)OPTION_MODE_REPORT == MODE_REPORT &&
@@ -55,6 +57,15 @@ static bool init_has_sanitizer(void)
     return __asan_init != NULL || __tsan_init != NULL || __msan_init != NULL;
 }
 
+/* It runs the program on a processor of its own: registers and stacks are not where the kernel says. It is known by the
+ * library that it preloads itself. */
+static bool init_is_in_valgrind(char **envp)
+{
+    const char *preload = environment_get(envp, "LD_PRELOAD");
+
+    return preload != NULL && strstr(preload, "/vgpreload_") != NULL;
+}
+
 static void init_heap(void)
 {
     struct heap_config config = {
@@ -73,11 +84,11 @@ static void init_report_trace_file(void)
     os_write_all(2, line, sizeof(line) - 1);
 }
 
-static void init_collector(void)
+static void init_collector(bool is_watched)
 {
     int trace_fd = init_options.trace != 0 ? trace_file_open(init_options.trace_file) : -1;
     struct cycle_config cycle = {
-        .mode = init_has_sanitizer() ? MODE_OFF : (enum cycle_mode)init_options.mode,
+        .mode = is_watched ? MODE_OFF : (enum cycle_mode)init_options.mode,
         .trace = (unsigned)init_options.trace,
         .trace_fd = trace_fd,
         .check = init_options.check,
@@ -99,6 +110,7 @@ static void init_collector(void)
     mark_team_config((unsigned)init_options.markers);
     os_stop_set_fast_text((uintptr_t)__start_gcm_fast, (uintptr_t)__stop_gcm_fast);
     os_stop_set_fast_hooks(tcache_cut, tcache_mend);
+    probation_set(init_options.probation == OPTION_PROBATION_CAREFUL);
     pacer_init(&pacer);
     cycle_init(&cycle);
 }
@@ -125,7 +137,8 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     real_lookup_all();
     api_state.is_passthrough = !real_is_malloc_ours();
     thread_install();
+    interpose_signal_install();
     api_fork_install();
-    init_collector();
+    init_collector(init_has_sanitizer() || init_is_in_valgrind(envp));
     api_state.is_initialised = true;
 }

@@ -2,6 +2,7 @@
 #ifndef API_INTERPOSE_H
 #define API_INTERPOSE_H
 
+void interpose_signal_install(void); /* constructor */
 void interpose_signal_fork_child(void);
 void interpose_altstack_retire(void); /* the thread ends: its replacement goes */
 

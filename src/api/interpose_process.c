@@ -3,7 +3,7 @@
  * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no
  *         cycle starts until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before
  *         ours would hand our blocks to it. prctl and syscall: once the kernel filters system calls, the
- *         storey below uses fewer.
+ *         storey below uses fewer. unshare and setns, before which helper threads end.
  * Not here  vfork and dlopen themselves, which need their caller's frame and return address:
  *         interpose_process_*.S. system, popen and wordexp wait long after their child has its own memory;
  *         their short vfork is left to the collector, which skips a cycle in which a thread cannot be
@@ -15,12 +15,14 @@
 #include <dlfcn.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "api/alloc.h"
 #include "api/real.h"
+#include "gc/mark_team.h"
 #include "os/os.h"
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
@@ -73,6 +75,21 @@ void *interpose_dlopen_target(void)
 void *interpose_syscall_target(void)
 {
     return (void *)REAL(syscall);
+}
+
+/* The kernel refuses a user namespace, and most changes by setns, to a process of several threads: ours must not be
+ * why. They come back when they are wanted. */
+EXPORT int unshare(int flags)
+{
+    if ((flags & (CLONE_NEWUSER | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)) != 0)
+        mark_team_end();
+    return REAL(unshare)(flags);
+}
+
+EXPORT int setns(int fd, int type)
+{
+    mark_team_end();
+    return REAL(setns)(fd, type);
 }
 
 /* Both ways in which a filter is set leave this process for good with fewer system calls. */

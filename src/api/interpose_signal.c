@@ -295,6 +295,11 @@ EXPORT int siginterrupt(int sig, int flag)
     return result;
 }
 
+void interpose_signal_install(void)
+{
+    os_gate_set_trampoline((void *)signal_trampoline);
+}
+
 void interpose_signal_fork_child(void)
 {
     os_lock_reset(&signal_state.lock);

@@ -26,6 +26,9 @@
 EXPORT int __poll(struct pollfd *fds, nfds_t n, int timeout_ms);
 EXPORT int __select(int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout);
 EXPORT int __nanosleep(const struct timespec *wanted, struct timespec *left);
+EXPORT int __sigpause(int sig_or_mask, int is_sig);
+EXPORT int __xpg_sigpause(int sig);
+EXPORT int bsd_sigpause(int mask) __asm__("sigpause");
 /* What programs call that were compiled with _FORTIFY_SOURCE. */
 EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_bytes);
 EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
@@ -69,6 +72,13 @@ BLOCK(unsigned, sleep, (unsigned seconds), (seconds), seconds)
 
 BLOCK_CALL(int, pause, (void), ())
 BLOCK_CALL(int, sigsuspend, (const sigset_t *mask), (mask))
+BLOCK_CALL(int, __sigpause, (int sig_or_mask, int is_sig), (sig_or_mask, is_sig))
+BLOCK_CALL(int, __xpg_sigpause, (int sig), (sig))
+/* <signal.h> gives this name to the call above. */
+EXPORT int bsd_sigpause(int mask)
+{
+    return __sigpause(mask, 0);
+}
 BLOCK_CALL(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *timeout),
            (set, info, timeout))
 BLOCK_CALL(int, sigwaitinfo, (const sigset_t *set, siginfo_t *info), (set, info))

@@ -67,7 +67,9 @@
     X(_ZdlPvSt11align_val_tRKSt9nothrow_t)                                                                   \
     X(_ZdaPvSt11align_val_tRKSt9nothrow_t)
 
-#define INTERPOSED_THREAD_REAL(R) R(pthread_create, NULL)
+#define INTERPOSED_THREAD_REAL(R)                                                                            \
+    R(pthread_create, NULL)                                                                                  \
+    R(thrd_create, NULL)
 
 /* Calls that wait in the kernel and run nothing of ours meanwhile: interpose_block.c and its neighbours. */
 #define INTERPOSED_BLOCK_REAL(R)                                                                             \
@@ -93,6 +95,8 @@
     R(sleep, NULL)                                                                                           \
     R(pause, NULL)                                                                                           \
     R(sigsuspend, NULL)                                                                                      \
+    R(__sigpause, NULL)                                                                                      \
+    R(__xpg_sigpause, NULL)                                                                                  \
     R(sigtimedwait, NULL)                                                                                    \
     R(sigwaitinfo, NULL)                                                                                     \
     R(sigwait, NULL)                                                                                         \
@@ -142,6 +146,7 @@
     X(sysv_signal)                                                                                           \
     X(__sysv_signal)                                                                                         \
     X(sigset)                                                                                                \
+    X(sigpause)                                                                                              \
     X(sigignore)
 
 #define INTERPOSED_PROCESS_REAL(R)                                                                           \
@@ -149,6 +154,8 @@
     R(posix_spawnp, "GLIBC_2.15")                                                                            \
     R(dlopen, NULL)                                                                                          \
     R(prctl, NULL)                                                                                           \
+    R(unshare, NULL)                                                                                         \
+    R(setns, NULL)                                                                                           \
     R(syscall, NULL)
 #define INTERPOSED_PROCESS(X)                                                                                \
     X(vfork)                                                                                                 \

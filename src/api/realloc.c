@@ -15,6 +15,7 @@
 #include "api/real.h"
 #include "base/check.h"
 #include "base/counters.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -112,7 +113,6 @@ COLD static void *realloc_foreign(void *p, size_t new_bytes)
  * still there: nothing was handed out since. */
 COLD static void *realloc_taken(const struct heap_obj *obj, size_t new_bytes)
 {
-    counter_add(COUNTER_TAKEN_REALLOC, 1);
     return realloc_copy((void *)obj->start, obj->size_bytes, new_bytes, FLAVOR_MALLOC, false);
 }
 
@@ -153,6 +153,15 @@ COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)
     check_misuse(found == HEAP_FREE ? MISUSE_REALLOC_FREED : MISUSE_INVALID_REALLOC, (uintptr_t)p);
 }
 
+/* A block that the program uses is no suspect, and one that was judged dead lives again if that can still be. */
+static enum heap_find realloc_use(enum heap_find found, const struct heap_obj *obj, enum counter taken, bool *was_unseen)
+{
+    if (UNLIKELY(found == HEAP_TAKEN))
+        counter_add(taken, 1);
+    *was_unseen = found == HEAP_TAKEN || (found == HEAP_LIVE && probation_use(obj->span, obj->idx));
+    return found == HEAP_TAKEN && probation_revive(obj) ? HEAP_LIVE : found;
+}
+
 /* In a handler that interrupted a slow path the heap must not change, but its blocks can be read. */
 COLD static void *realloc_nested(void *p, const struct heap_obj *obj, size_t new_bytes)
 {
@@ -179,6 +188,9 @@ void *realloc_block(void *p, size_t new_bytes)
     os_critical_enter();
     found = realloc_find((uintptr_t)p, &obj);
     bool is_start = found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p;
+    bool was_unseen = false;
+    if (LIKELY(is_start && !is_nested))
+        found = realloc_use(found, &obj, COUNTER_TAKEN_REALLOC, &was_unseen);
     unsigned flavor = found == HEAP_LIVE ? obj.span->flavor : FLAVOR_MALLOC;
     if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
         q = realloc_in_place(&obj, new_bytes);
@@ -187,6 +199,8 @@ void *realloc_block(void *p, size_t new_bytes)
         realloc_misuse(p, found);
     if (UNLIKELY(is_nested))
         return realloc_nested(p, &obj, new_bytes);
+    if (UNLIKELY(was_unseen))
+        unseen_tell("realloc", p, __builtin_return_address(0));
     api_exit_slow();
     if (q != NULL)
         return q;
@@ -212,14 +226,17 @@ size_t usable_size(void *p)
     if (UNLIKELY(!heap_contains((uintptr_t)p)))
         return usable_foreign(p);
     os_critical_enter();
+    bool was_unseen = false;
     found = realloc_find((uintptr_t)p, &obj);
+    if (LIKELY(found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p))
+        found = realloc_use(found, &obj, COUNTER_TAKEN_USABLE, &was_unseen);
     os_critical_leave();
     if (UNLIKELY(found == HEAP_NOT_A_BLOCK || obj.start != (uintptr_t)p))
         check_misuse(MISUSE_INVALID_USABLE, (uintptr_t)p);
     if (UNLIKELY(found == HEAP_FREE))
         check_misuse(MISUSE_USABLE_FREED, (uintptr_t)p);
-    if (UNLIKELY(found == HEAP_TAKEN))
-        counter_add(COUNTER_TAKEN_USABLE, 1);
+    if (UNLIKELY(was_unseen))
+        unseen_tell("malloc_usable_size", p, __builtin_return_address(0));
     api_exit_slow();
     return obj.size_bytes;
 }

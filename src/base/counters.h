@@ -42,6 +42,8 @@
     X(TAKEN_FREED, "taken_freed", "frees of a block that the collector had taken")                           \
     X(TAKEN_REALLOC, "taken_realloc", "reallocs of a block that the collector had taken")                    \
     X(TAKEN_USABLE, "taken_usable", "malloc_usable_size of a block that the collector had taken")            \
+    X(BLOCKS_SUSPECTED, "blocks_suspected", "blocks found unreachable for the first time, and kept")          \
+    X(SUSPECTS_USED, "suspects_used", "such blocks that the program then freed, resized or asked about")     \
     X(FOREIGN_FREE_DROPPED, "foreign_free_dropped", "frees of blocks of another allocator, ignored")         \
     X(FOREIGN_FREE_FORWARDED, "foreign_free_forwarded", "frees of blocks of libc, handed to libc")           \
     X(FINALIZERS_SET, "finalizers_set", "finalizers set")                                                    \

@@ -25,6 +25,8 @@ enum option_mode {
     OPTION_MODE_RECLAIM,  /* every unreachable block is reclaimed */
 };
 
+enum option_probation { OPTION_PROBATION_EAGER, OPTION_PROBATION_CAREFUL };
+
 #define OPTION_LIMIT_CGROUP UINT64_MAX /* limit_bytes: whatever the cgroup allows */
 enum {
     OPTION_PATH_MAX = 1024, /* bytes of a path, its NUL included */
@@ -44,6 +46,7 @@ struct options {
     char trace_file[OPTION_PATH_MAX]; /* "": stderr */
     int32_t stress; /* a cycle at every n-th slow path; 0: off */
     bool check;
+    uint32_t probation; /* enum option_probation */
     bool inherit;   /* children keep the settings and the preload */
 };
 

@@ -10,6 +10,7 @@
 #define BYTES_MAX (128 * TIB)
 
 static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", NULL};
+static const char *const option_words_probation[] = {"eager", "careful", NULL};
 static const char *const option_words_limit[] = {"cgroup", NULL};
 
 /* The field's offset; does not compile where its type is not the one that the row's type stores. */
@@ -73,6 +74,8 @@ static const struct option_row option_rows[] = {
              "run finalizers on a thread of the library; `no`: only in `gc_run_finalizers`"),
     ROW_INT("trace", trace, 0, 1, 0, "1: one line for each collection"),
     ROW_PATH("trace_file", trace_file, "where the trace goes (`%p`: process id); default: stderr"),
+    ROW_ENUM("probation", probation, option_words_probation, OPTION_PROBATION_EAGER,
+             "`eager`: reclaim what one collection found unreachable; `careful`: what two in a row did"),
     ROW_INT("stress", stress, 0, 1000000000, 0, "collect at every n-th slow path; 0: off"),
     ROW_BOOL("check", check, false, "mark a second time with other bits and compare; check the heap"),
     ROW_BOOL("inherit", inherit, true, "child processes get the same settings and preload"),

@@ -13,6 +13,7 @@
 #include "gc/world.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -248,6 +249,8 @@ static void cycle_tell_pacer(const struct trace_cycle *t)
 {
     size_t live = t->totals.live_bytes, dead = t->totals.dead_bytes;
     bool is_report = cycle_mode() == MODE_REPORT;
+    if (probation_is_on())
+        dead = t->totals.suspect_bytes; /* what this cycle found, and the next one will take */
     pacer_cycle_done(t->skip == SKIP_NONE, is_report ? live + dead : live, is_report ? 0 : dead, t->cpu_ns);
 }
 

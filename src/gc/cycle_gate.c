@@ -12,6 +12,7 @@
 
 static struct {
     struct os_lock lock; /* CYCLE */
+    uint32_t n_waiting;  /* atomic: threads in cycle_wait */
     uint32_t is_running; /* atomic, futex: changes to 0 wake cycle_wait */
     uint32_t mode;       /* enum cycle_mode, atomic */
     uint32_t n_inhibits; /* atomic */
@@ -59,13 +60,16 @@ void cycle_gate_leave(void)
     gate.collector = 0;
     __atomic_store_n(&gate.is_running, 0, __ATOMIC_SEQ_CST);
     os_unlock(&gate.lock);
-    os_futex_wake(&gate.is_running, UINT32_MAX);
+    if (gate_load(&gate.n_waiting) != 0) /* the strict sandbox kills for the call */
+        os_futex_wake(&gate.is_running, UINT32_MAX);
 }
 
 void cycle_wait(void)
 {
+    gate_add(&gate.n_waiting, 1);
     while (gate_load(&gate.is_running) != 0)
         os_futex_wait(&gate.is_running, 1, UINT64_MAX);
+    gate_add(&gate.n_waiting, UINT32_MAX);
 }
 
 void cycle_set_mode(enum cycle_mode mode)
@@ -111,6 +115,7 @@ void cycle_fork_child(void)
     gate.n_forks = gate.n_vforks = 0;
     gate.is_running = 0;
     gate.collector = 0;
+    gate.n_waiting = 0;
     mark_team_fork_child();
 }
 

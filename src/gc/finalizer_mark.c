@@ -81,7 +81,7 @@ bool finalizer_mark_args(void)
 static void finalizer_note_unmarked(struct finalizer_record *r, void *ctx)
 {
     (void)ctx;
-    r->was_unmarked = finalizer_is_waiting(r) && !mark_is_marked(r->obj);
+    r->was_unmarked = finalizer_is_waiting(r) && mark_is_dead(r->obj);
 }
 
 static void finalizer_mark_held(struct finalizer_record *r, void *ctx)
@@ -145,7 +145,7 @@ static void finalizer_queue_cleanups(struct finalizer_record *r, struct finalize
 /* The block goes now, and with it its record. */
 static void finalizer_end_dead(struct finalizer_record *r, void *ctx)
 {
-    if (mark_is_marked(r->obj))
+    if (!mark_is_dead(r->obj))
         return;
     finalizer_queue_cleanups(r, ctx);
     weak_forget_locked(r);

@@ -12,6 +12,8 @@
 #include "gc/markcheck.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
+#include "os/os.h"
 
 enum {
     MARK_HEAP_BYTES_PER_ENTRY = 128,
@@ -61,6 +63,7 @@ static void mark_begin_marker(struct marker *m)
     ASSERT(markstack_is_empty(&m->stack));
     m->bounds.base = heap_map.arena_base;
     m->bounds.n_bytes = heap_map.arena_bytes;
+    m->bounds.guard = os_pointer_guard();
     m->slices = heap_map.slices;
     m->meta_base = heap_map.meta_base;
     m->edge_at = m->n_edges = m->range_at = m->n_ranges = 0;
@@ -74,6 +77,7 @@ void mark_begin(void)
     for (unsigned i = 0; i < mark_n_markers; i++)
         mark_begin_marker(&mark_main[i]);
     mark_stats = (struct mark_stats){0};
+    mark_filter_n_hidden = 0;
     mark_is_first_drain = true;
 }
 
@@ -218,7 +222,7 @@ void mark_stack_words(uintptr_t lo, uintptr_t hi)
     mark_words(lo, hi);
     /* Once more for the ends: a word behind the last block of the arena is no word of the arena. */
     struct marker *m = mark_main;
-    struct mark_bounds ends = {m->bounds.base + 1, m->bounds.n_bytes};
+    struct mark_bounds ends = {m->bounds.base + 1, m->bounds.n_bytes, 0};
     lo = bits_round_up(lo, sizeof(uint64_t));
     hi = bits_round_down(hi, sizeof(uint64_t));
     while (lo < hi) {
@@ -264,4 +268,9 @@ bool mark_is_marked(uintptr_t obj)
     uint32_t in_slice = obj & (SLICE_SIZE - 1);
     uint32_t idx = slice_block_idx(e, ((uint32_t)e->slice_no << SLICE_SHIFT) + in_slice);
     return (span_of_ref(e->span)->words[idx >> 6].mark >> (idx & 63)) & 1;
+}
+
+bool mark_is_dead(uintptr_t obj)
+{
+    return !mark_is_marked(obj) && probation_is_over(obj);
 }

@@ -45,6 +45,8 @@ void mark_block_content(uintptr_t obj);
 /* ---- output ---- */
 /* pre: obj is or was the start of a block; after mark_drain. Free slots are never marked */
 bool mark_is_marked(uintptr_t obj);
+/* Not marked, and not on probation (heap/probation.h): this cycle takes it, unless it is marked yet. */
+bool mark_is_dead(uintptr_t obj);
 
 struct mark_stats {
     uint64_t n_scanned_bytes; /* of blocks */

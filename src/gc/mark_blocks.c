@@ -6,6 +6,7 @@
 #include "gc/mark.h"
 #include "gc/mark_team.h"
 #include "heap/heap.h"
+#include "heap/probation.h"
 #include "os/os.h"
 
 enum {
@@ -184,7 +185,7 @@ static void marker_root_span(struct span *s, void *ctx)
 {
     struct marker_root_walk *walk = ctx;
     struct marker *m = walk->m;
-    if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC))
+    if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC) && !probation_is_pinned(s))
         return;
     for (uint32_t w = 0; w < s->n_words; w++) {
         uint64_t fresh = ~s->words[w].free & ~s->words[w].mark;

@@ -9,9 +9,13 @@
 
 #include <string.h>
 
-enum { FILTER_GROUP_WORDS = 16, FILTER_VECTOR_MIN_WORDS = 32, FILTER_HIGH_MASK = 0x7fff };
+/* A jmp_buf has 25 words; what hides in the last range of a longer one begins at most one word before it. */
+enum { FILTER_GROUP_WORDS = 16, FILTER_VECTOR_MIN_WORDS = 32, FILTER_HIDDEN_MIN_WORDS = 24, FILTER_HIGH_MASK = 0x7fff };
+
+uint32_t mark_filter_n_hidden;
 
 typedef int32_t filter_v4 __attribute__((vector_size(16), aligned(8)));
+typedef uint32_t filter_u4 __attribute__((vector_size(16)));
 typedef int64_t filter_v2 __attribute__((vector_size(16)));
 
 ALWAYS_INLINE uint32_t filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
@@ -28,17 +32,36 @@ ALWAYS_INLINE uint32_t filter_plain(struct mark_bounds b, const uint64_t *p, siz
     return n;
 }
 
-/* Some upper half of the 16 words lies in [lo, lo + span). */
-ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 lo, filter_v4 span)
+/* The same, and what is hidden counts as well. A hidden word is compared whole. */
+ALWAYS_INLINE uint32_t filter_word_hidden(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
+{
+    uint64_t unhidden = mark_word_unhidden(b.guard, word);
+    if (UNLIKELY(b.guard != 0 && unhidden - b.base < b.n_bytes)) {
+        __atomic_fetch_add(&mark_filter_n_hidden, 1, __ATOMIC_RELAXED);
+        word = unhidden;
+    }
+    return filter_word(b, word, out, n);
+}
+
+static uint32_t filter_hidden(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out, uint32_t n)
+{
+    for (size_t i = 0; i < n_words; i++)
+        n = filter_word_hidden(b, p[i], out, n);
+    return n;
+}
+
+/* Some upper half of the 16 words lies in [lo, lo + span), or that of what it hides. */
+ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 lo, filter_v4 span, filter_v4 guard)
 {
     const filter_v4 mask = {FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK};
     const filter_v4 zero = {0, 0, 0, 0};
     filter_v4 any = zero;
     for (int i = 0; i < FILTER_GROUP_WORDS; i += 4) {
         filter_v4 a = *(const filter_v4 *)(p + i), c = *(const filter_v4 *)(p + i + 2);
-        filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7) & mask;
-        filter_v4 distance = high - lo;
-        any |= (distance >= zero) & (distance < span);
+        filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7);
+        filter_v4 distance = (high & mask) - lo;
+        filter_v4 hidden = ((filter_v4)((filter_u4)high >> MARK_GUARD_ROTATION) ^ guard) - lo;
+        any |= ((distance >= zero) & (distance < span)) | ((hidden >= zero) & (hidden < span));
     }
     filter_v2 wide = (filter_v2)any;
     return (wide[0] | wide[1]) != 0;
@@ -49,12 +72,14 @@ static uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_wo
     int32_t first = (int32_t)(b.base >> 32), last = (int32_t)((b.base + b.n_bytes - 1) >> 32);
     int32_t n_high = last - first + 1;
     filter_v4 lo = {first, first, first, first}, span = {n_high, n_high, n_high, n_high};
+    int32_t g = (int32_t)((b.guard >> 32) & FILTER_HIGH_MASK);
+    filter_v4 guard = {g, g, g, g};
     uint32_t n = 0;
     size_t i = 0;
     for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
-        if (filter_group_may_pass(p + i, lo, span))
-            n = filter_plain(b, p + i, FILTER_GROUP_WORDS, out, n);
-    return filter_plain(b, p + i, n_words - i, out, n);
+        if (filter_group_may_pass(p + i, lo, span, guard))
+            n = filter_hidden(b, p + i, FILTER_GROUP_WORDS, out, n);
+    return filter_hidden(b, p + i, n_words - i, out, n);
 }
 
 NOINLINE uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
@@ -62,6 +87,8 @@ NOINLINE uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words
     const uint64_t *p = (const uint64_t *)lo;
     if (n_words >= FILTER_VECTOR_MIN_WORDS && b.n_bytes != 0)
         return filter_long(b, p, n_words, out);
+    if (UNLIKELY(n_words >= FILTER_HIDDEN_MIN_WORDS && b.guard != 0))
+        return filter_hidden(b, p, n_words, out, 0);
     return filter_plain(b, p, n_words, out, 0);
 }
 
@@ -71,7 +98,7 @@ NOINLINE uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size
     for (size_t i = 0; i < n_words; i++) {
         uint64_t word;
         memcpy(&word, (const char *)lo + i * 4, sizeof(word));
-        n = filter_word(b, word, out, n);
+        n = b.guard != 0 ? filter_word_hidden(b, word, out, n) : filter_word(b, word, out, n);
     }
     return n;
 }

@@ -7,6 +7,8 @@
  */
 #include "gc/mark_team.h"
 
+#include <string.h>
+
 #include "gc/mark.h"
 #include "gc/mark_inl.h"
 #include "heap/heap.h"
@@ -17,6 +19,8 @@ enum {
     TEAM_DEFAULT_MAX = 4,
     TEAM_TAKE_ENTRIES = 512,
     TEAM_GIVE_MIN_ENTRIES = 64,
+    TEAM_END_N_LOOKS = 5000,
+    TEAM_END_LOOK_NS = 200 * 1000,
     TEAM_N_SPINS = 2000, /* a wake-up costs as much as marking some hundred blocks */
 };
 #define TEAM_MIN_HEAP_BYTES ((size_t)8 << 20)
@@ -29,6 +33,8 @@ static struct {
     int (*start)(void *(*fn)(void *), void *arg);
     uint32_t n_started; /* atomic: helpers that exist */
     uint32_t n_runs;    /* futex: helpers sleep until it changes */
+    uint32_t n_endings; /* atomic: a helper that finds another number than it was started under ends */
+    pid_t tids[MARK_TEAM_MAX]; /* atomic: of helpers; 0 none */
     /* one run; lock */
     struct os_lock lock;
     uint32_t n_changes; /* futex: work was given, a member left, or all is done */
@@ -188,19 +194,37 @@ static NOINLINE void team_help(void)
     os_critical_leave();
 }
 
-static void *team_main(void *arg)
+/* Until the thread is told to end. */
+static void team_serve(uint32_t n_endings)
 {
-    struct os_gate_frame frame;
-    os_gate_publish(&frame); /* and never leaves */
     uint32_t n_runs = __atomic_load_n(&team.n_runs, __ATOMIC_ACQUIRE);
-    for (;;) {
+    while (__atomic_load_n(&team.n_endings, __ATOMIC_ACQUIRE) == n_endings) {
         os_futex_wait(&team.n_runs, n_runs, UINT64_MAX);
         uint32_t now = __atomic_load_n(&team.n_runs, __ATOMIC_ACQUIRE);
         if (now != n_runs)
             team_help();
         n_runs = now;
     }
-    return arg;
+}
+
+static void team_enlist(pid_t tid)
+{
+    for (unsigned i = 0; i < MARK_TEAM_MAX; i++) {
+        pid_t none = 0;
+        if (__atomic_compare_exchange_n(&team.tids[i], &none, tid, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            return;
+    }
+}
+
+/* The gate is left at the end only. n_started says that the thread exists, or will. */
+static void *team_main(void *arg)
+{
+    struct os_gate_frame frame;
+    team_enlist(os_gettid());
+    os_gate_publish(&frame);
+    team_serve((uint32_t)(uintptr_t)arg);
+    os_gate_leave(&frame);
+    return NULL;
 }
 
 /* ---- how many ---- */
@@ -247,7 +271,7 @@ void mark_team_poke(void)
         if (!__atomic_compare_exchange_n(&team.n_started, &n, n + 1, false, __ATOMIC_ACQ_REL,
                                          __ATOMIC_RELAXED))
             continue;
-        if (team.start(team_main, NULL) != 0) {
+        if (team.start(team_main, (void *)(uintptr_t)team.n_endings) != 0) {
             __atomic_sub_fetch(&team.n_started, 1, __ATOMIC_ACQ_REL);
             return;
         }
@@ -255,8 +279,42 @@ void mark_team_poke(void)
     }
 }
 
+static bool team_is_alive(pid_t tid)
+{
+    struct os_task_state state;
+    return os_task_state(tid, &state) == 0 && state.state != 0;
+}
+
+/* A thread that was started and has not enlisted yet is waited for like the others. */
+static bool team_is_gone(void)
+{
+    unsigned n_ended = 0;
+    for (unsigned i = 0; i < MARK_TEAM_MAX; i++) {
+        pid_t tid = __atomic_load_n(&team.tids[i], __ATOMIC_SEQ_CST);
+        if (tid != 0 && team_is_alive(tid))
+            return false;
+        n_ended += tid != 0;
+    }
+    return n_ended >= __atomic_load_n(&team.n_started, __ATOMIC_ACQUIRE);
+}
+
+void mark_team_end(void)
+{
+    static uint32_t never;
+    if (__atomic_load_n(&team.n_started, __ATOMIC_ACQUIRE) == 0)
+        return;
+    __atomic_add_fetch(&team.n_endings, 1, __ATOMIC_ACQ_REL);
+    __atomic_add_fetch(&team.n_runs, 1, __ATOMIC_RELEASE);
+    os_futex_wake(&team.n_runs, UINT32_MAX);
+    for (int i = 0; i < TEAM_END_N_LOOKS && !team_is_gone(); i++)
+        os_futex_wait(&never, 0, TEAM_END_LOOK_NS);
+    memset(team.tids, 0, sizeof(team.tids));
+    __atomic_store_n(&team.n_started, 0, __ATOMIC_RELEASE);
+}
+
 void mark_team_fork_child(void)
 {
+    memset(team.tids, 0, sizeof(team.tids));
     os_lock_reset(&team.lock);
     team.n_started = 0;
     team.n_members = 0;

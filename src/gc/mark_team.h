@@ -23,6 +23,9 @@ void mark_team_set_min_heap(size_t n_bytes); /* helpers are started, and used, f
 void mark_team_set_starter(int (*start)(void *(*fn)(void *), void *arg));
 /* Starts helpers that are missing and would pay. From gc_* calls only. Not in a critical section. */
 void mark_team_poke(void);
+/* Helpers end, and are gone when this returns (or after a second at most: one may be stuck in a page fault). Not in a
+ * critical section. */
+void mark_team_end(void);
 void mark_team_fork_child(void); /* helpers are gone */
 
 /* ---- for mark.c ---- */

@@ -13,9 +13,9 @@ static void sweep_add(struct sweep_totals *t, const struct span *s, uint32_t n_l
 }
 
 /* An empty span from which its owner allocates just now stays: it would ask for another at once. */
-static bool sweep_should_release(const struct span *s, uint32_t n_live, uint32_t n_dead)
+static bool sweep_should_release(struct span *s, uint32_t n_live, uint32_t n_dead)
 {
-    return n_live == 0 && (n_dead != 0 || s->list_no != LIST_CURRENT);
+    return n_live == 0 && (span_flags(s) & SPAN_SUSPECT) == 0 && (n_dead != 0 || s->list_no != LIST_CURRENT);
 }
 
 static void sweep_publish_span(struct span *s, void *ctx)
@@ -24,6 +24,7 @@ static void sweep_publish_span(struct span *s, void *ctx)
     uint32_t n_live = 0;
     uint32_t n_dead = heap_publish_dead(s, &n_live);
     sweep_add(t, s, n_live, n_dead);
+    t->suspect_bytes += span_count_suspects(s) * s->size_bytes;
     if (!sweep_should_release(s, n_live, n_dead))
         return;
     heap_release_dead_span(s);

@@ -4,6 +4,9 @@
  *         130M->64M goal 128M, reclaimed 70000 blocks 66M, roots 1.2M, threads 4, cpu 1.3%    (one line)
  *     gc 4 @12.401s growth skipped: thread not stopped
  *
+ *     gc: free of 0x15a2c0012340 (48 bytes, malloc) from 0x55d0c0a81234: it had been found unreachable; blocks of this
+ *         size and kind are kept from now on                                                     (one line)
+ *
  *     gc N        number of the cycle, skipped ones included
  *     @T          seconds since the library was initialised
  *     cause       growth, limit, explicit, stress, no memory
@@ -18,9 +21,10 @@
 
 #include "base/counters.h"
 #include "base/fmt.h"
+#include "heap/span.h"
 #include "os/os.h"
 
-enum { TRACE_LINE_MAX = 512 };
+enum { TRACE_LINE_MAX = 512, TRACE_MAX_UNSEEN = 100 };
 
 static struct {
     uint64_t origin_ns;
@@ -120,5 +124,28 @@ void trace_write(const struct trace_cycle *c)
         trace_put_result(&f, c);
     }
     line[f.len++] = '\n';
+    os_write_all(trace.fd, line, f.len);
+}
+
+void trace_unseen_use(const char *what, uintptr_t addr, size_t size_bytes, unsigned flavor, const void *caller)
+{
+    static const char *const kinds[FLAVOR_N] = {"malloc", "gc_malloc", "gc_malloc noscan", "root", "root noscan"};
+    static uint32_t n_told;
+    char line[TRACE_LINE_MAX];
+    struct fmt f = fmt_init(line, sizeof(line) - 1);
+
+    if (trace.level == 0 || trace.fd < 0 || __atomic_fetch_add(&n_told, 1, __ATOMIC_RELAXED) >= TRACE_MAX_UNSEEN)
+        return;
+    fmt_str(&f, "gc: ");
+    fmt_str(&f, what);
+    fmt_str(&f, " of ");
+    fmt_hex(&f, addr);
+    fmt_str(&f, " (");
+    fmt_u64(&f, size_bytes);
+    fmt_str(&f, " bytes, ");
+    fmt_str(&f, kinds[flavor]);
+    fmt_str(&f, ") from ");
+    fmt_hex(&f, (uintptr_t)caller);
+    fmt_str(&f, ": it had been found unreachable; blocks of this size and kind are kept from now on\n");
     os_write_all(trace.fd, line, f.len);
 }

@@ -33,6 +33,9 @@ struct trace_cycle {
 
 void trace_init(unsigned level, int fd); /* fd -1: nowhere */
 void trace_write(const struct trace_cycle *c);
+/* The program used a block (what: "free" ...) that had been found unreachable; size_bytes 0: no longer known. The first
+ * hundred of them are told. Any thread. */
+void trace_unseen_use(const char *what, uintptr_t addr, size_t size_bytes, unsigned flavor, const void *caller);
 const char *cycle_cause_name(enum cycle_cause cause);
 
 #endif

@@ -152,7 +152,7 @@ void *weak_get(struct gc_weak *weak)
 static void weak_clear_record(struct finalizer_record *r, void *ctx)
 {
     (void)ctx;
-    if (r->weak_handles == 0 || mark_is_marked(r->obj))
+    if (r->weak_handles == 0 || !mark_is_dead(r->obj))
         return;
     weak_clear_handles(r);
     finalizer_table_drop_if_empty(r);

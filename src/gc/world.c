@@ -168,7 +168,7 @@ static bool world_hold_gate(struct os_stop_slot *slot)
 {
     uint32_t held = OS_GATE_HELD;
 
-    if (slot->thread == NULL || !os_gate_hold(slot->thread))
+    if (slot->thread == NULL || !world.has_tight_gates || !os_gate_hold(slot->thread))
         return false;
     if (slot->thread->tid == slot->tid)
         return true;
@@ -183,6 +183,7 @@ void world_signal(uint32_t slot_idx)
 {
     int err = os_stop_send(slot_idx);
 
+    world.n_refused += err == -EAGAIN;
     if (err != 0)
         __atomic_store_n(&world.slots[slot_idx].state, err == -ESRCH ? OS_STOP_GONE : OS_STOP_BUSY, __ATOMIC_RELAXED);
 }
@@ -305,12 +306,15 @@ enum cycle_skip world_stop(void)
     world.self_tid = os_gettid();
     world.n_slots = 0;
     world.n_open = 0;
+    world.has_tight_gates = os_gate_is_tight();
     world.slots[0].tid = 0;
     world_index_threads();
     world.deadline_ns = os_clock_ns() + WORLD_DEADLINE_NS + world.capacity * WORLD_DEADLINE_NS_PER_THREAD;
     os_stop_begin(world.slots, world.capacity);
     world.is_stopping = true;
     skip = world_stop_all();
+    if (skip == SKIP_NONE && world.has_tight_gates && !os_gate_is_tight())
+        skip = SKIP_NOT_STOPPED; /* a handler came while threads were being stopped */
     if (skip != SKIP_NONE) {
         world_start();
         return skip;

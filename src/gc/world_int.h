@@ -30,8 +30,10 @@ struct world {
     struct world_entry *table;
     size_t table_mask, n_entries;
     size_t capacity, n_slots, n_open;
+    size_t n_refused; /* signals of the last pass that the kernel had no room for */
     uint64_t deadline_ns;
     pid_t self_tid;
+    bool has_tight_gates; /* published threads stand still */
     bool is_stopping; /* os_stop_begin without os_stop_end */
     bool is_stopped;  /* and everybody is proven to stand still */
 };

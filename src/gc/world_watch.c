@@ -19,6 +19,7 @@
 #define WATCH_LOOKS_PER_PASS 64u     /* a look costs some 30 us: at most as long as between looks */
 #define WATCH_STUCK_LOOKS 3u
 #define WATCH_BUSY_NS UINT64_C(20000)  /* a fast path is some 50 instructions, but its thread may have been preempted */
+#define WATCH_REFUSED_PASSES 20u    /* the kernel queues no signal for anybody: the user's limit is used up */
 #define WATCH_SILENT_NS UINT64_C(1000000)
 #define WATCH_MANY 128u              /* with more threads than this open, passes are limited by time: */
 #define WATCH_MANY_NS UINT64_C(100000)
@@ -117,6 +118,7 @@ static size_t watch_pass(void)
     size_t n_open = 0;
     size_t n_busy = 0;
 
+    world.n_refused = 0;
     for (size_t i = 0; i < world.n_open; i++) {
         uint32_t slot_idx = world.open[i];
         /* pairs with the handler's answer */
@@ -144,12 +146,17 @@ static void watch_pause(size_t n_busy)
 
 enum cycle_skip world_await(void)
 {
+    unsigned n_refused_passes = 0;
+
     for (;;) {
         size_t n_busy = watch_pass();
         enum cycle_skip skip;
 
         if (world.n_open == 0)
             return SKIP_NONE;
+        n_refused_passes = world.n_refused == world.n_open ? n_refused_passes + 1 : 0;
+        if (n_refused_passes > WATCH_REFUSED_PASSES)
+            return SKIP_NOT_STOPPED;
         skip = watch_look_at_silent();
         if (skip != SKIP_NONE)
             return skip;

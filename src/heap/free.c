@@ -7,6 +7,7 @@
 #include "heap/central.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -36,15 +37,19 @@ static enum heap_free_result free_large(struct span *s, uintptr_t addr)
         return HEAP_FREED_TAKEN;
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
         check_misuse(MISUSE_DOUBLE_FREE, addr);
+    bool was_suspect = probation_use(s, 0);
     heap_large_free(s, TOMB_FREED);
     heap_decay(os_clock_coarse_ns()); /* a program of large blocks only has no other clock */
-    return HEAP_FREED;
+    return was_suspect ? HEAP_FREED_SUSPECT : HEAP_FREED;
 }
 
 /* The slot is free already: taken by the collector, or a second free. */
 static enum heap_free_result free_of_free(struct span *s, uint32_t idx)
 {
-    return span_drop_taken(s, idx) ? HEAP_FREED_TAKEN : free_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
+    if (!span_drop_taken(s, idx))
+        return free_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
+    probation_pin(s);
+    return HEAP_FREED_TAKEN;
 }
 
 /* A block that is handed out goes back to its slot. */
@@ -63,15 +68,17 @@ static void free_set_bit(struct span *s, uint32_t idx, struct tcache *tc)
 
 static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc)
 {
-    enum heap_free_result result = HEAP_FREED;
+    enum heap_free_result result;
     if ((span_flags(s) & SPAN_REMOTE) != 0)
         tcache_drain_inbox(tc);
     if ((span_flags(s) & SPAN_UNSWEPT) != 0)
         span_sweep(s);
-    if (span_is_free(s, idx))
+    if (span_is_free(s, idx)) {
         result = free_of_free(s, idx);
-    else
+    } else {
+        result = probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
         free_set_bit(s, idx, tc);
+    }
     if (tc->ticks < 0)
         tcache_tick(tc); /* last: it may end the span */
     return result;

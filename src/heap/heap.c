@@ -5,6 +5,7 @@
 #include "heap/arena.h"
 #include "heap/central.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "heap/window.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -155,13 +156,14 @@ void heap_set_used(size_t bytes)
     __atomic_store_n(&heap.used_estimate, (int64_t)bytes, __ATOMIC_RELAXED);
 }
 
-/* Blocks of a span that are allocated and not dead; exact when nobody changes them. */
+/* Blocks of a span that are allocated and neither dead nor on probation; exact when nobody changes them. */
 static size_t heap_span_used(struct span *s)
 {
     const struct span_cold *cold = span_cold(s);
     uint32_t n_free = 0;
     for (uint32_t w = 0; w < s->n_words; w++)
-        n_free += bits_popcount64(LOAD_ONCE(s->words[w].free) | LOAD_ONCE(cold[w].dead) | LOAD_ONCE(s->remote[w]));
+        n_free += bits_popcount64(LOAD_ONCE(s->words[w].free) | LOAD_ONCE(cold[w].dead) | LOAD_ONCE(cold[w].suspect) |
+                                 LOAD_ONCE(s->remote[w]));
     return n_free >= s->n_blocks ? 0 : (s->n_blocks - n_free) * s->size_bytes;
 }
 
@@ -269,7 +271,7 @@ void heap_settle(void)
 
 uint32_t heap_publish_dead(struct span *s, uint32_t *n_live)
 {
-    uint32_t n_dead = span_publish_dead(s, n_live);
+    uint32_t n_dead = span_publish_dead(s, probation_is_on(), n_live);
     if (n_dead == 0 || span_is_large(s))
         return n_dead;
     if (atomic_load(&s->owner) != NULL)

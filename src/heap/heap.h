@@ -37,6 +37,7 @@ void *heap_large_resize(struct span *s, size_t new_size_bytes);
 /* ---- freeing, slow: every case that the fast path does not do; free.c ---- */
 enum heap_free_result {
     HEAP_FREED,        /* done */
+    HEAP_FREED_SUSPECT, /* done, and the collector had found it unreachable once: probation.h */
     HEAP_FREED_TAKEN,  /* the collector had taken it: nothing to do but count */
     HEAP_FREE_FOREIGN, /* not in the arena */
 };
@@ -54,7 +55,7 @@ void heap_add_used(size_t bytes);       /* to the estimate */
 
 /* ---- accounting ---- */
 size_t heap_used_estimate(void);  /* bytes in windows handed out since the last recount, plus large blocks: an upper bound, cheap */
-size_t heap_recount(void);        /* exact bytes of allocated blocks that are not dead; walks all spans, any thread; resets the estimate */
+size_t heap_recount(void);        /* exact bytes of allocated blocks that are neither dead nor suspect; walks all spans, any thread; resets the estimate */
 size_t heap_mapped_bytes(void);   /* slices in use by spans */
 size_t heap_committed_bytes(void);
 size_t heap_purged_bytes(void);   /* of committed: given back to the kernel */

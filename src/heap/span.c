@@ -6,6 +6,7 @@
 
 #include "base/counters.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "heap/tcache.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -258,6 +259,8 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
     if (unseen != 0)
         counter_add(COUNTER_TAKEN_FREED, bits_popcount64(unseen));
     cold->dead &= ~freed;
+    for (uint64_t used = freed & cold->suspect; used != 0; used &= used - 1)
+        probation_use(s, w * 64 + bits_ctz64(used));
     uint64_t second = freed & s->words[w].free & ~cold->taken;
     if (second != 0 && !slice_is_doubtful(s->start))
         check_misuse(MISUSE_DOUBLE_FREE, span_block(s, w * 64 + bits_ctz64(second)));
@@ -273,20 +276,44 @@ void span_drain(struct span *s)
             span_drain_word(s, w, __atomic_exchange_n(&s->remote[w], 0, __ATOMIC_SEQ_CST));
 }
 
-uint32_t span_publish_dead(struct span *s, uint32_t *n_live)
+uint32_t span_count_suspects(struct span *s)
+{
+    uint32_t n = 0;
+    if ((span_flags(s) & SPAN_SUSPECT) != 0)
+        for (uint32_t w = 0; w < s->n_words; w++)
+            n += bits_popcount64(span_cold(s)[w].suspect);
+    return n;
+}
+
+static void span_set_suspects(struct span *s, uint32_t n_suspects)
+{
+    if (n_suspects != 0) {
+        span_flag_set(s, SPAN_SUSPECT);
+        counter_add(COUNTER_BLOCKS_SUSPECTED, n_suspects);
+    } else if ((span_flags(s) & SPAN_SUSPECT) != 0) {
+        span_flag_clear(s, SPAN_SUSPECT);
+    }
+}
+
+uint32_t span_publish_dead(struct span *s, bool is_careful, uint32_t *n_live)
 {
     struct span_cold *cold = span_cold(s);
-    uint32_t n_dead = 0, live = 0;
+    uint32_t n_dead = 0, n_suspects = 0, live = 0;
     for (uint32_t w = 0; w < s->n_words; w++) {
         uint64_t mark = s->words[w].mark;
         uint64_t dead = ~s->words[w].free & ~mark; /* bits beyond the last block are marked */
+        uint64_t suspects = is_careful ? dead & ~cold[w].suspect : 0;
+        dead &= ~suspects;
         cold[w].dead = dead;
+        cold[w].suspect = suspects;
+        n_suspects += bits_popcount64(suspects);
         n_dead += bits_popcount64(dead);
         live += bits_popcount64(mark & span_valid_mask(s, w));
         s->words[w].mark = ~span_valid_mask(s, w);
     }
     s->n_live_last = live;
     *n_live = live;
+    span_set_suspects(s, n_suspects);
     if (n_dead != 0)
         span_flag_set(s, SPAN_UNSWEPT);
     return n_dead;
@@ -307,6 +334,8 @@ void span_check(struct span *s)
         ASSERT_SLOW((s->words[w].free & beyond) == 0);
         ASSERT_SLOW((s->words[w].mark & beyond) == beyond);
         ASSERT_SLOW((cold[w].dead & (s->words[w].free | beyond)) == 0);
+        ASSERT_SLOW((cold[w].suspect & (s->words[w].free | cold[w].dead | beyond)) == 0);
+        ASSERT_SLOW(cold[w].suspect == 0 || (flags & SPAN_SUSPECT) != 0);
         ASSERT_SLOW(cold[w].dead == 0 || (flags & SPAN_UNSWEPT) != 0);
         ASSERT_SLOW((cold[w].taken & s->words[w].free) == 0 || (flags & SPAN_TAKEN) != 0);
         (void)beyond;

@@ -58,6 +58,7 @@ enum span_flag {
     SPAN_REMOTE = 8,
     SPAN_SPECIAL = 16,
     SPAN_LARGE = 32,
+    SPAN_SUSPECT = 64,
     SPAN_FLAGS = 255,      /* all of them */
     SPAN_GENERATION = 256, /* one step of the generation */
 };
@@ -68,6 +69,7 @@ struct span_word {
 };
 struct span_cold {
     uint64_t dead, taken; /* owner, or collector while stopped */
+    uint64_t suspect;     /* set by the collector while stopped, cleared by whoever uses the block; probation.h */
 };
 
 struct tcache;
@@ -207,11 +209,13 @@ uint32_t span_free_count(const struct span *s); /* popcount of free */
 bool span_is_empty(const struct span *s);       /* every slot free or dead */
 /* Take the remote bits into `free`. A bit that is already free is a second free: check_misuse. */
 void span_drain(struct span *s);
-/* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Returns blocks judged dead, adds live count. */
 /* A look at a span that has free slots and is not in use just now: what lies idle from one look to the next loses the
  * pages that no block needs, after 2, 4, 8 ... looks. Bytes given to the kernel. Owner, or the lock of an orphan's class. */
 size_t span_look_idle(struct span *s);
-uint32_t span_publish_dead(struct span *s, uint32_t *n_live);
+/* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Where is_careful, only what was a suspect is dead,
+ * and the rest becomes suspect. Returns blocks judged dead, sets the count of those that were marked. */
+uint32_t span_publish_dead(struct span *s, bool is_careful, uint32_t *n_live);
+uint32_t span_count_suspects(struct span *s);
 void span_clear_marks(struct span *s);
 bool span_drop_taken(struct span *s, uint32_t idx); /* the slot's taken bit is cleared; true: it was set */
 void span_pool_fork_child(void);        /* resets the lock of the pool of descriptors */

@@ -82,6 +82,8 @@ static void tcache_release_borrowed(struct tcache *tc, struct os_thread *t)
 
 void tcache_release_of_waiting(void)
 {
+    if (os_seccomp_is_on() || !os_gate_is_tight()) /* a handler could run on in a thread whose gate is borrowed */
+        return;
     for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next) {
         struct os_thread *t = atomic_load_explicit(&tc->thread, memory_order_acquire);
         if (tc == tcache_self || t == NULL || tcache_is_as_it_was(tc) || !os_gate_borrow(t))

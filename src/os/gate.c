@@ -15,9 +15,15 @@
  */
 #include "os/os.h"
 
+#include <signal.h>
+#include <stddef.h>
+
 #include "base/check.h"
+#include "os/kernel.h"
 #include "os/stop_state.h"
 
+#define GATE_N_SIGNALS 64
+#define GATE_SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
 #define GATE_BELOW_SP_BYTES 128u /* the wrapper's frame may use its red zone; costs nothing elsewhere */
 
 void os_gate_publish_at(struct os_gate_frame *f, uintptr_t sp); /* tail of os_gate_publish */
@@ -95,6 +101,36 @@ void os_gate_resume(bool was_published)
 {
     if (was_published)
         gate_close(os_tls.thread);
+}
+
+/* Signals that a thread brings upon itself do not come to one that waits; 32 and 33 are libc's and ours. */
+#define GATE_IGNORED_SIGNALS                                                                                           \
+    (GATE_SIGNAL_BIT(SIGSEGV) | GATE_SIGNAL_BIT(SIGBUS) | GATE_SIGNAL_BIT(SIGFPE) | GATE_SIGNAL_BIT(SIGILL) |          \
+     GATE_SIGNAL_BIT(SIGTRAP) | GATE_SIGNAL_BIT(SIGSYS) | GATE_SIGNAL_BIT(SIGKILL) | GATE_SIGNAL_BIT(SIGSTOP) |        \
+     GATE_SIGNAL_BIT(32) | GATE_SIGNAL_BIT(33))
+
+static void *gate_trampoline; /* NULL: none */
+
+void os_gate_set_trampoline(void *trampoline)
+{
+    gate_trampoline = trampoline;
+}
+
+static bool gate_is_stranger(int sig)
+{
+    struct kernel_sigaction action;
+
+    if ((GATE_IGNORED_SIGNALS & GATE_SIGNAL_BIT(sig)) != 0 || kernel_sigaction(sig, NULL, &action) != 0)
+        return false;
+    return action.handler != (void *)SIG_DFL && action.handler != (void *)SIG_IGN && action.handler != gate_trampoline;
+}
+
+bool os_gate_is_tight(void)
+{
+    for (int sig = 1; sig <= GATE_N_SIGNALS; sig++)
+        if (gate_is_stranger(sig))
+            return false;
+    return true;
 }
 
 bool os_gate_hold(struct os_thread *t)

@@ -160,6 +160,11 @@ bool os_gate_hold(struct os_thread *t);
  * false: it does not wait, or somebody else was faster. The caller must wait for nothing that the thread could hold. */
 bool os_gate_borrow(struct os_thread *t);
 void os_gate_return(struct os_thread *t);
+/* The one handler of the program's signals that passes the gate. Once, at init. */
+void os_gate_set_trampoline(void *trampoline);
+/* false: the kernel has a handler that does not (installed by the system call itself), so a published thread may run on
+ * in it at any time, and must be stopped by the signal after all. */
+bool os_gate_is_tight(void);
 /* For the signal trampoline: step out of the published state for the duration of a handler. */
 bool os_gate_suspend(void); /* true: was published; waits while the world is stopped */
 void os_gate_resume(bool was_published);
@@ -267,6 +272,11 @@ unsigned os_n_cpus(void); /* that this process may use; at least 1 */
 /* ---- mask.c: signals of the program wait while the collector works ------------------- */
 bool os_signals_hold(uint64_t *old); /* all but faults and libc's own two; false: nothing was changed */
 void os_signals_release(const uint64_t *old);
+
+/* ---- guard.c ------------------------------------------------------------------------- */
+/* What libc's setjmp xors into the frame pointer's register before it rotates it left by 17; 0: here no register that
+ * may hold the program's data is hidden. */
+uint64_t os_pointer_guard(void);
 
 /* ---- stack.S / stack.c: running on a stack of ours ---------------------------------- */
 /* Call fn(arg, caller_sp) on the stack that ends at top. All callee-saved registers were pushed at or above

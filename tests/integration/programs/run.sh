@@ -5,7 +5,8 @@
 #        requires the same stdout, the same exit statuses and byte for byte the same stderr.
 # Case   a file cases/CASE.sh; it may set and define
 #           needs="..."       commands that must exist (else: failure under CI=true or GCM_REQUIRE_PROGRAMS=1, skip elsewhere)
-#           stress=n          default for the third way; GCM_STRESS overrides it for every case
+#           stress=n          default for the third way; GCM_STRESS overrides it for every case; settings in GCM_OPTIONS hold
+#                             in both ways of ours
 #           limit_s=n         seconds that one `pre` may take; GCM_TIME_FACTOR multiplies it
 #           case_setup        without us, once, in $work: files that all three runs read
 #           case_run          in an empty directory per way; `pre cmd...` runs cmd with the way's preload
@@ -55,8 +56,8 @@ set_way() {
     way=$1
     case $way in
     plain) way_env=() ;;
-    preload) way_env=(LD_PRELOAD="$library") ;;
-    stress) way_env=(LD_PRELOAD="$library" GCMALLOC=stress="$stress") ;;
+    preload) way_env=(LD_PRELOAD="$library" GCMALLOC="${GCM_OPTIONS-}") ;;
+    stress) way_env=(LD_PRELOAD="$library" GCMALLOC="stress=$stress,${GCM_OPTIONS-}") ;;
     esac
 }
 

@@ -1,43 +1,13 @@
-/* Calls that the kernel never restarts after a handler must not return EINTR, nor early, because of a
- * collection.
- *
- * usage: eintr CASE      while another thread collects all the time
- */
+/* Calls that wait for a time: polls, sleeps, semaphores, conditions, signals, queues; see eintr.h. */
 #include <poll.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/sem.h>
-#include <sys/socket.h>
 #include <threads.h>
-#include <time.h>
-#include "trap.h"
-
-enum { WAIT_MS = 300, N_ROUNDS = 3 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static struct timespec from_now(clockid_t clock)
-{
-    struct timespec t;
-    clock_gettime(clock, &t);
-    t.tv_nsec += WAIT_MS * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
-static const struct timespec wait_time = {.tv_nsec = WAIT_MS * 1000000L};
-static int fds[2];
-static int nobody[2]; /* nothing is ever written to it */
+#include "eintr.h"
 
 static int fd_wait_poll(void)
 {
@@ -129,15 +99,6 @@ static int sleep_sleep(void)
 static int sleep_thrd(void)
 {
     return thrd_sleep(&wait_time, NULL);
-}
-
-/* The rest end by a timeout that is an error of its own: `expected` is returned as success. */
-static int timed_out(int result, int error, int expected)
-{
-    if (result == -1 && error == expected)
-        return 0;
-    errno = error;
-    return -1;
 }
 
 static int wait_sem_timedwait(void)
@@ -245,10 +206,7 @@ static int wait_msgrcv(void)
     return result == sizeof(m.text) ? 0 : -1;
 }
 
-static const struct eintr_case {
-    const char *name;
-    int (*call)(void);
-} cases[] = {
+static const struct eintr_case cases[] = {
     {"poll", fd_wait_poll},
     {"ppoll", fd_wait_ppoll},
     {"select", fd_wait_select},
@@ -271,30 +229,4 @@ static const struct eintr_case {
     {"read_timeout", wait_read_timeout},
 };
 
-static void run(const struct eintr_case *c)
-{
-    for (int round = 0; round < N_ROUNDS; round++) {
-        uint64_t begin = now_ns();
-        errno = 0;
-        int result = c->call(), error = errno;
-        uint64_t took_ms = (now_ns() - begin) / 1000000;
-        if (result != 0)
-            TEST_FAIL("%s returned %d, %s", c->name, result, strerror(error));
-        if (took_ms < WAIT_MS - 1) /* clocks of the kernel's timers may be a tick apart */
-            TEST_FAIL("%s returned after %llu ms of %d", c->name, (unsigned long long)took_ms, WAIT_MS);
-    }
-}
-
-int main(int argc, char **argv)
-{
-    TEST_CHECK(argc == 2 && pipe(nobody) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    pthread_t collector = trap_collector_start();
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (strcmp(argv[1], cases[i].name) == 0) {
-            run(&cases[i]);
-            trap_collector_end(collector);
-            return 0;
-        }
-    }
-    TEST_FAIL("no such case: %s", argv[1]);
-}
+EINTR_MAIN(cases)

@@ -29,7 +29,7 @@ static void *body(void *arg)
     for (unsigned i = 0; !atomic_load(&stop); i++) {
         exchange(test_random(&random));
         if (i % 20000 == 0)
-            gc_collect_level(TRAP_GC_FULL);
+            trap_gc(TRAP_GC_FULL);
     }
     return NULL;
 }
@@ -50,7 +50,7 @@ static void child(int n)
     pthread_t id;
     if (pthread_create(&id, NULL, child_body, (void *)(uintptr_t)(n + 77)) != 0)
         TEST_FAIL("pthread_create in a child");
-    gc_collect_level(TRAP_GC_FULL);
+    trap_gc(TRAP_GC_FULL);
     pthread_join(id, NULL);
     for (int i = 0; i < N_SLOTS; i++)
         free(atomic_exchange(&slots[i], NULL));

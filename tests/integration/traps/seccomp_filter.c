@@ -43,7 +43,7 @@ static void run(void)
         TEST_CHECK(live[slot] != NULL);
         test_fill(live[slot], 600, i);
         if (i % 50000 == 7)
-            gc_collect();
+            trap_gc(TRAP_GC_FULL);
     }
     free(malloc(5 << 20));
     free(calloc(100, 100000));

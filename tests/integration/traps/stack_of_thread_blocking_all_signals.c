@@ -40,7 +40,7 @@ int main(void)
     struct trap_thread raw = {.hidden = trap_new()};
     trap_thread_start(&raw, raw_body);
     trap_make_garbage(TRAP_SIZE);
-    gc_collect();
+    trap_gc(TRAP_GC_FULL);
     trap_overwrite(TRAP_SIZE);
     trap_check_targets();
     trap_thread_end(&raw);

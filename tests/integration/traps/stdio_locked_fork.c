@@ -49,7 +49,7 @@ int main(void)
         TEST_CHECK(pid >= 0);
         if (pid == 0) {
             alarm(30); /* a child that stands still dies of it */
-            gc_collect();
+            trap_gc(TRAP_GC_FULL);
             free(malloc(1000));
             _exit(0);
         }
@@ -59,7 +59,7 @@ int main(void)
             TEST_FAIL("child %u: status 0x%x", n_forks, (unsigned)status);
         n_forks++;
         if (n_forks % 10 == 0)
-            gc_collect();
+            trap_gc(TRAP_GC_FULL);
     }
     atomic_store(&stop, 1);
     for (int i = 0; i < 3; i++)

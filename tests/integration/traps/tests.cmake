@@ -1,20 +1,21 @@
 # One tiny program per trap; its name says what it proves. Those in trap_programs run alone and take no argument.
 file(GLOB trap_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.c ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-list(FILTER trap_sources EXCLUDE REGEX "/trap_module\\.c$")
+list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|sanitized)\\.c$")
 add_library(trap_module MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_module.c)
 target_compile_options(trap_module PRIVATE -O1 -fno-builtin)
 
 set(trap_full rlimits_from_the_start rlimit_as_lowered stdio_locked_fork fork_in_loop_while_threads_allocate
-  fork_child_collects realloc_moves_while_collecting sleeping_threads_1000 thread_storm dlopen_storm seteuid_storm
-  malloc_in_signal_handler mlockall_future)
-set(trap_with_module tls_dynamic dlopen_storm dlopen_deepbind)
+  fork_child_collects realloc_moves_while_collecting thread_storm dlopen_storm seteuid_storm
+  malloc_in_signal_handler mlockall_future processes_while_collecting unshare_user_namespace exit_while_collecting
+  debugger_attached thread_stack_cache)
+set(trap_with_module tls_dynamic dlopen_storm dlopen_deepbind dlmopen_namespace thread_stack_cache)
 
 foreach(source IN LISTS trap_sources)
   get_filename_component(trap ${source} NAME_WE)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap STREQUAL "eintr")
+  if(trap MATCHES "^(eintr|eintr_others|loaded_late|probation|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -28,8 +29,43 @@ foreach(source IN LISTS trap_sources)
   gcm_preload_test(trap.${trap} LABEL ${label} TIMEOUT 240 COMMAND ${trap} ${arguments})
 endforeach()
 
-file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/eintr.c eintr_lines REGEX "^    {\"[a-z_]+\", ")
-foreach(line IN LISTS eintr_lines)
-  string(REGEX REPLACE "^    {\"([a-z_]+)\".*" "\\1" case "${line}")
-  gcm_preload_test(trap.eintr_${case} LABEL quick TIMEOUT 120 COMMAND eintr ${case})
+foreach(program eintr eintr_others)
+  file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/${program}.c lines REGEX "^    {\"[a-z_]+\", ")
+  foreach(line IN LISTS lines)
+    string(REGEX REPLACE "^    {\"([a-z_]+)\".*" "\\1" case "${line}")
+    gcm_preload_test(trap.eintr_${case} LABEL quick TIMEOUT 120 COMMAND ${program} ${case})
+  endforeach()
 endforeach()
+
+gcm_preload_test(trap.sleeping_threads_1000 LABEL full TIMEOUT 240 COMMAND sleeping_threads 1000)
+gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleeping_threads 5000)
+gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M)
+
+gcm_preload_path(library)
+add_test(NAME trap.peers COMMAND ${CMAKE_CURRENT_LIST_DIR}/peers.sh ${library} ${CMAKE_CURRENT_BINARY_DIR} $<TARGET_FILE:trap_module>)
+set_tests_properties(trap.peers PROPERTIES LABELS long TIMEOUT 7200)
+
+if(NOT GCM_TEST_LIBRARY)
+  add_test(NAME trap.loaded_late COMMAND loaded_late $<TARGET_FILE:gcmalloc>)
+  set_tests_properties(trap.loaded_late PROPERTIES LABELS quick TIMEOUT 60)
+endif()
+
+# The sanitizer insists on being first where it is a shared library; users are told to pass this, too.
+include(CheckCSourceCompiles)
+set(CMAKE_REQUIRED_FLAGS -fsanitize=address)
+check_c_source_compiles("int main(void) { return 0; }" GCM_HAS_ASAN)
+unset(CMAKE_REQUIRED_FLAGS)
+if(GCM_HAS_ASAN AND NOT CMAKE_C_FLAGS MATCHES "fsanitize")
+  gcm_test_program(sanitized ${CMAKE_CURRENT_LIST_DIR}/sanitized.c)
+  target_compile_options(sanitized PRIVATE -fsanitize=address -Wno-use-after-free)
+  target_link_options(sanitized PRIVATE -fsanitize=address)
+  gcm_preload_test(trap.sanitized LABEL quick TIMEOUT 60 COMMAND sanitized
+    ENV ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:exitcode=99)
+endif()
+
+# Its own processor hides registers: we only allocate there, and give it nothing to complain about.
+find_program(GCM_VALGRIND valgrind)
+if(GCM_VALGRIND)
+  gcm_preload_test(trap.valgrind LABEL full TIMEOUT 240 ENV GCMALLOC=floor=1M,percent=10
+    COMMAND ${GCM_VALGRIND} -q --error-exitcode=9 $<TARGET_FILE:leak_churn> 48 500)
+endif()

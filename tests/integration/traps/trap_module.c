@@ -14,6 +14,7 @@ void module_store_data(void *in_bss, void *in_data);
 void *module_load_data(int in_data);
 char *module_duplicate(const char *text);
 void module_free(void *block);
+void **module_new_cell(void);
 
 void module_store_local(void *block)
 {
@@ -45,4 +46,10 @@ char *module_duplicate(const char *text)
 void module_free(void *block)
 {
     free(block);
+}
+
+/* A block of whatever malloc the module finds. */
+void **module_new_cell(void)
+{
+    return calloc(4, sizeof(void *));
 }

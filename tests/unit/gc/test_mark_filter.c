@@ -13,10 +13,10 @@ static void test_filter_agrees_with_plain_words(void **state)
     (void)state;
     uint64_t seed = unit_seed();
     uint64_t words[300], out[301], expected[300];
-    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0},
-                                         {UINT64_C(0x14c000000000), 65536},
-                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32},
-                                         {UINT64_C(0x1b0080000000), 1 << 30}};
+    const struct mark_bounds bounds[] = {{UINT64_C(0x14c000000000), 0, 0},
+                                         {UINT64_C(0x14c000000000), 65536, 0},
+                                         {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32, 0},
+                                         {UINT64_C(0x1b0080000000), 1 << 30, 0}};
     for (int round = 0; round < 20000; round++) {
         struct mark_bounds b = bounds[unit_below(&seed, N_ELEMENTS(bounds))];
         size_t n_words = unit_below(&seed, N_ELEMENTS(words)), n_expected = 0;
@@ -38,7 +38,7 @@ static void test_filter_agrees_with_plain_words(void **state)
 static void test_unaligned_words(void **state)
 {
     (void)state;
-    const struct mark_bounds b = {UINT64_C(0x14c000000000), 65536};
+    const struct mark_bounds b = {UINT64_C(0x14c000000000), 65536, 0};
     uint64_t out[64];
     uint32_t halves[40] = {0};
     const uint64_t word = b.base + 24;
@@ -48,6 +48,37 @@ static void test_unaligned_words(void **state)
         assert_int_equal(mark_filter_unaligned(b, (uintptr_t)halves, N_ELEMENTS(halves) - 1, out), 1);
         assert_true(out[0] == word);
         assert_int_equal(mark_filter(b, (uintptr_t)halves, N_ELEMENTS(halves) / 2, out), i % 2 == 0);
+    }
+}
+
+static uint64_t hide(uint64_t guard, uint64_t word)
+{
+    word ^= guard;
+    return word << MARK_GUARD_ROTATION | word >> (64 - MARK_GUARD_ROTATION);
+}
+
+/* In a range as long as a jmp_buf's rest, wherever the word lies; without a guard none is found. */
+static void test_words_hidden_by_setjmp(void **state)
+{
+    (void)state;
+    uint64_t seed = unit_seed();
+    uint64_t words[300], out[301];
+    for (int round = 0; round < 20000; round++) {
+        struct mark_bounds b = {UINT64_C(0x14c0fff00000), UINT64_C(3) << 32, test_random(&seed) | 1};
+        size_t n_words = 24 + unit_below(&seed, 270), at = unit_below(&seed, n_words);
+        uint64_t word = b.base + unit_below(&seed, b.n_bytes);
+        memset(words, 0, sizeof(words));
+        words[at] = hide(b.guard, word);
+        assert_int_equal(mark_filter(b, (uintptr_t)words, n_words, out), 1);
+        assert_true(out[0] == word);
+        uint32_t n = mark_filter_unaligned(b, (uintptr_t)words, 2 * n_words - 1, out);
+        bool is_found = false;
+        for (uint32_t i = 0; i < n; i++)
+            is_found |= out[i] == word;
+        assert_true(is_found); /* its halves with zeroes may look like addresses as well */
+        b.guard = 0;
+        assert_int_equal(mark_filter(b, (uintptr_t)words, n_words, out),
+                         (words[at] & MARK_ADDRESS_MASK) - b.base < b.n_bytes);
     }
 }
 
@@ -66,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filter_agrees_with_plain_words),
         cmocka_unit_test(test_unaligned_words),
+        cmocka_unit_test(test_words_hidden_by_setjmp),
         cmocka_unit_test(test_tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

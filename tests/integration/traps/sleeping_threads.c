@@ -1,10 +1,11 @@
-/* A thousand threads sleep in different calls, each with a block on its stack alone. */
+/* Thousands of threads sleep in different calls, each with a block on its stack alone. usage: sleeping_threads N */
 #include <limits.h>
 #include <poll.h>
 #include <semaphore.h>
 #include "trap.h"
-#define N 1000
-static struct trap_thread threads[N];
+enum { MAX = 5000 };
+static int n_threads;
+static struct trap_thread threads[MAX];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
 static int is_over, fds[2];
@@ -42,21 +43,23 @@ static void *body(void *arg)
     return NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    n_threads = argc == 2 ? atoi(argv[1]) : 0;
+    TEST_CHECK(n_threads > 0 && n_threads <= MAX);
     TEST_CHECK(pipe(fds) == 0 && sem_init(&semaphore, 0, 0) == 0);
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 64 * 1024);
     int n = 0;
-    for (; n < N; n++) {
+    for (; n < n_threads; n++) {
         threads[n].hidden = trap_new();
         if (pthread_create(&threads[n].id, &attr, body, &threads[n]) != 0)
             break;
     }
-    if (n < N)
+    if (n < n_threads)
         TEST_SKIP("only %d threads", n);
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < n_threads; i++)
         trap_wait(&threads[i].ready);
     for (int round = 0; round < 3; round++)
         trap_verify();
@@ -64,11 +67,11 @@ int main(void)
     is_over = 1;
     pthread_cond_broadcast(&condition);
     pthread_mutex_unlock(&mutex);
-    static char bytes[N];
-    TEST_CHECK(write(fds[1], bytes, N) == N);
-    for (int i = 0; i < N; i++)
+    static char bytes[MAX];
+    TEST_CHECK(write(fds[1], bytes, (size_t)n_threads) == n_threads);
+    for (int i = 0; i < n_threads; i++)
         sem_post(&semaphore);
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < n_threads; i++)
         pthread_join(threads[i].id, NULL);
     return 0;
 }

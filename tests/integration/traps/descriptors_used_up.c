@@ -1,0 +1,52 @@
+/* A process that has used up its descriptors goes on, and collects again once one is free. Under a limit of processes
+ * no helper starts; under one of queued signals no thread can be stopped, and the cycle is given up soon. */
+#include <fcntl.h>
+#include <sys/resource.h>
+#include "trap.h"
+
+static void *body(void *arg)
+{
+    struct trap_thread *t = arg;
+    void *volatile block = trap_reveal(t->hidden);
+    atomic_store(&t->ready, 1);
+    while (!atomic_load(&t->release))
+        syscall(SYS_sched_yield);
+    TEST_CHECK(~(uintptr_t)block == t->hidden);
+    return NULL;
+}
+
+static void limit(int resource, unsigned long value)
+{
+    struct rlimit r;
+    TEST_CHECK(getrlimit((__rlimit_resource_t)resource, &r) == 0);
+    r.rlim_cur = value < r.rlim_max ? value : r.rlim_max;
+    TEST_CHECK(setrlimit((__rlimit_resource_t)resource, &r) == 0);
+}
+
+int main(void)
+{
+    struct trap_thread t = {.hidden = trap_new()};
+    trap_thread_start(&t, body);
+    limit(RLIMIT_NPROC, 1);
+    limit(RLIMIT_SIGPENDING, 0);
+    trap_make_garbage(TRAP_SIZE);
+    trap_gc(TRAP_GC_FULL);
+    trap_overwrite(TRAP_SIZE);
+    trap_check_targets();
+    limit(RLIMIT_SIGPENDING, RLIM_INFINITY);
+    trap_verify();
+    limit(RLIMIT_NOFILE, 64);
+    int last = -1, fd;
+    while ((fd = open("/dev/null", O_RDONLY)) >= 0)
+        last = fd;
+    TEST_CHECK(errno == EMFILE && last >= 0);
+    trap_make_garbage(TRAP_SIZE);
+    trap_gc(TRAP_GC_FULL);
+    trap_overwrite(TRAP_SIZE);
+    trap_check_targets();
+    for (fd = 40; fd < 64; fd++)
+        close(fd);
+    trap_verify();
+    trap_thread_end(&t);
+    return 0;
+}
