@@ -132,6 +132,10 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     if (api_state.is_initialised || init_stands_down())
         return;
     init_read_options(envp);
+    if (init_options.seccomp_ok) {
+        os_seccomp_trust();
+        tcache_note_thread();
+    }
     os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
     init_heap();
     real_lookup_all();

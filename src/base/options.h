@@ -45,6 +45,7 @@ struct options {
     int32_t trace;
     char trace_file[OPTION_PATH_MAX]; /* "": stderr */
     int32_t stress; /* a cycle at every n-th slow path; 0: off */
+    bool seccomp_ok;
     bool check;
     uint32_t probation; /* enum option_probation */
     bool inherit;   /* children keep the settings and the preload */

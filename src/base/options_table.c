@@ -76,6 +76,9 @@ static const struct option_row option_rows[] = {
     ROW_PATH("trace_file", trace_file, "where the trace goes (`%p`: process id); default: stderr"),
     ROW_ENUM("probation", probation, option_words_probation, OPTION_PROBATION_EAGER,
              "`eager`: reclaim what one collection found unreachable; `careful`: what two in a row did"),
+    ROW_BOOL("seccomp_ok", seccomp_ok, false,
+             "collect behind a filter of system calls, too; only where it allows them or refuses with an error, as "
+             "Docker's does"),
     ROW_INT("stress", stress, 0, 1000000000, 0, "collect at every n-th slow path; 0: off"),
     ROW_BOOL("check", check, false, "mark a second time with other bits and compare; check the heap"),
     ROW_BOOL("inherit", inherit, true, "child processes get the same settings and preload"),

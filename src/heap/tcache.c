@@ -81,6 +81,12 @@ struct tcache *tcache_get(void)
     return tc;
 }
 
+void tcache_note_thread(void)
+{
+    if (tcache_self != &tcache_none)
+        tcache_self->tid = os_gettid();
+}
+
 /* NULL: no memory. */
 static struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
 {

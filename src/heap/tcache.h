@@ -71,6 +71,7 @@ struct tcache *tcache_get(void);  /* this thread's cache, created on demand; NUL
 /* Thread end: spans become central's and the inbox is closed. A thread that allocates even later gets a new cache, which
  * the next collection abandons when it finds the thread gone. */
 void tcache_retire(void);
+void tcache_note_thread(void); /* the thread's id was not known when its cache was made, and is now */
 /* A stop found this thread in a fast path: until tcache_mend, which the next critical section calls first, the fast paths
  * find nothing and go to their slow halves. tcache_cut: in a signal handler, a fast path half done; not twice. */
 void tcache_cut(void);

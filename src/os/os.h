@@ -32,6 +32,9 @@ bool os_is_vfork_child(void);
  * prctl and seccomp. */
 bool os_seccomp_is_on(void);
 void os_seccomp_note(void);
+/* The user knows that filters allow, or refuse with an error, whatever we call: none is minded from now on. In the
+ * constructor, while the process has one thread. */
+void os_seccomp_trust(void);
 __attribute__((noreturn)) void os_exit_group(int status);
 
 /* ---- vm.c: address space --------------------------------------------------- */

@@ -68,6 +68,14 @@ void os_process_init(void)
         os_stop_record_tls();
 }
 
+void os_process_seen(void)
+{
+    os_vm_canary_create();
+    os_stop_record_tls();
+    if (os_tls.thread != NULL)
+        os_tls.thread->tid = os_gettid();
+}
+
 void os_process_fork_child(void)
 {
     if (!os_seccomp_is_on())

@@ -21,7 +21,7 @@
 #define SYS_FAULT_ANY (-1L)
 
 static struct {
-    bool is_seccomp_on;
+    bool is_seccomp_on, is_seccomp_trusted;
 #if GCM_CHECKING
     /* Injection: calls that match are counted in n_seen; those in [skip, skip + count) fail. Atomic, because
      * any thread may make the n-th call; a rule is set while no other thread makes calls that match. */
@@ -131,7 +131,18 @@ bool os_seccomp_is_on(void)
 
 void os_seccomp_note(void)
 {
-    __atomic_store_n(&sys_state.is_seccomp_on, true, __ATOMIC_SEQ_CST);
+    if (!sys_state.is_seccomp_trusted)
+        __atomic_store_n(&sys_state.is_seccomp_on, true, __ATOMIC_SEQ_CST);
+}
+
+void os_seccomp_trust(void)
+{
+    bool was_on = os_seccomp_is_on();
+
+    sys_state.is_seccomp_trusted = true;
+    __atomic_store_n(&sys_state.is_seccomp_on, false, __ATOMIC_SEQ_CST);
+    if (was_on)
+        os_process_seen();
 }
 
 pid_t os_getpid(void)
