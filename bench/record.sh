@@ -1,7 +1,7 @@
 #!/bin/bash
 # Takes the figures of README.md anew: about ten minutes on two cores that nobody else uses.
 # usage: bench/record.sh [--build DIR] [--library FILE] [--rounds N] [--brief]
-# What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, their tables and
+# What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, pictures of them beside (picture.awk), their tables and
 #       the machine's description between the two markers of README.md. Without the library it records the
 #       peers alone.
 # --brief: one round at a small scale, to try the script itself; writes to a temporary folder instead.
@@ -56,6 +56,17 @@ run_tables() {
         printf '\nSome runs FAILED.\n' >>"$tables"
 }
 
+# The pictures lie beside the raw lines that they are drawn from.
+draw() { # draw GROUP
+    local what svg
+    printf '\n' >>"$tables"
+    for what in time memory; do
+        svg=${csv%.csv}-$1-$what.svg
+        awk -v group="$1" -v what=$what -v clock=elapsed -f "$here/picture.awk" "$csv" >"$svg" || { rm -f "$svg"; continue; }
+        printf '![%s, %s](results/%s)\n' "$1" "$what" "${svg##*/}" >>"$tables"
+    done
+}
+
 package_versions() {
     dpkg-query -W -f '${Package} ${Version}\n' 'libmimalloc*' libjemalloc2 'libtcmalloc-minimal*' libgc1 \
         2>/dev/null | awk 'NF == 2 { printf "%s%s %s", sep, $1, $2; sep = ", " }'
@@ -78,8 +89,10 @@ machine_print >>"$tables"
 mkdir -p "$results"
 awk -v cores="$(nproc)" '$1 > cores / 4 { print "record.sh: the machine is busy: load " $1 }' /proc/loadavg >&2
 run_tables 'Programs (macro)' --libs "$plain" --programs macro --rounds "$rounds" --scale "$scale"
+draw macro
 run_tables 'Single operations (micro)' --libs "$plain" --programs micro --rounds $(((rounds + 1) / 2)) --scale "$scale"
 run_tables 'Collectors (gc)' --libs "$gc" --programs gc --rounds $(((rounds + 1) / 2)) --scale "$gc_scale"
+draw gc
 
 awk -v tables="$tables" '
     /<!-- figures: end -->/ { inside = 0 }

@@ -9,9 +9,11 @@
  */
 #include <pthread.h>
 #include "api/alloc.h"
+#include "api/control.h"
 #include "api/interpose.h"
 #include "gc/finalizer.h"
 #include "gc/roots.h"
+#include "gc/snapshot.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -39,6 +41,8 @@ static void fork_rebuild(void)
     heap_fork_child();
     finalizer_fork_child();
     interpose_signal_fork_child();
+    control_fork_child();
+    snapshot_fork_child();
     cycle_fork_child();
     os_critical_leave();
 }

@@ -8,10 +8,12 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include "api/alloc.h"
+#include "api/control.h"
 #include "api/environment.h"
 #include "api/interpose.h"
 #include "api/malloc_fast.h"
 #include "api/real.h"
+#include "api/report.h"
 #include "api/thread.h"
 #include "api/trace_file.h"
 #include "base/fmt.h"
@@ -119,7 +121,7 @@ static void init_collector(bool is_watched)
  * malloc is the sanitizer's, nothing here may happen, not even an allocation in libc. */
 static bool init_stands_down(void)
 {
-    if (!init_has_sanitizer() || real_is_malloc_ours())
+    if (!init_has_sanitizer() || real_is_malloc_ours(false))
         return false;
     api_state.is_passthrough = true;
     return true;
@@ -139,10 +141,13 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
     init_heap();
     real_lookup_all();
-    api_state.is_passthrough = !real_is_malloc_ours();
+    api_state.is_passthrough = !real_is_malloc_ours(true);
     thread_install();
     interpose_signal_install();
     api_fork_install();
     init_collector(init_has_sanitizer() || init_is_in_valgrind(envp));
+    report_init(&init_options);
     api_state.is_initialised = true;
+    if (!api_state.is_passthrough)
+        control_init();
 }

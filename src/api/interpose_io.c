@@ -18,7 +18,9 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t n, size_t buf_bytes, int
 BLOCK_CALL(int, accept, (int fd, __SOCKADDR_ARG peer, socklen_t *peer_len), (fd, peer, peer_len))
 BLOCK_CALL(int, accept4, (int fd, __SOCKADDR_ARG peer, socklen_t *peer_len, int flags),
            (fd, peer, peer_len, flags))
-BLOCK_CALL(int, connect, (int fd, __CONST_SOCKADDR_ARG peer, socklen_t peer_len), (fd, peer, peer_len))
+/* Called again it would say EALREADY. The kernel restarts it by itself, unless the socket has a time-out. */
+BLOCK(int, connect, (int fd, __CONST_SOCKADDR_ARG peer, socklen_t peer_len), (fd, peer, peer_len),
+      block_missing(), false)
 
 BLOCK_CALL(ssize_t, recv, (int fd, void *buf, size_t n, int flags), (fd, buf, n, flags))
 BLOCK_CALL(ssize_t, __recv_chk, (int fd, void *buf, size_t n, size_t buf_bytes, int flags),

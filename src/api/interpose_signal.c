@@ -106,6 +106,7 @@ static void signal_trampoline(int sig, siginfo_t *info, void *ucontext)
         return;
     struct signal_entry e = signal_read_entry(sig);
     bool was_published = os_gate_suspend();
+    api_tls.n_handled++;
     if (UNLIKELY(e.flags & SA_RESETHAND))
         signal_reset(sig);
     signal_open_mask(sig, &e, ucontext);

@@ -38,6 +38,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
         return EAGAIN;
     *start = (struct create_start){fn, arg};
     error = REAL(pthread_create)(thread, attr, create_child, start);
+    thread_created();
     if (error != 0)
         free_slow(start);
     return error;

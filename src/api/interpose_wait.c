@@ -34,13 +34,13 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_b
 EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
                        size_t fds_bytes);
 
-BLOCK_CALL(int, poll, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
-BLOCK_CALL(int, __poll, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
-BLOCK_CALL(int, __poll_chk, (struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_bytes),
+BLOCK_MS(poll, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
+BLOCK_MS(__poll, (struct pollfd *fds, nfds_t n, int timeout_ms), (fds, n, timeout_ms))
+BLOCK_MS(__poll_chk, (struct pollfd *fds, nfds_t n, int timeout_ms, size_t fds_bytes),
            (fds, n, timeout_ms, fds_bytes))
-BLOCK_CALL(int, ppoll, (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
+BLOCK_TS(ppoll, (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
            (fds, n, timeout, mask))
-BLOCK_CALL(int, __ppoll_chk,
+BLOCK_TS(__ppoll_chk,
            (struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
             size_t fds_bytes),
            (fds, n, timeout, mask, fds_bytes))
@@ -48,27 +48,65 @@ BLOCK_CALL(int, select, (int n, fd_set *in, fd_set *out, fd_set *except, struct 
            (n, in, out, except, timeout))
 BLOCK_CALL(int, __select, (int n, fd_set *in, fd_set *out, fd_set *except, struct timeval *timeout),
            (n, in, out, except, timeout))
-BLOCK_CALL(int, pselect,
+BLOCK_TS(pselect,
            (int n, fd_set *in, fd_set *out, fd_set *except, const struct timespec *timeout,
             const sigset_t *mask),
            (n, in, out, except, timeout, mask))
-BLOCK_CALL(int, epoll_wait, (int fd, struct epoll_event *events, int n, int timeout_ms),
+BLOCK_MS(epoll_wait, (int fd, struct epoll_event *events, int n, int timeout_ms),
            (fd, events, n, timeout_ms))
-BLOCK_CALL(int, epoll_pwait, (int fd, struct epoll_event *events, int n, int timeout_ms,
+BLOCK_MS(epoll_pwait, (int fd, struct epoll_event *events, int n, int timeout_ms,
             const sigset_t *mask),
            (fd, events, n, timeout_ms, mask))
-BLOCK_CALL(int, epoll_pwait2,
+BLOCK_TS(epoll_pwait2,
            (int fd, struct epoll_event *events, int n, const struct timespec *timeout, const sigset_t *mask),
            (fd, events, n, timeout, mask))
 
-BLOCK_CALL(int, nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left))
-BLOCK_CALL(int, __nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left))
-BLOCK(int, thrd_sleep, (const struct timespec *wanted, struct timespec *left), (wanted, left), -2)
-BLOCK(int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *wanted,
-            struct timespec *left),
-      (clock, flags, wanted, left), ENOSYS)
-BLOCK_CALL(int, usleep, (useconds_t us), (us))
-BLOCK(unsigned, sleep, (unsigned seconds), (seconds), seconds)
+/* With parameters wanted and left, as nanosleep has them: the kernel says what is left. It says nothing where the time
+ * is absolute, and then nothing needs to be said. */
+#define SLEEP(name, params, args, missing, interrupted)                                                      \
+    BLOCK_BEGIN(int, name, params, missing)                                                                  \
+    struct timespec *const program_left = left;                                                              \
+    struct timespec next, rest = {0, -1};                                                                    \
+    left = &rest;                                                                                            \
+    block_enter(&frame);                                                                                     \
+    for (;;) {                                                                                               \
+        block_result = block_real args;                                                                      \
+        if (LIKELY(!(interrupted)) || !block_is_only_asked(&frame))                                          \
+            break;                                                                                           \
+        next = rest;                                                                                         \
+        wanted = rest.tv_nsec < 0 ? wanted : &next;                                                          \
+    }                                                                                                        \
+    if (UNLIKELY(interrupted) && program_left != NULL && rest.tv_nsec >= 0)                                  \
+        *program_left = rest;                                                                                \
+    BLOCK_END
+
+SLEEP(nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left), block_missing(),
+      BLOCK_IS_EINTR)
+SLEEP(__nanosleep, (const struct timespec *wanted, struct timespec *left), (wanted, left), block_missing(),
+      BLOCK_IS_EINTR)
+SLEEP(thrd_sleep, (const struct timespec *wanted, struct timespec *left), (wanted, left), -2,
+      block_result == -1)
+SLEEP(clock_nanosleep, (clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left),
+      (clock, flags, wanted, left), ENOSYS, block_result == EINTR)
+
+/* libc's are made of nanosleep as well, but of its own. */
+EXPORT int usleep(useconds_t us)
+{
+    struct timespec wanted = {us / 1000000, (long)(us % 1000000) * 1000};
+
+    return nanosleep(&wanted, NULL);
+}
+
+EXPORT unsigned sleep(unsigned seconds)
+{
+    struct timespec wanted = {seconds, 0}, left = {0, 0};
+    int saved_errno = errno;
+
+    if (nanosleep(&wanted, &left) != 0)
+        return (unsigned)left.tv_sec;
+    errno = saved_errno;
+    return 0;
+}
 
 BLOCK_CALL(int, pause, (void), ())
 BLOCK_CALL(int, sigsuspend, (const sigset_t *mask), (mask))
@@ -79,34 +117,33 @@ EXPORT int bsd_sigpause(int mask)
 {
     return __sigpause(mask, 0);
 }
-BLOCK_CALL(int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *timeout),
+BLOCK_TS(sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *timeout),
            (set, info, timeout))
 BLOCK_CALL(int, sigwaitinfo, (const sigset_t *set, siginfo_t *info), (set, info))
-BLOCK(int, sigwait, (const sigset_t *set, int *sig), (set, sig), ENOSYS)
+BLOCK_ERROR(sigwait, (const sigset_t *set, int *sig), (set, sig))
 
 BLOCK_CALL(int, sem_wait, (sem_t * sem), (sem))
 BLOCK_CALL(int, sem_timedwait, (sem_t * sem, const struct timespec *until), (sem, until))
 BLOCK_CALL(int, sem_clockwait, (sem_t * sem, clockid_t clock, const struct timespec *until),
            (sem, clock, until))
 /* Beside their system call they touch the condition and the mutex, which hold no pointers to blocks. */
-BLOCK(int, pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t *mutex), (cond, mutex), ENOSYS)
-BLOCK(int, pthread_cond_timedwait, (pthread_cond_t * cond, pthread_mutex_t *mutex,
-            const struct timespec *until),
-      (cond, mutex, until), ENOSYS)
-BLOCK(int, pthread_cond_clockwait,
-      (pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until),
-      (cond, mutex, clock, until), ENOSYS)
+BLOCK_ERROR(pthread_cond_wait, (pthread_cond_t * cond, pthread_mutex_t *mutex), (cond, mutex))
+BLOCK_ERROR(pthread_cond_timedwait, (pthread_cond_t * cond, pthread_mutex_t *mutex, const struct timespec *until),
+            (cond, mutex, until))
+BLOCK_ERROR(pthread_cond_clockwait,
+            (pthread_cond_t * cond, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until),
+            (cond, mutex, clock, until))
 
-BLOCK(int, cnd_wait, (cnd_t * cond, mtx_t *mutex), (cond, mutex), thrd_error)
+BLOCK(int, cnd_wait, (cnd_t * cond, mtx_t *mutex), (cond, mutex), thrd_error, false)
 BLOCK(int, cnd_timedwait, (cnd_t * cond, mtx_t *mutex, const struct timespec *until),
-           (cond, mutex, until), thrd_error)
-BLOCK_CALL(int, aio_suspend, (const struct aiocb *const list[], int n, const struct timespec *timeout),
+           (cond, mutex, until), thrd_error, false)
+BLOCK_TS(aio_suspend, (const struct aiocb *const list[], int n, const struct timespec *timeout),
            (list, n, timeout))
 
 BLOCK_CALL(ssize_t, msgrcv, (int id, void *msg, size_t n, long type, int flags), (id, msg, n, type, flags))
 BLOCK_CALL(int, msgsnd, (int id, const void *msg, size_t n, int flags), (id, msg, n, flags))
 BLOCK_CALL(int, semop, (int id, struct sembuf *ops, size_t n), (id, ops, n))
-BLOCK_CALL(int, semtimedop, (int id, struct sembuf *ops, size_t n, const struct timespec *timeout),
+BLOCK_TS(semtimedop, (int id, struct sembuf *ops, size_t n, const struct timespec *timeout),
            (id, ops, n, timeout))
 
 BLOCK_CALL(pid_t, wait, (int *status), (status))

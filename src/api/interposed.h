@@ -191,6 +191,7 @@
     X(gc_weak_new)                                                                                           \
     X(gc_weak_get)                                                                                           \
     X(gc_find_object)                                                                                        \
+    X(gc_snapshot_write)                                                                                     \
     X(gc_get_stats)                                                                                          \
     X(gc_set_percent)                                                                                        \
     X(gc_set_limit)                                                                                          \

@@ -9,6 +9,7 @@
 #include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include "heap/heap.h"
 
 void *real_table[REAL_N];
 
@@ -39,18 +40,46 @@ void real_lookup_all(void)
     }
 }
 
+/* A program that was linked to a fixed address and takes malloc's address has it at an entry of its own jump table: an
+ * undefined symbol with a value, which dlsym finds first. Debian's python3 is one. */
+static bool real_is_jump_entry(void *found)
+{
+    const ElfW(Sym) *symbol = NULL;
+    Dl_info info;
+
+    return dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol != NULL &&
+           symbol->st_shndx == SHN_UNDEF;
+}
+
+/* Where the program's jump entry leads is best asked by calling it. Whoever defines malloc defines the others. */
+static bool real_entry_leads_to_us(void *(*entry)(size_t))
+{
+    void *p = entry(1);
+    bool is_ours = heap_contains((uintptr_t)p);
+
+    if (is_ours)
+        free(p);
+    return is_ours;
+}
+
 /* Asked as the program would ask: our own default scope begins with ourselves, because we are linked
  * symbolically. glibc's handles are its link maps, and the program's is the first; to look one up allocates
  * nothing. */
-static bool real_resolves_to(const char *name, void *ours)
+static bool real_resolves_to(const char *name, void *ours, bool may_be_entry)
 {
     void *found = dlsym(_r_debug.r_map, name);
 
-    return found == NULL || found == ours;
+    return found == NULL || found == ours || (may_be_entry && real_is_jump_entry(found));
 }
 
-bool real_is_malloc_ours(void)
+bool real_is_malloc_ours(bool may_call)
 {
-    return real_resolves_to("malloc", (void *)malloc) && real_resolves_to("calloc", (void *)calloc) &&
-           real_resolves_to("realloc", (void *)realloc) && real_resolves_to("free", (void *)free);
+    void *(*entry)(size_t) = (void *(*)(size_t))dlsym(_r_debug.r_map, "malloc");
+
+    if (may_call && entry != NULL && entry != malloc)
+        may_call = real_is_jump_entry((void *)entry) && real_entry_leads_to_us(entry);
+    return real_resolves_to("malloc", (void *)malloc, may_call) &&
+           real_resolves_to("calloc", (void *)calloc, may_call) &&
+           real_resolves_to("realloc", (void *)realloc, may_call) &&
+           real_resolves_to("free", (void *)free, may_call);
 }

@@ -25,7 +25,7 @@ extern void *real_table[REAL_N];
 void *real_lookup(enum real_fn fn);
 void real_lookup_all(void); /* constructor */
 /* False: for one of malloc, calloc, realloc and free the process uses another definition than ours. */
-bool real_is_malloc_ours(void);
+bool real_is_malloc_ours(bool may_call); /* may_call: the heap is there, and so is whoever else may define malloc */
 
 ALWAYS_INLINE void *real_get(enum real_fn fn)
 {

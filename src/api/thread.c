@@ -86,6 +86,15 @@ void thread_install(void)
     thread_begin();
 }
 
+/* libc puts its own handler of the stop signal in place of ours with the first thread. */
+void thread_created(void)
+{
+    static uint32_t n_created;
+
+    if (__atomic_exchange_n(&n_created, 1, __ATOMIC_RELAXED) == 0)
+        os_request_listen();
+}
+
 /* ---- helpers ---- */
 struct thread_helper {
     void *(*fn)(void *);
@@ -112,6 +121,7 @@ static int thread_create_blocked(const pthread_attr_t *attr, struct thread_helpe
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = REAL(pthread_create)(&id, attr, thread_helper_main, h);
+    thread_created();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
 }

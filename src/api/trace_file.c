@@ -16,7 +16,7 @@ enum {
     TRACE_FILE_STDERR = 2,
 };
 
-static void trace_file_expand(struct fmt *out, const char *pattern)
+void trace_file_expand(struct fmt *out, const char *pattern)
 {
     for (const char *c = pattern; *c != '\0'; c++) {
         if (c[0] == '%' && c[1] == 'p') {

@@ -44,6 +44,11 @@ struct options {
     bool finalizer_thread;
     int32_t trace;
     char trace_file[OPTION_PATH_MAX]; /* "": stderr */
+    bool stats;                       /* at exit */
+    char stats_file[OPTION_PATH_MAX]; /* "": stderr */
+    bool doctor;                      /* at exit, to stats_file */
+    int32_t report_pid;               /* of these three; 0: every process */
+    char snapshot_file[OPTION_PATH_MAX]; /* at exit; "": none */
     int32_t stress; /* a cycle at every n-th slow path; 0: off */
     bool seccomp_ok;
     bool check;

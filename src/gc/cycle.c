@@ -2,11 +2,13 @@
 #include "gc/cycle.h"
 
 #include "base/counters.h"
+#include "base/histogram.h"
 #include "gc/cycle_gate.h"
 #include "gc/finalizer.h"
 #include "gc/mark.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
+#include "gc/snapshot.h"
 #include "gc/sweep.h"
 #include "gc/trace.h"
 #include "gc/weak.h"
@@ -136,6 +138,7 @@ static enum cycle_skip cycle_collect(struct cycle *c)
     enum cycle_skip skip = cycle_mark(c);
     if (skip != SKIP_NONE)
         return skip;
+    snapshot_at_stop();
     if (cycle_mode() == MODE_REPORT) {
         c->trace.totals = sweep_count();
     } else {
@@ -182,6 +185,7 @@ static void cycle_stop_and_go(struct cycle *c)
     /* Until here and not until world_start returns: those that run again may take this thread's CPU. */
     counter_add(COUNTER_PAUSE_NS_TOTAL, c->lap_ns - begin_ns);
     counter_raise(COUNTER_PAUSE_NS_MAX, c->lap_ns - begin_ns);
+    histogram_add(&histogram_pauses, c->lap_ns - begin_ns);
     world_start();
     cycle_lap(c, PHASE_RESUME);
 }

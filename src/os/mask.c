@@ -22,3 +22,10 @@ void os_signals_release(const uint64_t *old)
 {
     kernel_sigprocmask(SIG_SETMASK, old, NULL);
 }
+
+void os_signals_hold_in_handler(void)
+{
+    uint64_t held = ~MASK_OPEN;
+
+    kernel_sigprocmask(SIG_SETMASK, &held, NULL);
+}

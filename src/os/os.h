@@ -230,6 +230,16 @@ void os_stop_mend_fast(void);           /* called by os_critical_enter when is_f
 bool os_stop_is_world_stopped(void);
 void os_stop_fork_child(void);
 uint32_t os_stop_signal_number(void); /* 33 */
+/* Requests from outside: the stop signal, queued with another magic number (si_errno) and the request as its
+ * value. The kernel lets only root and processes of the same user queue it. serve runs in the handler, in a
+ * thread of ours that is neither in a fast path nor in a critical section, with all signals blocked; after
+ * os_signals_hold_in_handler it may do what the program's own handlers may. What comes at another moment is
+ * dropped: whoever asks repeats it. */
+#define OS_REQUEST_MAGIC 0x67634d61
+void os_request_set_server(void (*serve)(uint64_t request));
+/* The handler is put in place (again): at start, and after libc put its own there with the first thread. Until a
+ * cycle ran, nobody else would. */
+void os_request_listen(void);
 /* Ids of all threads of the process, this one included; raw getdents64 of /proc/PID/task. Count or -errno;
  * -E2BIG: more than max. */
 long os_task_list(pid_t *tids, size_t max);
@@ -274,12 +284,24 @@ unsigned os_n_cpus(void); /* that this process may use; at least 1 */
 
 /* ---- mask.c: signals of the program wait while the collector works ------------------- */
 bool os_signals_hold(uint64_t *old); /* all but faults and libc's own two; false: nothing was changed */
+void os_signals_hold_in_handler(void); /* exactly these; the way out of the handler releases them */
 void os_signals_release(const uint64_t *old);
 
 /* ---- guard.c ------------------------------------------------------------------------- */
 /* What libc's setjmp xors into the frame pointer's register before it rotates it left by 17; 0: here no register that
  * may hold the program's data is hidden. */
 uint64_t os_pointer_guard(void);
+
+/* ---- clone.c: a copy of the process, which the program's wait and SIGCHLD never see -------------------------- */
+long os_clone_process(void); /* as fork, without handlers: 0 in the copy, which never returns; its pid, or -errno */
+pid_t os_clone_parent(void); /* in the copy: the process */
+/* 0: it has ended, and is gone from the kernel's table. -EAGAIN: it runs, and is_awaited is false. Else -errno: it is gone
+ * already. */
+int os_clone_wait(pid_t pid, bool is_awaited, bool *is_success);
+void os_close_all_but(int fd);
+int os_file_rename(const char *from, const char *to);
+void os_file_remove(const char *path);
+int os_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* 0, or -errno where not all was written */
 
 /* ---- stack.S / stack.c: running on a stack of ours ---------------------------------- */
 /* Call fn(arg, caller_sp) on the stack that ends at top. All callee-saved registers were pushed at or above

@@ -83,6 +83,17 @@ static int stop_install(void)
     return err != 0 ? err : -EAGAIN;
 }
 
+void os_request_set_server(void (*serve)(uint64_t request))
+{
+    os_stop_state.serve_request = serve;
+}
+
+void os_request_listen(void)
+{
+    if (!os_seccomp_is_on())
+        stop_install();
+}
+
 /* Handlers of an earlier stop that are between their look at the epoch and their last store. */
 static int stop_settle(void)
 {

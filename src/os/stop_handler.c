@@ -3,6 +3,7 @@
  * What    The handler of signal 33 and the second signal of a thread that leaves its
  *         critical section.
  *             a delivery not of ours            -> the handler that was there before
+ *             a request from outside            -> served here and now, or dropped
  *             its stop is over                  -> return
  *             in a fast path (by the PC)        -> cut it, noted in os_tls; BUSY, return:
  *                                                  signalled again, or parks in the slow path
@@ -82,14 +83,14 @@ static void stop_park(uint32_t epoch)
 /* A thread that never registered may be one that libc does not know, with a base register of its own or none:
  * its os_tls is read through the kernel, which says EFAULT where we would fault. glibc's thread block holds
  * its own address. */
-static bool stop_has_our_tls(uintptr_t base)
+static bool stop_has_our_tls(pid_t pid, uintptr_t base)
 {
     struct os_tls copy;
     uintptr_t self_word = 0;
     struct iovec local[2] = {{&copy, sizeof(copy)}, {&self_word, sizeof(self_word)}};
     struct iovec remote[2] = {{(void *)(base + (uintptr_t)stop_tls_offset), sizeof(copy)},
                               {(void *)(base + CONTEXT_TLS_SELF_OFFSET), sizeof(self_word)}};
-    long n = os_syscall(SYS_process_vm_readv, os_stop_state.pid, (long)local, 2, (long)remote, 2, 0);
+    long n = os_syscall(SYS_process_vm_readv, pid, (long)local, 2, (long)remote, 2, 0);
 
     if (n == -ENOSYS || n == -EPERM)
         return true;
@@ -102,7 +103,7 @@ static struct os_tls *stop_own_tls(const struct os_stop_slot *slot)
 {
     struct os_tls *tls;
 
-    if (slot->thread == NULL && !stop_has_our_tls(context_tls_base()))
+    if (slot->thread == NULL && !stop_has_our_tls(os_stop_state.pid, context_tls_base()))
         return NULL;
     tls = &os_tls;
     return tls->thread == NULL || tls->thread->tid == slot->tid ? tls : NULL;
@@ -187,6 +188,32 @@ static void stop_receive(uint32_t epoch, uint32_t slot_idx, const void *ucontext
         stop_park(epoch);
 }
 
+/* ---- requests from outside --------------------------------------------------------- */
+
+static bool stop_is_request(const siginfo_t *info)
+{
+    return info->si_code == SI_QUEUE && info->si_errno == OS_REQUEST_MAGIC;
+}
+
+/* Wherever something of ours is half done, the request is dropped. */
+static bool stop_may_serve(const void *ucontext)
+{
+    if (os_stop_state.serve_request == NULL || os_stop_is_fast_context(ucontext) || os_is_vfork_child())
+        return false;
+    if (!stop_has_our_tls(os_getpid(), context_tls_base()))
+        return false;
+    return os_tls.critical == 0 && os_tls.thread != NULL && os_tls.thread->tid == os_gettid();
+}
+
+static void stop_take_request(const siginfo_t *info, const void *ucontext)
+{
+    if (!stop_may_serve(ucontext))
+        return;
+    os_stop_state.serve_request((uintptr_t)info->si_value.sival_ptr);
+}
+
+/* ---- deliveries of others ------------------------------------------------------------ */
+
 /* Nobody handled the signal before us: let it do to the process what it would have done. It is blocked until
  * we return. */
 static void stop_take_default_action(void)
@@ -220,6 +247,10 @@ void os_stop_handler(int sig, void *info, void *ucontext)
 {
     uintptr_t value;
 
+    if (stop_is_request(info)) {
+        stop_take_request(info, ucontext);
+        return;
+    }
     if (!stop_is_ours(info)) {
         stop_pass_on(sig, info, ucontext);
         return;

@@ -36,6 +36,28 @@ expect 0 'GCMALLOC=percent=50,limit=1G' "$gcrun" --percent 50 --limit=1G env
 expect 0 'GCMALLOC=floor=1M,mode=report' env GCMALLOC=floor=1M "$gcrun" --mode report env
 expect 0 "GCMALLOC=trace=1,trace_file=$dir/trace" "$gcrun" --trace="$dir/trace" env
 
+expect 125 'takes no value' "$gcrun" --doctor=1 true
+expect 125 "needs a value" "$gcrun" --snapshot
+expect 0 ',snapshot_file=/x,report_pid=' "$gcrun" --percent 9 --snapshot=/x env
+for name in leaks profile; do # as the library at hand has them
+    if "$gcrun" --help | grep -q -- "--$name"; then
+        expect 0 "GCMALLOC=$name=1,${name}_file=$dir/f" "$gcrun" "--$name=$dir/f" env
+    else
+        expect 125 "option --$name: this library has no $name" "$gcrun" "--$name=$dir/f" env
+    fi
+done
+# The trace is for programs too: each line is one of the two documented forms.
+"$gcrun" --trace="$dir/trace" --stress 5 -- bash -c 'for i in 1 2 3; do x+=$(seq 2000); done' >/dev/null
+number='[0-9]+' size='[0-9]+(\.[0-9])?[KMGT]?'
+form="^gc $number @$number\\.[0-9]{3}s (growth|limit|explicit|stress|no memory)( skipped: [a-z_ ]+|: stop $number roots $number\
+ mark $number finalize $number publish $number resume $number us, heap $size->$size goal $size, reclaimed $number blocks $size,\
+ roots $size, threads $number, cpu $number\\.[0-9]%)$"
+form=${form//$'\n'/}
+if [ ! -s "$dir/trace" ] || grep -qvE "$form" "$dir/trace"; then
+    printf 'FAILED trace lines that are not as documented:\n%s\n' "$(grep -vE "$form" "$dir/trace" | head -3)"
+    n_failed=$((n_failed + 1))
+fi
+
 expect 127 'command not found' "$gcrun" no-such-command-here
 expect 127 'command not found' "$gcrun" "$dir/none"
 expect 126 'not an executable file' "$gcrun" "$dir"

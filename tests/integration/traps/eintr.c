@@ -6,6 +6,7 @@
 #include <sys/msg.h>
 #include <sys/select.h>
 #include <sys/sem.h>
+#include <sys/time.h>
 #include <threads.h>
 #include "eintr.h"
 
@@ -206,6 +207,21 @@ static int wait_msgrcv(void)
     return result == sizeof(m.text) ? 0 : -1;
 }
 
+static void own_handler(int sig)
+{
+    (void)sig;
+}
+
+static int own_signal(void)
+{
+    struct sigaction action = {.sa_handler = own_handler};
+    struct itimerval after = {.it_value = {.tv_usec = WAIT_MS * 1000}};
+    struct pollfd p = {.fd = nobody[0], .events = POLLIN};
+    TEST_CHECK(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &after, NULL) == 0);
+    int result = poll(&p, 1, -1);
+    return timed_out(result, errno, EINTR);
+}
+
 static const struct eintr_case cases[] = {
     {"poll", fd_wait_poll},
     {"ppoll", fd_wait_ppoll},
@@ -227,6 +243,7 @@ static const struct eintr_case cases[] = {
     {"msgrcv", wait_msgrcv},
     {"recv_timeout", wait_recv_timeout},
     {"read_timeout", wait_read_timeout},
+    {"own_signal", own_signal},
 };
 
 EINTR_MAIN(cases)

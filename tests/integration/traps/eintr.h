@@ -1,7 +1,8 @@
 /* What the tests share that prove: calls that the kernel never restarts after a handler must not return EINTR, nor
- * early, because of a collection.
+ * early, because of a collection, or because somebody outside asks the process something; but for a signal of the
+ * program's own they must.
  *
- * usage: PROGRAM CASE      while another thread collects all the time
+ * usage: PROGRAM CASE [asked]   while another thread collects all the time; asked: while requests interrupt the call
  */
 #ifndef TRAPS_EINTR_H
 #define TRAPS_EINTR_H
@@ -48,10 +49,53 @@ struct eintr_case {
     int (*call)(void); /* 0: it ended as it should */
 };
 
+/* What gcrun sends, but with a request that means nothing: the thread is interrupted and nothing is answered. */
+enum { STOP_SIGNAL = 33, REQUEST_MAGIC = 0x67634d61, ASK_EVERY_MS = 7, ASK_MS = WAIT_MS / 2 };
+static _Atomic uint64_t ask_until_ns;
+static _Atomic bool ask_is_over;
+static pid_t ask_tid;
+
+static void *asker(void *arg)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof(info));
+    info.si_signo = STOP_SIGNAL;
+    info.si_code = SI_QUEUE;
+    info.si_errno = REQUEST_MAGIC;
+    info.si_pid = getpid();
+    while (!ask_is_over) {
+        if (now_ns() < ask_until_ns)
+            TEST_CHECK(syscall(SYS_rt_tgsigqueueinfo, getpid(), ask_tid, STOP_SIGNAL, &info) == 0 || errno == EAGAIN);
+        usleep(ASK_EVERY_MS * 1000);
+    }
+    return arg;
+}
+
+static pthread_t disturber_start(bool is_asked)
+{
+    pthread_t thread;
+    ask_tid = gettid();
+    if (!is_asked)
+        return trap_collector_start();
+    TEST_CHECK(pthread_create(&thread, NULL, asker, NULL) == 0);
+    return thread;
+}
+
+static void disturber_end(pthread_t thread, bool is_asked)
+{
+    if (!is_asked) {
+        trap_collector_end(thread);
+        return;
+    }
+    ask_is_over = true;
+    pthread_join(thread, NULL);
+}
+
 static void run(const struct eintr_case *c)
 {
     for (int round = 0; round < N_ROUNDS; round++) {
         uint64_t begin = now_ns();
+        ask_until_ns = begin + ASK_MS * 1000000ull;
         errno = 0;
         int result = c->call(), error = errno;
         uint64_t took_ms = (now_ns() - begin) / 1000000;
@@ -64,12 +108,18 @@ static void run(const struct eintr_case *c)
 
 static inline int eintr_main(const struct eintr_case *cases, size_t n, int argc, char **argv)
 {
-    TEST_CHECK(argc == 2 && pipe(nobody) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
-    pthread_t collector = trap_collector_start();
+    bool is_asked = argc == 3 && strcmp(argv[2], "asked") == 0;
+    TEST_CHECK((argc == 2 || is_asked) && pipe(nobody) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    sigset_t own; /* for the main thread alone: the disturber would take it */
+    sigemptyset(&own);
+    sigaddset(&own, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &own, NULL);
+    pthread_t disturber = disturber_start(is_asked);
+    pthread_sigmask(SIG_UNBLOCK, &own, NULL);
     for (size_t i = 0; i < n; i++) {
         if (strcmp(argv[1], cases[i].name) == 0) {
             run(&cases[i]);
-            trap_collector_end(collector);
+            disturber_end(disturber, is_asked);
             return 0;
         }
     }

@@ -29,11 +29,19 @@ foreach(source IN LISTS trap_sources)
   gcm_preload_test(trap.${trap} LABEL ${label} TIMEOUT 240 COMMAND ${trap} ${arguments})
 endforeach()
 
+# Linked to a fixed address, where the address of malloc is an entry of the program's own.
+target_compile_options(malloc_address_in_fixed_program PRIVATE -fno-pie)
+target_link_options(malloc_address_in_fixed_program PRIVATE -no-pie)
+set_target_properties(malloc_address_in_fixed_program PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+
 foreach(program eintr eintr_others)
   file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/${program}.c lines REGEX "^    {\"[a-z_]+\", ")
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "^    {\"([a-z_]+)\".*" "\\1" case "${line}")
     gcm_preload_test(trap.eintr_${case} LABEL quick TIMEOUT 120 COMMAND ${program} ${case})
+    if(program STREQUAL "eintr")
+      gcm_preload_test(trap.eintr_${case}_asked LABEL quick TIMEOUT 120 COMMAND ${program} ${case} asked)
+    endif()
   endforeach()
 endforeach()
 

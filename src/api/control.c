@@ -1,0 +1,218 @@
+/* Answering requests from outside; see control.h.
+ *
+ * What    runs in the handler of the stop signal, at a moment at which a handler of the program's could call malloc
+ *         and so collect (os_request_set_server says when). A thread in a wrapped call steps out of the published
+ *         state for it; the wrapper calls again when the kernel gave up the call for the signal's sake (block.h).
+ * Locks   is_serving: one answer at a time. It is only tried: whoever asks repeats the request.
+ * Not here  who may ask: the kernel lets root and the same user queue a signal.
+ */
+#include "api/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include "api/alloc.h"
+#include "api/out.h"
+#include "api/report.h"
+#include "base/counters.h"
+#include "gc/snapshot.h"
+#include "os/os.h"
+
+enum { CONTROL_N_ANSWERED = 32 };
+
+static struct {
+    uint32_t is_serving; /* atomic */
+    uint32_t answered[CONTROL_N_ANSWERED]; /* ids of the last answers, round and round: repeats of these come late */
+    uint32_t n_answered;
+} control;
+
+/* ---- the file ---- */
+
+enum { CONTROL_ID_DIGITS = 8 };
+
+static void control_put_path(struct fmt *f, const char *directory, uint32_t id)
+{
+    fmt_str(f, directory);
+    fmt_str(f, CONTROL_FILE_PREFIX);
+    for (int i = CONTROL_ID_DIGITS; i-- > 0;)
+        fmt_char(f, "0123456789abcdef"[id >> (4 * i) & 15]);
+}
+
+struct control_file {
+    char path[CONTROL_PATH_MAX], part[CONTROL_PATH_MAX];
+    int fd;
+};
+
+static bool control_open(struct control_file *file, uint32_t id)
+{
+    static const char *const directories[] = CONTROL_DIRECTORIES;
+
+    file->fd = -1;
+    for (size_t i = 0; i < N_ELEMENTS(directories) && file->fd < 0; i++) {
+        struct fmt path = fmt_init(file->path, sizeof(file->path));
+        struct fmt part = fmt_init(file->part, sizeof(file->part));
+
+        control_put_path(&path, directories[i], id);
+        control_put_path(&part, directories[i], id);
+        fmt_str(&part, CONTROL_PART_SUFFIX);
+        fmt_cstr(&path);
+        file->fd = out_create(fmt_cstr(&part));
+    }
+    return file->fd >= 0;
+}
+
+static void control_close(const struct control_file *file)
+{
+    os_syscall(SYS_close, file->fd, 0, 0, 0, 0, 0);
+    os_syscall(SYS_renameat2, AT_FDCWD, (long)file->part, AT_FDCWD, (long)file->path, 0, 0);
+}
+
+/* ---- the answers ---- */
+
+/* If another thread collects just now, once more after it. */
+static enum cycle_skip control_cycle(void)
+{
+    enum cycle_skip skip = api_collect(CYCLE_EXPLICIT);
+
+    if (skip != SKIP_BUSY)
+        return skip;
+    cycle_wait();
+    return api_collect(CYCLE_EXPLICIT);
+}
+
+static void control_collect(int fd)
+{
+    uint64_t blocks = counter_get(COUNTER_BLOCKS_RECLAIMED), bytes = counter_get(COUNTER_BYTES_RECLAIMED);
+    enum cycle_skip skip = control_cycle();
+    struct out o;
+
+    out_init(&o, fd);
+    if (skip != SKIP_NONE) {
+        fmt_str(&o.f, "skipped: ");
+        fmt_str(&o.f, cycle_skip_name(skip));
+    } else {
+        fmt_str(&o.f, "collected: ");
+        fmt_u64(&o.f, counter_get(COUNTER_BLOCKS_RECLAIMED) - blocks);
+        fmt_str(&o.f, " blocks, ");
+        fmt_bytes(&o.f, counter_get(COUNTER_BYTES_RECLAIMED) - bytes);
+        fmt_str(&o.f, " reclaimed");
+    }
+    out_end_line(&o);
+}
+
+static void control_off(int fd)
+{
+    struct out o;
+
+    cycle_set_mode(MODE_OFF);
+    out_init(&o, fd);
+    out_line(&o, "collection is off");
+}
+
+static void control_answer(int fd, enum control_request request)
+{
+    switch (request) {
+    case CONTROL_REPORT:
+        report_stats(fd);
+        report_doctor(fd);
+        return;
+    case CONTROL_STATS:
+        report_stats(fd);
+        return;
+    case CONTROL_COLLECT:
+        control_collect(fd);
+        return;
+    case CONTROL_OFF:
+        control_off(fd);
+        return;
+    case CONTROL_SNAPSHOT:
+        break;
+    }
+}
+
+/* The clone gives the file its name. What it could not do is told in words, which no snapshot begins with. */
+static void control_snapshot(struct control_file *file)
+{
+    struct snapshot_request request = {file->fd, file->part, file->path};
+    int error = EAGAIN;
+    struct out o;
+
+    if (snapshot_begin(&request)) {
+        control_cycle();
+        error = snapshot_end(false);
+    }
+    if (error == 0) {
+        os_syscall(SYS_close, file->fd, 0, 0, 0, 0, 0);
+        return;
+    }
+    out_init(&o, file->fd);
+    out_line(&o, error == EAGAIN ? "no snapshot: another is being made"
+                                 : "no snapshot: the collection that it needs was skipped, or no clone could be made");
+    control_close(file);
+}
+
+/* A request that this library does not know is not answered. */
+static void control_serve_file(uint32_t id, enum control_request request)
+{
+    struct control_file file;
+
+    if (request < CONTROL_REPORT || request > CONTROL_OFF || !control_open(&file, id))
+        return;
+    if (request == CONTROL_SNAPSHOT) {
+        control_snapshot(&file);
+        return;
+    }
+    control_answer(file.fd, request);
+    control_close(&file);
+}
+
+/* ---- the request ---- */
+
+static bool control_may_serve(void)
+{
+    return api_state.is_initialised && !api_state.is_passthrough && api_tls.in_cycle == 0 && !api_tls.is_retired &&
+           !os_seccomp_is_on();
+}
+
+/* false: it was answered before. */
+static bool control_note(uint32_t id)
+{
+    for (uint32_t i = 0; i < CONTROL_N_ANSWERED; i++)
+        if (control.answered[i] == id)
+            return false;
+    control.answered[control.n_answered++ % CONTROL_N_ANSWERED] = id;
+    return true;
+}
+
+/* Other signals of this thread, further requests among them, stay out until this one is claimed. */
+static void control_serve(uint64_t value)
+{
+    uint32_t id = (uint32_t)(value >> CONTROL_REQUEST_BITS), expected = 0;
+    int saved_errno = errno;
+    bool was_published;
+
+    api_tls.was_asked = true; /* a repeated request interrupts a call as well */
+    if (!control_may_serve() || !__atomic_compare_exchange_n(&control.is_serving, &expected, 1, false,
+                                                             __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    os_signals_hold_in_handler();
+    was_published = os_gate_suspend();
+    snapshot_reap();
+    if (control_note(id))
+        control_serve_file(id, (enum control_request)(value & ((1u << CONTROL_REQUEST_BITS) - 1)));
+    __atomic_store_n(&control.is_serving, 0, __ATOMIC_RELEASE);
+    os_gate_resume(was_published);
+    errno = saved_errno;
+}
+
+void control_init(void)
+{
+    os_request_set_server(control_serve);
+    os_request_listen();
+}
+
+void control_fork_child(void)
+{
+    control.is_serving = 0;
+}

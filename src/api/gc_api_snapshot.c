@@ -1,0 +1,59 @@
+/* gc_snapshot_write; contract in include/gcmalloc.h. */
+#include "gcmalloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "api/alloc.h"
+#include "api/out.h"
+#include "api/report.h"
+#include "base/fmt.h"
+#include "base/options.h"
+#include "gc/snapshot.h"
+#include "os/os.h"
+
+#define SNAPSHOT_PART ".part"
+
+static int snapshot_run(const struct snapshot_request *r)
+{
+    if (!snapshot_begin(r))
+        return EAGAIN;
+    if (api_collect(CYCLE_EXPLICIT) == SKIP_BUSY) {
+        cycle_wait();
+        api_collect(CYCLE_EXPLICIT);
+    }
+    return snapshot_end(true);
+}
+
+/* A part that an earlier process left behind, killed while it wrote, goes. */
+static int snapshot_open(const char *part)
+{
+    os_syscall(SYS_unlinkat, AT_FDCWD, (long)part, 0, 0, 0, 0);
+    return out_create(part);
+}
+
+EXPORT int gc_snapshot_write(const char *path)
+{
+    char part[OPTION_PATH_MAX + sizeof(SNAPSHOT_PART)];
+    struct fmt f = fmt_init(part, sizeof(part));
+    struct snapshot_request r = {.part = part, .path = path};
+    int error;
+
+    if (path == NULL || strlen(path) >= OPTION_PATH_MAX)
+        return EINVAL;
+    if (!api_enter_slow() || api_state.is_passthrough)
+        return ECANCELED;
+    fmt_str(&f, path);
+    fmt_str(&f, SNAPSHOT_PART);
+    fmt_cstr(&f);
+    r.fd = snapshot_open(part);
+    if (r.fd < 0)
+        return -r.fd;
+    error = snapshot_run(&r);
+    if (error != 0)
+        os_syscall(SYS_unlinkat, AT_FDCWD, (long)part, 0, 0, 0, 0);
+    os_syscall(SYS_close, r.fd, 0, 0, 0, 0, 0);
+    api_exit_slow();
+    return error;
+}

@@ -1,0 +1,41 @@
+/* What the last collection made of each mapping, in words; see roots_doctor.h. */
+#include "gc/roots_doctor.h"
+
+#include "gc/roots_int.h"
+
+const char *roots_verdict(uintptr_t addr)
+{
+    const struct roots_map *m = roots_maps_find(addr);
+
+    if (m == NULL)
+        return "skipped: the library's own, or newer than the last collection";
+    switch ((enum roots_map_kind)m->kind) {
+    case ROOTS_MAP_NONE:
+        return "skipped: shared with a file or device, or the kernel's";
+    case ROOTS_MAP_DEVICE:
+        return "read through the kernel, where that lets it be read";
+    case ROOTS_MAP_SHMEM:
+    case ROOTS_MAP_SHARED:
+        return "read whole: shared memory without a name of a file";
+    case ROOTS_MAP_PRIVATE:
+        break;
+    }
+    if (!m->is_readable)
+        return "read through the kernel: pages with content of their own";
+    if (m->is_code)
+        return "read at every byte: pages with content of their own";
+    return m->is_data ? "read at every 4th byte: pages with content of their own"
+                      : "read: pages with content of their own";
+}
+
+bool roots_reopen_in_clone(void)
+{
+    roots_finish();
+    roots.has_pagemap = os_pages_prepare() == 0;
+    return roots_kernel_prepare();
+}
+
+uintptr_t roots_caller(void)
+{
+    return roots.caller_sp;
+}

@@ -1,0 +1,19 @@
+/* What the last collection made of each mapping, in words.
+ *
+ * Callers   no collection may run meanwhile: cycle_inhibit, then cycle_wait. pre: one was tried.
+ */
+#ifndef GC_ROOTS_DOCTOR_H
+#define GC_ROOTS_DOCTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+const char *roots_verdict(uintptr_t addr);
+
+/* In a clone of the process, made while the world was stopped: descriptors that show the original are closed and opened
+ * again. Then roots_scan_into reads the clone's memory. */
+bool roots_reopen_in_clone(void);
+/* The stack pointer of the collecting thread, when it called. */
+uintptr_t roots_caller(void);
+
+#endif

@@ -1,0 +1,98 @@
+/* A process for gcrun --pid to ask.
+ *
+ * usage: control_target idle|busy|computes|threads|altstack
+ *     idle      sleeps in poll for ever
+ *     busy      allocates and frees without a pause
+ *     computes  never allocates, never waits
+ *     threads   a sleeping main thread, four that allocate
+ *     altstack  idle, with an alternate signal stack
+ * Prints one line when it is ready. SIGTERM ends it with status 0, and only when no call was interrupted by anything
+ * else.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t is_over;
+static char altstack[64 * 1024];
+static void *volatile kept[64];
+
+static void on_term(int sig)
+{
+    (void)sig;
+    is_over = 1;
+}
+
+static void *churn(void *arg)
+{
+    for (unsigned i = 0; !is_over; i++) {
+        free(kept[i % 64]);
+        kept[i % 64] = malloc(16 + i % 500);
+    }
+    return arg;
+}
+
+static void *churn_own(void *arg)
+{
+    while (!is_over)
+        free(malloc(100));
+    return arg;
+}
+
+static void compute(void)
+{
+    for (volatile unsigned long i = 0; !is_over; i++)
+        ;
+}
+
+/* SIGTERM comes in only here. */
+static void idle(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    while (!is_over) {
+        if (ppoll(NULL, 0, NULL, &none) == -1 && errno == EINTR && !is_over) {
+            puts("interrupted by somebody else");
+            exit(1);
+        }
+    }
+}
+
+static void run(const char *how)
+{
+    pthread_t thread;
+    stack_t stack = {.ss_sp = altstack, .ss_size = sizeof(altstack)};
+
+    if (strcmp(how, "busy") == 0)
+        churn(NULL);
+    else if (strcmp(how, "computes") == 0)
+        compute();
+    else if (strcmp(how, "altstack") == 0)
+        sigaltstack(&stack, NULL);
+    for (int i = 0; i < 4 && strcmp(how, "threads") == 0; i++)
+        pthread_create(&thread, NULL, churn_own, NULL);
+    if (!is_over)
+        idle();
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction action = {.sa_handler = on_term};
+    const char *how = argc > 1 ? argv[1] : "idle";
+    sigset_t term;
+
+    sigaction(SIGTERM, &action, NULL);
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    if (strcmp(how, "busy") != 0 && strcmp(how, "computes") != 0)
+        sigprocmask(SIG_BLOCK, &term, NULL);
+    printf("ready\n");
+    fflush(stdout);
+    run(how);
+    return 0;
+}

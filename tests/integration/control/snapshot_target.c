@@ -1,0 +1,123 @@
+/* A heap of known shape, and two snapshots of it.
+ *
+ * usage: snapshot_target DIRECTORY
+ * Prints what it planted, NAME=ADDRESS a line, and how many bytes the heap holds. With the library preloaded.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "gcmalloc.h"
+#include "test_util.h"
+
+enum { N_LIST = 500, LIST_BYTES = 104, N_GROWN = 300, GROWN_BYTES = 1500 };
+
+struct list {
+    struct list *next;
+    char text[LIST_BYTES - sizeof(struct list *)];
+};
+void **planted_global;            /* -> 200 bytes, at word 3 -> 3000 bytes, at word 5 -> 50 bytes */
+static struct list *planted_list; /* all of it through its first */
+static void **grown;
+static __thread void *planted_tls;
+static volatile sig_atomic_t n_children;
+static int pipe_in[2];
+
+static void on_child(int sig)
+{
+    (void)sig;
+    n_children++;
+}
+
+static void **block(size_t size)
+{
+    void **p = calloc(1, size);
+    TEST_CHECK(p != NULL);
+    return p;
+}
+
+static void *sleeper(void *arg)
+{
+    char byte;
+    void **volatile on_stack = block(800);
+    planted_tls = block(900);
+    printf("stack=%p\ntls=%p\nthread=%d\n", (void *)on_stack, planted_tls, gettid());
+    fflush(stdout);
+    *(volatile int *)arg = 1;
+    TEST_CHECK(read(pipe_in[0], &byte, 1) == 1);
+    return on_stack[0];
+}
+
+static void plant(void)
+{
+    planted_global = block(200);
+    planted_global[3] = block(3000);
+    ((void ***)planted_global)[3][5] = block(50);
+    for (int i = 0; i < N_LIST; i++) {
+        struct list *l = (struct list *)block(sizeof(*l));
+        l->next = planted_list;
+        planted_list = l;
+    }
+    void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    map[7] = block(700);
+    void *pinned = block(600), *root = gc_malloc(500, GC_ROOT);
+    TEST_CHECK(gc_pin(pinned) == 0 && root != NULL);
+    printf("chain=%p\nlist=%p\nmapping=%p\npinned=%p\nroot=%p\n", ((void ***)planted_global)[3][5],
+           (void *)planted_list, map[7], pinned, root);
+}
+
+static __attribute__((noinline)) void clear_stack(void)
+{
+    volatile char dead[32768];
+    memset((char *)dead, 0, sizeof(dead));
+}
+
+static void snapshot(const char *directory, const char *name)
+{
+    char path[4096];
+    struct gc_stats stats;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    TEST_CHECK(gc_snapshot_write(path) == 0);
+    TEST_CHECK(gc_get_stats(&stats, sizeof(stats)) == 0);
+    printf("%s_bytes=%llu\n", name, (unsigned long long)stats.heap_used_bytes);
+    fflush(stdout);
+    TEST_CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD && n_children == 0);
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    volatile int is_ready = 0;
+    static char out[BUFSIZ];
+
+    TEST_CHECK(argc == 2 && pipe(pipe_in) == 0);
+    signal(SIGCHLD, on_child);
+    setvbuf(stdout, out, _IOFBF, sizeof(out));
+    plant();
+    TEST_CHECK(pthread_create(&thread, NULL, sleeper, (void *)&is_ready) == 0);
+    while (!is_ready)
+        usleep(1000);
+    clear_stack();
+    snapshot(argv[1], "first");
+    grown = block(N_GROWN * sizeof(void *));
+    for (int i = 0; i < N_GROWN; i++)
+        grown[i] = block(GROWN_BYTES);
+    clear_stack();
+    snapshot(argv[1], "second");
+    TEST_CHECK(gc_snapshot_write(NULL) == EINVAL && gc_snapshot_write("/nowhere/at/all") == ENOENT);
+    gc_inhibit();
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/none", argv[1]);
+    TEST_CHECK(gc_snapshot_write(path) == ECANCELED && access(path, F_OK) != 0);
+    gc_uninhibit();
+    TEST_CHECK(write(pipe_in[1], "x", 1) == 1);
+    pthread_join(thread, NULL);
+    return 0;
+}
