@@ -10,12 +10,19 @@
 #include <string.h>
 
 /* A jmp_buf has 25 words; what hides in the last range of a longer one begins at most one word before it. */
-enum { FILTER_GROUP_WORDS = 16, FILTER_VECTOR_MIN_WORDS = 32, FILTER_HIDDEN_MIN_WORDS = 24, FILTER_HIGH_MASK = 0x7fff };
+enum {
+    FILTER_GROUP_WORDS = 16,
+    FILTER_VECTOR_MIN_WORDS = 32,
+    FILTER_HIDDEN_MIN_WORDS = 24,
+    FILTER_HIGH_SHIFT = 64 - MARK_ADDRESS_BITS, /* of an upper half: its 15 bits of an address come to the top */
+};
+#define FILTER_BIAS (UINT32_C(1) << 31)
+_Static_assert((int)FILTER_HIGH_SHIFT == MARK_GUARD_ROTATION, "hidden words have these bits at the top already");
 
 uint32_t mark_filter_n_hidden;
 
-typedef int32_t filter_v4 __attribute__((vector_size(16), aligned(8)));
-typedef uint32_t filter_u4 __attribute__((vector_size(16)));
+typedef uint32_t filter_v4 __attribute__((vector_size(16), aligned(8)));
+typedef int32_t filter_v4s __attribute__((vector_size(16), aligned(8)));
 typedef int64_t filter_v2 __attribute__((vector_size(16)));
 
 ALWAYS_INLINE uint32_t filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
@@ -50,18 +57,17 @@ static uint32_t filter_hidden(struct mark_bounds b, const uint64_t *p, size_t n_
     return n;
 }
 
-/* Some upper half of the 16 words lies in [lo, lo + span), or that of what it hides. */
-ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 lo, filter_v4 span, filter_v4 guard)
+/* Some upper half h of the 16 words has its 15 bits in [first, first + n), or those of what it hides. In the
+ * upper bits of a lane, where what lies above the 15 falls off and differences wrap: (h - first) < n without
+ * sign, which is one signed comparison once 2^31 is taken from both sides. What lies below the 15 changes
+ * nothing. base: first and 2^31; end: n less 2^31. */
+ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 base, filter_v4s end, filter_v4 guard)
 {
-    const filter_v4 mask = {FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK};
-    const filter_v4 zero = {0, 0, 0, 0};
-    filter_v4 any = zero;
+    filter_v4s any = {0, 0, 0, 0};
     for (int i = 0; i < FILTER_GROUP_WORDS; i += 4) {
         filter_v4 a = *(const filter_v4 *)(p + i), c = *(const filter_v4 *)(p + i + 2);
         filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7);
-        filter_v4 distance = (high & mask) - lo;
-        filter_v4 hidden = ((filter_v4)((filter_u4)high >> MARK_GUARD_ROTATION) ^ guard) - lo;
-        any |= ((distance >= zero) & (distance < span)) | ((hidden >= zero) & (hidden < span));
+        any |= ((filter_v4s)((high << FILTER_HIGH_SHIFT) - base) < end) | ((filter_v4s)((high ^ guard) - base) < end);
     }
     filter_v2 wide = (filter_v2)any;
     return (wide[0] | wide[1]) != 0;
@@ -69,15 +75,17 @@ ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 lo, filter
 
 static uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out)
 {
-    int32_t first = (int32_t)(b.base >> 32), last = (int32_t)((b.base + b.n_bytes - 1) >> 32);
-    int32_t n_high = last - first + 1;
-    filter_v4 lo = {first, first, first, first}, span = {n_high, n_high, n_high, n_high};
-    int32_t g = (int32_t)((b.guard >> 32) & FILTER_HIGH_MASK);
+    uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
+    uint32_t lo = (first << FILTER_HIGH_SHIFT) + FILTER_BIAS;
+    int32_t hi = (int32_t)(((last - first + 1) << FILTER_HIGH_SHIFT) - FILTER_BIAS);
+    filter_v4 base = {lo, lo, lo, lo};
+    filter_v4s end = {hi, hi, hi, hi};
+    uint32_t g = (uint32_t)(b.guard >> 32) << FILTER_HIGH_SHIFT;
     filter_v4 guard = {g, g, g, g};
     uint32_t n = 0;
     size_t i = 0;
     for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
-        if (filter_group_may_pass(p + i, lo, span, guard))
+        if (filter_group_may_pass(p + i, base, end, guard))
             n = filter_hidden(b, p + i, FILTER_GROUP_WORDS, out, n);
     return filter_hidden(b, p + i, n_words - i, out, n);
 }

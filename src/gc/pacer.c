@@ -10,7 +10,9 @@
  *                c * (100 - b) / b more, but not until used exceeds the goal by a quarter of available.
  *                b is the option, at least 25 after a cycle that recovered 1/4 of what was used, and at
  *                least 50 after 1/2: where collecting is what keeps the program small, more memory would
- *                cost more than the cycles, in fresh pages and in cache
+ *                cost more than the cycles, in fresh pages and in cache. After two cycles that recovered
+ *                little, b is the option / stretch, and c grows with used: a program that frees everything
+ *                itself pays for two small cycles, whatever it grows to
  *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB). Of the budget only
  *                b = 50 binds it: a limit that is too small for what is alive halves the speed, and then
  *                memory goes beyond it.
@@ -32,6 +34,7 @@
 
 enum {
     PACER_STRETCH_MAX = 64,
+    PACER_SCALED_STRETCH = 4, /* from here on a cycle's cost is taken to grow with the heap */
     PACER_GROWTH_FACTOR = 4,
     PACER_LOOK_SHARE = 32,
     PACER_MAX_SKIP_SHIFT = 6,
@@ -55,6 +58,7 @@ static struct {
     unsigned n_skips;        /* in a row */
     uint64_t cpu_allowed_ns;       /* process CPU time from which on growth counts again */
     uint64_t limit_cpu_allowed_ns; /* the same for the limit */
+    uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
     bool expects_garbage;
     uint64_t n_slow_paths;   /* for stress */
 } pacer = {
@@ -185,17 +189,26 @@ void pacer_expect_garbage(void)
 
 /* ---- is it due? ---- */
 
-static bool pacer_is_cpu_used(const uint64_t *allowed_ns)
+static bool pacer_is_cpu_used(uint64_t allowed_ns)
 {
-    uint64_t allowed = LOAD_ONCE(*allowed_ns);
-    return allowed == 0 || os_clock_cpu_ns() >= allowed;
+    return allowed_ns == 0 || os_clock_cpu_ns() >= allowed_ns;
+}
+
+/* The wait since the last cycle, longer in the proportion in which the heap grew since. */
+static uint64_t pacer_scaled_ns(uint64_t allowed_ns, size_t used)
+{
+    size_t live = LOAD_ONCE(pacer.live_bytes);
+    uint64_t done_ns = LOAD_ONCE(pacer.cpu_done_ns);
+    if (allowed_ns == 0 || pacer.stretch < PACER_SCALED_STRETCH || used <= live || live == 0)
+        return allowed_ns;
+    return done_ns + (uint64_t)((double)(allowed_ns - done_ns) * ((double)used / (double)live));
 }
 
 /* A budget that lets memory run out would be dear: it ends where the heap is overdue by a quarter of what is
  * left. */
 static bool pacer_is_within_budget(size_t used)
 {
-    if (pacer_is_cpu_used(&pacer.cpu_allowed_ns))
+    if (pacer_is_cpu_used(pacer_scaled_ns(LOAD_ONCE(pacer.cpu_allowed_ns), used)))
         return true;
     size_t goal = LOAD_ONCE(pacer.growth_goal_bytes);
     return used > goal && used - goal > os_vm_available() / 4;
@@ -221,7 +234,7 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
     if (is_within || pacer_add(used, extra_bytes) >= limit)
         used = heap_recount();
     size_t wanted = pacer_add(used, extra_bytes);
-    if (wanted >= limit && pacer_is_cpu_used(&pacer.limit_cpu_allowed_ns)) {
+    if (wanted >= limit && pacer_is_cpu_used(LOAD_ONCE(pacer.limit_cpu_allowed_ns))) {
         *cause = CYCLE_LIMIT;
         return true;
     }
@@ -270,6 +283,8 @@ static unsigned pacer_budget(size_t live_bytes, size_t dead_bytes)
         least = PACER_MOST_BUDGET;
     else if (dead_bytes > used / 4)
         least = PACER_FAIR_BUDGET;
+    if (least == 0 && pacer.stretch >= PACER_SCALED_STRETCH)
+        return budget > pacer.stretch ? budget / pacer.stretch : 1;
     return budget > least ? budget : least;
 }
 
@@ -288,17 +303,23 @@ static void pacer_back_off(void)
                pacer_add(heap_used_estimate(), pacer_mul(pacer_look_step(), (size_t)1 << shift)));
 }
 
+static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
+{
+    STORE_ONCE(pacer.cpu_done_ns, os_clock_cpu_ns());
+    STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(cpu_ns, pacer_budget(live_bytes, dead_bytes)));
+    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(cpu_ns, PACER_MOST_BUDGET));
+}
+
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
-    unsigned budget = pacer_budget(live_bytes, dead_bytes);
-    STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(cpu_ns, budget));
-    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(cpu_ns, PACER_MOST_BUDGET));
+    if (is_complete)
+        pacer_adapt(live_bytes, dead_bytes);
+    pacer_set_budget(live_bytes, dead_bytes, cpu_ns);
     if (!is_complete) {
         pacer_back_off();
         return;
     }
     pacer.n_skips = 0;
-    pacer_adapt(live_bytes, dead_bytes);
     pacer_read_limit();
     STORE_ONCE(pacer.live_bytes, live_bytes);
     pacer_set_goal(live_bytes);

@@ -123,6 +123,8 @@ bool heap_free_by_message(void *p)
     uint64_t flags_before = atomic_load_explicit(&s->flags, memory_order_acquire);
     struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
     bool is_start;
+    if (LOAD_ONCE(os_tls.is_fast_cut) != 0)
+        return false; /* tcache_self is not this thread's now, and the way through a critical section is where it parks */
     if (owner == NULL || owner == tcache_self || (flags_before & (SPAN_SPECIAL | SPAN_LARGE)) != 0)
         return false; /* the nil span has no owner */
     uint32_t idx = slice_block_at(e, addr - s->start, &is_start);

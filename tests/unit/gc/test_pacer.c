@@ -174,6 +174,19 @@ static void test_budget_grows_with_what_was_recovered(void **state)
     gc_block_free(p);
 }
 
+/* Cycles in a row that found nothing: the share shrinks, and the next is expected to cost what the heap has
+ * grown to. */
+static void test_budget_shrinks_where_nothing_is_recovered(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000;
+    begin_small(20);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
+    assert_true(is_due_after(4 * MB, 0, 2 * ms, 9 * ms));    /* 20 % of the time: 8 ms later */
+    assert_false(is_due_after(16 * MB, 0, 2 * ms, 45 * ms)); /* 5 %, and not for 16 MB: for 64 */
+    gc_block_free(p);
+}
+
 /* A limit below what is alive must not stop the program: half of the time is its own. */
 static void test_limit_takes_half_of_the_time(void **state)
 {
@@ -264,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_budget_grows_with_what_was_recovered),
+        cmocka_unit_test(test_budget_shrinks_where_nothing_is_recovered),
         cmocka_unit_test(test_limit_takes_half_of_the_time),
         cmocka_unit_test(test_expecting_garbage),
         cmocka_unit_test(test_skipped_cycles_back_off),
