@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "base/compiler.h"
+
 /* A jmp_buf has 25 words; what hides in the last range of a longer one begins at most one word before it. */
 enum { FILTER_GROUP_WORDS = 16, FILTER_VECTOR_MIN_WORDS = 32, FILTER_HIDDEN_MIN_WORDS = 24, FILTER_HIGH_MASK = 0x7fff };
 
@@ -50,36 +52,59 @@ static uint32_t filter_hidden(struct mark_bounds b, const uint64_t *p, size_t n_
     return n;
 }
 
-/* Some upper half of the 16 words lies in [lo, lo + span), or that of what it hides. */
-ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 lo, filter_v4 span, filter_v4 guard)
+ALWAYS_INLINE bool filter_is_any(filter_v4 lanes)
+{
+    filter_v2 wide = (filter_v2)lanes;
+    return (wide[0] | wide[1]) != 0;
+}
+
+struct filter_lanes {
+    filter_v4 lo, span, guard;
+};
+
+/* Upper halves in [lo, lo + span). is_single: span is 1. */
+ALWAYS_INLINE filter_v4 filter_lanes_pass(struct filter_lanes l, filter_v4 high, bool is_single)
+{
+    const filter_v4 zero = {0, 0, 0, 0};
+    filter_v4 distance = high - l.lo;
+    return is_single ? distance == zero : (distance >= zero) & (distance < l.span);
+}
+
+/* 16 words: dismissed where no upper half may pass, nor that of what a word hides. */
+ALWAYS_INLINE uint32_t filter_group(struct mark_bounds b, struct filter_lanes l, const uint64_t *p, uint64_t *out,
+                                    uint32_t n, bool is_single)
 {
     const filter_v4 mask = {FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK, FILTER_HIGH_MASK};
-    const filter_v4 zero = {0, 0, 0, 0};
-    filter_v4 any = zero;
+    filter_v4 plain = {0, 0, 0, 0}, hidden = {0, 0, 0, 0};
     for (int i = 0; i < FILTER_GROUP_WORDS; i += 4) {
         filter_v4 a = *(const filter_v4 *)(p + i), c = *(const filter_v4 *)(p + i + 2);
         filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7);
-        filter_v4 distance = (high & mask) - lo;
-        filter_v4 hidden = ((filter_v4)((filter_u4)high >> MARK_GUARD_ROTATION) ^ guard) - lo;
-        any |= ((distance >= zero) & (distance < span)) | ((hidden >= zero) & (hidden < span));
+        plain |= filter_lanes_pass(l, high & mask, is_single);
+        hidden |= filter_lanes_pass(l, (filter_v4)((filter_u4)high >> MARK_GUARD_ROTATION) ^ l.guard, is_single);
     }
-    filter_v2 wide = (filter_v2)any;
-    return (wide[0] | wide[1]) != 0;
+    if (UNLIKELY(filter_is_any(hidden)))
+        return filter_hidden(b, p, FILTER_GROUP_WORDS, out, n);
+    return filter_is_any(plain) ? filter_plain(b, p, FILTER_GROUP_WORDS, out, n) : n;
+}
+
+/* is_single: all addresses have the same upper half. */
+ALWAYS_INLINE uint32_t filter_groups(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out, bool is_single)
+{
+    int32_t first = (int32_t)(b.base >> 32), last = (int32_t)((b.base + b.n_bytes - 1) >> 32);
+    int32_t n_high = last - first + 1, g = (int32_t)((b.guard >> 32) & FILTER_HIGH_MASK);
+    struct filter_lanes l = {{first, first, first, first}, {n_high, n_high, n_high, n_high}, {g, g, g, g}};
+    uint32_t n = 0;
+    size_t i = 0;
+    for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
+        n = filter_group(b, l, p + i, out, n, is_single);
+    return filter_hidden(b, p + i, n_words - i, out, n);
 }
 
 static uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out)
 {
-    int32_t first = (int32_t)(b.base >> 32), last = (int32_t)((b.base + b.n_bytes - 1) >> 32);
-    int32_t n_high = last - first + 1;
-    filter_v4 lo = {first, first, first, first}, span = {n_high, n_high, n_high, n_high};
-    int32_t g = (int32_t)((b.guard >> 32) & FILTER_HIGH_MASK);
-    filter_v4 guard = {g, g, g, g};
-    uint32_t n = 0;
-    size_t i = 0;
-    for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
-        if (filter_group_may_pass(p + i, lo, span, guard))
-            n = filter_hidden(b, p + i, FILTER_GROUP_WORDS, out, n);
-    return filter_hidden(b, p + i, n_words - i, out, n);
+    if (LIKELY(b.base >> 32 == (b.base + b.n_bytes - 1) >> 32))
+        return filter_groups(b, p, n_words, out, true);
+    return filter_groups(b, p, n_words, out, false);
 }
 
 NOINLINE uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
