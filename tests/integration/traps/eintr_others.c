@@ -259,7 +259,8 @@ static int queue_id;
 static void empty_queue(void)
 {
     static char text[16384];
-    while (msgrcv(queue_id, text, sizeof(text) - sizeof(long), 0, IPC_NOWAIT) > 0)
+    const int id = queue_id; /* the waiting thread goes on to the next round, and to another queue */
+    while (msgrcv(id, text, sizeof(text) - sizeof(long), 0, IPC_NOWAIT) > 0)
         continue;
 }
 
