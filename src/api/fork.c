@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include "api/alloc.h"
 #include "api/interpose.h"
+#include "api/watch.h"
 #include "gc/finalizer.h"
 #include "gc/roots.h"
 #include "os/critical_inl.h"
@@ -38,6 +39,7 @@ static void fork_rebuild(void)
     os_stop_fork_child();
     heap_fork_child();
     finalizer_fork_child();
+    watch_fork_child();
     interpose_signal_fork_child();
     cycle_fork_child();
     os_critical_leave();

@@ -14,6 +14,7 @@
 #include "api/real.h"
 #include "api/thread.h"
 #include "api/trace_file.h"
+#include "api/watch.h"
 #include "base/fmt.h"
 #include "base/options.h"
 #include "gc/finalizer.h"
@@ -144,5 +145,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     interpose_signal_install();
     api_fork_install();
     init_collector(init_has_sanitizer() || init_is_in_valgrind(envp));
+    if (!api_state.is_passthrough)
+        watch_init(&init_options);
     api_state.is_initialised = true;
 }

@@ -9,6 +9,7 @@
 #include "gc/roots.h"
 #include "gc/sweep.h"
 #include "gc/trace.h"
+#include "gc/tracked.h"
 #include "gc/weak.h"
 #include "gc/world.h"
 #include "heap/heap.h"
@@ -136,6 +137,7 @@ static enum cycle_skip cycle_collect(struct cycle *c)
     enum cycle_skip skip = cycle_mark(c);
     if (skip != SKIP_NONE)
         return skip;
+    tracked_judge();
     if (cycle_mode() == MODE_REPORT) {
         c->trace.totals = sweep_count();
     } else {

@@ -86,6 +86,12 @@ bool unwind_rules_at(const struct unwind_entry *e, uintptr_t pc, struct unwind_r
 bool unwind_evaluate(uintptr_t addr, uintptr_t end, const struct unwind_frame *f, struct unwind_memory *m,
                      uintptr_t first, uintptr_t *out);
 
+/* ---- unwind_cache.c; pc as the tables were asked for it ---- */
+enum unwind_cached { UNWIND_UNCACHED, UNWIND_STEPPED, UNWIND_END };
+void unwind_cache_put(uintptr_t pc, const struct unwind_row *row);
+/* Sets the registers of *f, and not its pc. */
+enum unwind_cached unwind_cache_step(uintptr_t pc, struct unwind_frame *f, struct unwind_memory *m);
+
 /* ---- unwind_step.c ---- */
 bool unwind_step(struct unwind_frame *f, struct unwind_memory *m); /* to the caller; false: there is none */
 

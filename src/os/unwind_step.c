@@ -1,6 +1,9 @@
 /* From a frame to its caller: by the tables where the function has some, else by its frame pointer. */
 #include "os/unwind.h"
 
+#include <signal.h>
+#include <ucontext.h>
+
 /* Return addresses may carry a signature in their upper bits (aarch64). */
 static uintptr_t unwind_strip(uintptr_t pc)
 {
@@ -74,6 +77,45 @@ static bool unwind_step_row(struct unwind_frame *f, struct unwind_memory *m, con
     return true;
 }
 
+#if defined(__aarch64__)
+enum { STEP_MOV_X8_139 = 0xd2801168, STEP_SVC_0 = 0xd4000001 };
+
+static bool unwind_read_half(struct unwind_memory *m, uintptr_t addr, uint32_t *out)
+{
+    uintptr_t word;
+
+    if (!unwind_read(m, addr & ~(uintptr_t)7, &word))
+        return false;
+    *out = (uint32_t)(word >> (addr % 8 * 8));
+    return true;
+}
+
+/* Where a handler returns to has no table on kernels whose vdso has none: it is known by its two instructions, the call of
+ * rt_sigreturn. The registers lie behind siginfo. */
+static bool unwind_step_signal(struct unwind_frame *f, struct unwind_memory *m)
+{
+    uintptr_t context = f->reg[UNWIND_SP] + sizeof(siginfo_t) + offsetof(ucontext_t, uc_mcontext);
+    uint32_t first, second;
+
+    if (!unwind_read_half(m, f->pc, &first) || !unwind_read_half(m, f->pc + 4, &second))
+        return false;
+    if (first != STEP_MOV_X8_139 || second != STEP_SVC_0)
+        return false;
+    for (unsigned reg = 0; reg <= UNWIND_SP; reg++)
+        if (!unwind_read(m, context + offsetof(mcontext_t, regs) + reg * sizeof(uintptr_t), &f->reg[reg]))
+            return false;
+    f->is_exact = true;
+    return unwind_read(m, context + offsetof(mcontext_t, pc), &f->pc);
+}
+#else
+static bool unwind_step_signal(struct unwind_frame *f, struct unwind_memory *m)
+{
+    (void)f;
+    (void)m;
+    return false; /* libc's own return from handlers has a table */
+}
+#endif
+
 static bool unwind_step_frame_pointer(struct unwind_frame *f, struct unwind_memory *m)
 {
     uintptr_t fp = f->reg[UNWIND_FP], next, pc;
@@ -89,15 +131,34 @@ static bool unwind_step_frame_pointer(struct unwind_frame *f, struct unwind_memo
     return true;
 }
 
-/* A call may be the last instruction of its function: what lies before the return address is asked for. */
-bool unwind_step(struct unwind_frame *f, struct unwind_memory *m)
+static bool unwind_step_tables(struct unwind_frame *f, struct unwind_memory *m, uintptr_t pc)
 {
     struct unwind_module module;
     struct unwind_entry entry;
     struct unwind_row row;
-    uintptr_t pc = f->pc - !f->is_exact;
 
     if (!unwind_find_module(pc, &module) || !unwind_find_entry(&module, pc, &entry))
-        return unwind_step_frame_pointer(f, m);
-    return unwind_rules_at(&entry, pc, &row) && unwind_step_row(f, m, &row, &entry, module.hi);
+        return unwind_step_signal(f, m) || unwind_step_frame_pointer(f, m);
+    if (!unwind_rules_at(&entry, pc, &row))
+        return false;
+    if (!f->is_exact && !entry.is_signal && entry.ra_reg == UNWIND_RA)
+        unwind_cache_put(pc, &row);
+    return unwind_step_row(f, m, &row, &entry, module.hi);
+}
+
+/* A call may be the last instruction of its function: what lies before the return address is asked for. */
+bool unwind_step(struct unwind_frame *f, struct unwind_memory *m)
+{
+    uintptr_t pc = f->pc - !f->is_exact;
+
+    switch (f->is_exact ? UNWIND_UNCACHED : unwind_cache_step(pc, f, m)) {
+    case UNWIND_STEPPED:
+        f->pc = unwind_strip(f->reg[UNWIND_RA]);
+        return true;
+    case UNWIND_END:
+        return false;
+    case UNWIND_UNCACHED:
+        break;
+    }
+    return unwind_step_tables(f, m, pc);
 }

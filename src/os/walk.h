@@ -17,6 +17,8 @@ void os_walk_init(void);
  * the inner end are left out where it is a shared library. */
 unsigned os_walk_stack(uintptr_t *pcs, unsigned max);
 
+void os_walk_forget(void); /* a module is about to be loaded, maybe where another was */
+
 /* Where an address lies, in words that outlive the process: addr2line -e module offset. */
 struct os_place {
     const char *module; /* path as ld.so knows it, "" for the program; valid while it is loaded */
