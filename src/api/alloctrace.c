@@ -15,7 +15,7 @@
 #include "api/alloctrace.h"
 
 #include <stdbool.h>
-#include "api/report_out.h"
+#include "api/findings_out.h"
 #include "api/trace_file.h"
 #include "base/compiler.h"
 #include "base/fmt.h"
@@ -46,7 +46,7 @@ static void alloctrace_put_site(const struct site *site)
     fmt_str(&f, "site ");
     fmt_u64(&f, site->id);
     for (uint32_t i = 0; i < site->n_pcs; i++) {
-        struct report_place place = report_place_nolock(site->pcs[i]);
+        struct findings_place place = findings_place_nolock(site->pcs[i]);
         fmt_char(&f, ' ');
         if (place.module[0] != '\0') {
             fmt_str(&f, place.module);
@@ -106,7 +106,7 @@ void alloctrace_fork_child(void)
 
     if (alloctrace.fd < 0 || !trace_file_expand(&f, alloctrace.pattern))
         return;
-    report_file_close(alloctrace.fd);
+    findings_file_close(alloctrace.fd);
     alloctrace.fd = trace_file_open(alloctrace.pattern);
     for (struct site *s = site_newest(); s != NULL; s = s->older)
         s->is_announced = 0;

@@ -1,18 +1,18 @@
 /* The gc_* functions that tell where blocks come from; contract in include/gcmalloc.h.
  *
- * Not here  what is written: report_profile.c, report_leaks.c; what is recorded: watch.c.
+ * Not here  what is written: findings_profile.c, findings_leaks.c; what is recorded: watch.c.
  */
 #include "gcmalloc.h"
 
 #include <errno.h>
 #include "api/alloc.h"
-#include "api/report.h"
-#include "api/report_out.h"
+#include "api/findings.h"
+#include "api/findings_out.h"
 #include "api/watch.h"
 
 #define PROFILE_RATE_MAX ((size_t)1 << 40)
 
-_Static_assert((int)GC_PROFILE_LIVE == REPORT_LIVE && (int)GC_PROFILE_UNREACHABLE == REPORT_UNREACHABLE,
+_Static_assert((int)GC_PROFILE_LIVE == FINDINGS_LIVE && (int)GC_PROFILE_UNREACHABLE == FINDINGS_UNREACHABLE,
                "the public kinds are the report's");
 
 EXPORT int gc_set_profile_rate(size_t mean_bytes)
@@ -30,7 +30,7 @@ EXPORT int gc_profile_write_fd(int fd, int kind)
 {
     if (kind != GC_PROFILE_LIVE && kind != GC_PROFILE_UNREACHABLE)
         return EINVAL;
-    return report_profile(fd, (enum report_kind)kind);
+    return findings_profile(fd, (enum findings_kind)kind);
 }
 
 EXPORT int gc_leaks_write_fd(int fd, int format)
@@ -39,17 +39,17 @@ EXPORT int gc_leaks_write_fd(int fd, int format)
         return EINVAL;
     if (!api_enter_slow())
         return ENOMEM;
-    return report_leaks(fd, format == GC_LEAKS_JSON).error;
+    return findings_leaks(fd, format == GC_LEAKS_JSON).error;
 }
 
 static int profile_write_path(const char *path, int (*write_fd)(int fd, int how), int how)
 {
-    int fd = path != NULL ? report_file_open(path) : -EINVAL;
+    int fd = path != NULL ? findings_file_open(path) : -EINVAL;
 
     if (fd < 0)
         return -fd;
     int error = write_fd(fd, how);
-    report_file_close(fd);
+    findings_file_close(fd);
     return error;
 }
 

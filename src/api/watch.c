@@ -7,8 +7,8 @@
 
 #include "api/alloc.h"
 #include "api/alloctrace.h"
-#include "api/report.h"
-#include "api/report_out.h"
+#include "api/findings.h"
+#include "api/findings_out.h"
 #include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -155,8 +155,8 @@ void watch_init(const struct options *o)
     watch.profile_rate = watch_rate_of(o->profile_bytes);
     watch.needs_all = o->leaks || o->alloctrace;
     os_walk_init();
-    report_init();
-    report_start(o);
+    findings_init();
+    findings_start(o);
     if (o->alloctrace)
         alloctrace_start(o->alloctrace_file);
     if (o->leaks)

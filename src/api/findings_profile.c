@@ -10,9 +10,9 @@
  * not found unreachable by the last collection, the second all that was ever allocated; of unreachable ones the first is what
  * the last collection found, the second all that any collection found.
  */
-#include "api/report.h"
+#include "api/findings.h"
 
-#include "api/report_out.h"
+#include "api/findings_out.h"
 #include "api/watch.h"
 #include "heap/site.h"
 #include "os/probe.h"
@@ -27,11 +27,11 @@ static struct site_count profile_minus(struct site_count a, struct site_count b)
     return (struct site_count){a.n > b.n ? a.n - b.n : 0, a.bytes > b.bytes && a.n > b.n ? a.bytes - b.bytes : 0};
 }
 
-static struct profile_line profile_of(const struct site *s, enum report_kind kind)
+static struct profile_line profile_of(const struct site *s, enum findings_kind kind)
 {
     struct site_count unreachable = site_get(s, SITE_UNREACHABLE);
 
-    if (kind == REPORT_UNREACHABLE)
+    if (kind == FINDINGS_UNREACHABLE)
         return (struct profile_line){unreachable, site_get(s, SITE_EVER_UNREACHABLE)};
     struct site_count freed = site_get(s, SITE_FREED), all = site_get(s, SITE_ALLOCATED);
     return (struct profile_line){profile_minus(profile_minus(all, freed), unreachable), all};
@@ -49,10 +49,10 @@ static void profile_put(struct fmt *f, const struct profile_line *l)
     fmt_str(f, "] @");
 }
 
-static void profile_put_head(struct report_out *out, enum report_kind kind)
+static void profile_put_head(struct findings_out *out, enum findings_kind kind)
 {
     struct profile_line sum = {{0, 0}, {0, 0}};
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     for (const struct site *s = site_newest(); s != NULL; s = s->older) {
         struct profile_line l = profile_of(s, kind);
@@ -69,10 +69,10 @@ static void profile_put_head(struct report_out *out, enum report_kind kind)
 }
 
 /* The readers take one off each address but the first, to come from a return address to its call. */
-static void profile_put_site(struct report_out *out, const struct site *s, enum report_kind kind)
+static void profile_put_site(struct findings_out *out, const struct site *s, enum findings_kind kind)
 {
     struct profile_line l = profile_of(s, kind);
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     if (l.now.n == 0 && l.all.n == 0)
         return;
@@ -84,7 +84,7 @@ static void profile_put_site(struct report_out *out, const struct site *s, enum 
     fmt_char(f, '\n');
 }
 
-static void profile_put_maps(struct report_out *out)
+static void profile_put_maps(struct findings_out *out)
 {
     char piece[1024];
     int fd = os_probe_open("/proc/self/maps");
@@ -92,19 +92,19 @@ static void profile_put_maps(struct report_out *out)
     if (fd < 0)
         return;
     for (long n; (n = os_probe_read(fd, piece, sizeof(piece))) > 0;)
-        fmt_mem(report_out_text(out), piece, (size_t)n);
+        fmt_mem(findings_out_text(out), piece, (size_t)n);
     os_probe_close(fd);
 }
 
-int report_profile(int fd, enum report_kind kind)
+int findings_profile(int fd, enum findings_kind kind)
 {
-    struct report_out out;
+    struct findings_out out;
 
-    report_out_init(&out, fd);
+    findings_out_init(&out, fd);
     profile_put_head(&out, kind);
     for (const struct site *s = site_newest(); s != NULL; s = s->older)
         profile_put_site(&out, s, kind);
-    fmt_str(report_out_text(&out), "\nMAPPED_LIBRARIES:\n");
+    fmt_str(findings_out_text(&out), "\nMAPPED_LIBRARIES:\n");
     profile_put_maps(&out);
-    return report_out_finish(&out);
+    return findings_out_finish(&out);
 }

@@ -12,12 +12,12 @@
  *         "indirect","blocks":N,"bytes":N,"stack":[{"symbol":S,"module":S,"offset":"0x..."}]}]}
  * A leak is indirect if another leaked block points to it; those of a ring are all indirect. Largest first.
  */
-#include "api/report.h"
+#include "api/findings.h"
 
 #include <errno.h>
 #include <string.h>
 #include "api/alloc.h"
-#include "api/report_out.h"
+#include "api/findings_out.h"
 #include "base/compiler.h"
 #include "base/suppress.h"
 #include "gc/tracked.h"
@@ -76,7 +76,7 @@ static long leaks_read_file(const char *path, char *text)
     return n < 0 ? n : len;
 }
 
-void report_leaks_read_suppressions(const char *path)
+void findings_leaks_read_suppressions(const char *path)
 {
     static const char line[] = "libgcmalloc: option suppressions: the file cannot be read\n";
     char *text;
@@ -93,7 +93,7 @@ void report_leaks_read_suppressions(const char *path)
 static bool leaks_pattern_matches(const struct suppress_pattern *pattern, const struct site *s)
 {
     for (uint32_t i = 0; i < s->n_pcs; i++) {
-        struct report_place place = report_place(s->pcs[i]);
+        struct findings_place place = findings_place(s->pcs[i]);
         if (suppress_matches(pattern, place.symbol) || suppress_matches(pattern, place.module))
             return true;
     }
@@ -181,10 +181,10 @@ static void leaks_put_sum(struct fmt *f, struct site_count c)
     leaks_put_count(f, c.bytes, "byte", "bytes");
 }
 
-static void leaks_put_place(struct report_out *out, uint32_t i, uintptr_t pc)
+static void leaks_put_place(struct findings_out *out, uint32_t i, uintptr_t pc)
 {
-    struct report_place place = report_place(pc);
-    struct fmt *f = report_out_text(out);
+    struct findings_place place = findings_place(pc);
+    struct fmt *f = findings_out_text(out);
 
     fmt_str(f, "    #");
     fmt_u64(f, i);
@@ -200,9 +200,9 @@ static void leaks_put_place(struct report_out *out, uint32_t i, uintptr_t pc)
     fmt_str(f, ")\n");
 }
 
-static void leaks_put_entry(struct report_out *out, const struct leaks_entry *e)
+static void leaks_put_entry(struct findings_out *out, const struct leaks_entry *e)
 {
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     fmt_str(f, "\nleak: ");
     leaks_put_count(f, e->count.bytes, "byte", "bytes");
@@ -214,15 +214,15 @@ static void leaks_put_entry(struct report_out *out, const struct leaks_entry *e)
         leaks_put_place(out, i, e->site->pcs[i]);
 }
 
-static void leaks_put_text(struct report_out *out, const struct leaks_list *l)
+static void leaks_put_text(struct findings_out *out, const struct leaks_list *l)
 {
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     leaks_put_sum(f, l->sum);
     fmt_str(f, " leaked: unreachable in two collections and never freed\n");
     for (size_t i = 0; i < l->n; i++)
         leaks_put_entry(out, &l->entries[i]);
-    f = report_out_text(out);
+    f = findings_out_text(out);
     if (l->suppressed.n != 0) {
         leaks_put_sum(f, l->suppressed);
         fmt_str(f, " suppressed\n");
@@ -256,10 +256,10 @@ static void leaks_put_number(struct fmt *f, const char *key, uint64_t value)
     fmt_char(f, ',');
 }
 
-static void leaks_put_json_place(struct report_out *out, uintptr_t pc)
+static void leaks_put_json_place(struct findings_out *out, uintptr_t pc)
 {
-    struct report_place place = report_place(pc);
-    struct fmt *f = report_out_text(out);
+    struct findings_place place = findings_place(pc);
+    struct fmt *f = findings_out_text(out);
 
     fmt_str(f, "{\"symbol\":");
     leaks_put_string(f, place.symbol);
@@ -270,9 +270,9 @@ static void leaks_put_json_place(struct report_out *out, uintptr_t pc)
     fmt_str(f, "\"}");
 }
 
-static void leaks_put_json_entry(struct report_out *out, const struct leaks_entry *e)
+static void leaks_put_json_entry(struct findings_out *out, const struct leaks_entry *e)
 {
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     fmt_str(f, e->is_indirect ? "\n{\"kind\":\"indirect\"," : "\n{\"kind\":\"direct\",");
     leaks_put_number(f, "blocks", e->count.n);
@@ -280,15 +280,15 @@ static void leaks_put_json_entry(struct report_out *out, const struct leaks_entr
     fmt_str(f, "\"stack\":[");
     for (uint32_t i = 0; i < e->site->n_pcs; i++) {
         if (i != 0)
-            fmt_char(report_out_text(out), ',');
+            fmt_char(findings_out_text(out), ',');
         leaks_put_json_place(out, e->site->pcs[i]);
     }
-    fmt_str(report_out_text(out), "]}");
+    fmt_str(findings_out_text(out), "]}");
 }
 
-static void leaks_put_json(struct report_out *out, const struct leaks_list *l)
+static void leaks_put_json(struct findings_out *out, const struct leaks_list *l)
 {
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     fmt_char(f, '{');
     leaks_put_number(f, "blocks", l->sum.n);
@@ -299,10 +299,10 @@ static void leaks_put_json(struct report_out *out, const struct leaks_list *l)
     fmt_str(f, "\"leaks\":[");
     for (size_t i = 0; i < l->n; i++) {
         if (i != 0)
-            fmt_char(report_out_text(out), ',');
+            fmt_char(findings_out_text(out), ',');
         leaks_put_json_entry(out, &l->entries[i]);
     }
-    fmt_str(report_out_text(out), "]}\n");
+    fmt_str(findings_out_text(out), "]}\n");
 }
 
 /* ---- all of it ---- */
@@ -323,25 +323,25 @@ static enum cycle_skip leaks_settle(void)
     return skip;
 }
 
-static int leaks_refuse(struct report_out *out, bool is_json, enum cycle_skip skip)
+static int leaks_refuse(struct findings_out *out, bool is_json, enum cycle_skip skip)
 {
-    struct fmt *f = report_out_text(out);
+    struct fmt *f = findings_out_text(out);
 
     fmt_str(f, is_json ? "{\"error\":\"" : "libgcmalloc: no leak report: ");
     fmt_str(f, cycle_skip_name(skip));
     fmt_str(f, is_json ? "\"}\n" : "\n");
-    report_out_finish(out);
+    findings_out_finish(out);
     return ECANCELED;
 }
 
-struct report_leaks_result report_leaks(int fd, bool is_json)
+struct findings_leaks_result findings_leaks(int fd, bool is_json)
 {
-    struct report_leaks_result result = {0};
-    struct report_out out;
+    struct findings_leaks_result result = {0};
+    struct findings_out out;
     struct leaks_list list;
     enum cycle_skip skip = leaks_settle();
 
-    report_out_init(&out, fd);
+    findings_out_init(&out, fd);
     if (skip != SKIP_NONE) {
         result.error = leaks_refuse(&out, is_json, skip);
         return result;
@@ -355,6 +355,6 @@ struct report_leaks_result report_leaks(int fd, bool is_json)
     else if (list.sum.n != 0 || list.suppressed.n != 0 || tracked_n_lost() != 0)
         leaks_put_text(&out, &list);
     leaks_free(list.entries, (list.max + 1) * sizeof(*list.entries));
-    result = (struct report_leaks_result){list.sum.n, list.sum.bytes, report_out_finish(&out)};
+    result = (struct findings_leaks_result){list.sum.n, list.sum.bytes, findings_out_finish(&out)};
     return result;
 }

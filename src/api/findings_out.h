@@ -2,41 +2,41 @@
  *
  * Callers  outside malloc and critical sections: symbols are asked of ld.so, which locks.
  */
-#ifndef API_REPORT_OUT_H
-#define API_REPORT_OUT_H
+#ifndef API_FINDINGS_OUT_H
+#define API_FINDINGS_OUT_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include "base/fmt.h"
 
-enum { REPORT_BUFFER = 8192, REPORT_ROOM = 2048 };
+enum { FINDINGS_BUFFER = 8192, FINDINGS_ROOM = 2048 };
 
-struct report_out {
+struct findings_out {
     int fd;
     int error; /* of the first write that failed, 0 none */
     struct fmt f;
-    char buffer[REPORT_BUFFER];
+    char buffer[FINDINGS_BUFFER];
 };
-void report_out_init(struct report_out *out, int fd);
-/* The text to append to; at least REPORT_ROOM bytes fit. */
-struct fmt *report_out_text(struct report_out *out);
-int report_out_finish(struct report_out *out); /* 0, or the error as a positive errno value */
+void findings_out_init(struct findings_out *out, int fd);
+/* The text to append to; at least FINDINGS_ROOM bytes fit. */
+struct fmt *findings_out_text(struct findings_out *out);
+int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value */
 
 /* A report's file: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent sign; a
  * child of fork writes to a file of its own even where the name says nothing of that. -errno. */
-int report_file_open(const char *pattern);
-void report_file_close(int fd);
-void report_init(void); /* constructor: whose settings these are, and the program's path */
+int findings_file_open(const char *pattern);
+void findings_file_close(int fd);
+void findings_init(void); /* constructor: whose settings these are, and the program's path */
 
 /* What an address is called. */
-struct report_place {
+struct findings_place {
     const char *module; /* path; "" unknown */
     uintptr_t offset;   /* in the module, for addr2line; the address itself where the module is unknown */
     const char *symbol; /* "" unknown */
 };
 /* pc: a return address: the place is that of the call. */
-struct report_place report_place(uintptr_t pc);
+struct findings_place findings_place(uintptr_t pc);
 /* The same without the symbol, and without locks: also inside malloc. */
-struct report_place report_place_nolock(uintptr_t pc);
+struct findings_place findings_place_nolock(uintptr_t pc);
 
 #endif

@@ -1,5 +1,5 @@
-/* See report_out.h. */
-#include "api/report_out.h"
+/* See findings_out.h. */
+#include "api/findings_out.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@ static struct {
     char program[PATH_MAX];
 } report;
 
-void report_init(void)
+void findings_init(void)
 {
     report.first_pid = os_getpid();
     long n = os_probe_readlink("/proc/self/exe", report.program, sizeof(report.program) - 1);
@@ -27,14 +27,14 @@ void report_init(void)
 
 /* ---- text ---- */
 
-void report_out_init(struct report_out *out, int fd)
+void findings_out_init(struct findings_out *out, int fd)
 {
     out->fd = fd;
     out->error = 0;
     out->f = fmt_init(out->buffer, sizeof(out->buffer));
 }
 
-static void report_out_flush(struct report_out *out)
+static void findings_out_flush(struct findings_out *out)
 {
     int e = out->error == 0 ? os_write_all(out->fd, out->f.buf, out->f.len) : 0;
 
@@ -43,22 +43,22 @@ static void report_out_flush(struct report_out *out)
     out->f = fmt_init(out->buffer, sizeof(out->buffer));
 }
 
-struct fmt *report_out_text(struct report_out *out)
+struct fmt *findings_out_text(struct findings_out *out)
 {
-    if (out->f.cap - out->f.len < REPORT_ROOM)
-        report_out_flush(out);
+    if (out->f.cap - out->f.len < FINDINGS_ROOM)
+        findings_out_flush(out);
     return &out->f;
 }
 
-int report_out_finish(struct report_out *out)
+int findings_out_finish(struct findings_out *out)
 {
-    report_out_flush(out);
+    findings_out_flush(out);
     return out->error;
 }
 
 /* ---- files ---- */
 
-int report_file_open(const char *pattern)
+int findings_file_open(const char *pattern)
 {
     char path[OPTION_PATH_MAX + 64];
     struct fmt out = fmt_init(path, sizeof(path));
@@ -73,26 +73,26 @@ int report_file_open(const char *pattern)
                            0600, 0, 0);
 }
 
-void report_file_close(int fd)
+void findings_file_close(int fd)
 {
     os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
 }
 
 /* ---- addresses ---- */
 
-struct report_place report_place_nolock(uintptr_t pc)
+struct findings_place findings_place_nolock(uintptr_t pc)
 {
     struct os_place place;
 
     if (!os_walk_place(pc - 1, &place))
-        return (struct report_place){.module = "", .offset = pc - 1, .symbol = ""};
-    return (struct report_place){
+        return (struct findings_place){.module = "", .offset = pc - 1, .symbol = ""};
+    return (struct findings_place){
         .module = place.module[0] != '\0' ? place.module : report.program, .offset = place.offset, .symbol = ""};
 }
 
-struct report_place report_place(uintptr_t pc)
+struct findings_place findings_place(uintptr_t pc)
 {
-    struct report_place place = report_place_nolock(pc);
+    struct findings_place place = findings_place_nolock(pc);
     Dl_info info;
 
     if (dladdr((void *)(pc - 1), &info) == 0)
