@@ -176,6 +176,31 @@ int gc_get_stats(struct gc_stats *stats, size_t size_bytes);
  * ECANCELED: the collection was skipped. EIO: it could not be written. ENOMEM, and the errors of open(2). */
 int gc_snapshot_write(const char *path);
 
+/* ---- where blocks come from ----------------------------------------------------------------------------- */
+
+/* From now on, sample one allocation in mean_bytes bytes on average, with its stack: 1 samples every one, 0 none. It stands
+ * for option profile, which is better set at the start: what was allocated before is not known, and samples that were taken
+ * stay until their blocks are freed. While options leaks or alloctrace are on, every allocation is sampled whatever is set
+ * here. EINVAL: more than 2^40. ENOMEM. */
+int gc_set_profile_rate(size_t mean_bytes);
+
+enum gc_profile_kind {
+    GC_PROFILE_LIVE = 0,       /* samples in use, and all there ever were */
+    GC_PROFILE_UNREACHABLE = 1 /* samples that the last collection found unreachable, and that any did */
+};
+/* Write the heap profile, in the text format that pprof, google-pprof and jeprof read. A file is made, or emptied; %p in
+ * its name stands for the process id; its mode is 0600, and path must not be a symbolic link. EINVAL: path is NULL, or
+ * there is no such kind; else the error of opening or writing. */
+int gc_profile_write(const char *path, int kind);
+int gc_profile_write_fd(int fd, int kind);
+
+enum gc_leaks_format { GC_LEAKS_TEXT = 0, GC_LEAKS_JSON = 1 };
+/* Collect twice and write which blocks were found unreachable both times, or taken, and never freed, by the places that
+ * allocated them. Only blocks that were sampled are known: set option leaks, or the rate 1 early. Blocks of gc_malloc are no
+ * leaks. Nothing leaked: the text is empty. Files as above. ECANCELED: a collection was given up; the report says why. */
+int gc_leaks_write(const char *path, int format);
+int gc_leaks_write_fd(int fd, int format);
+
 #ifdef __cplusplus
 }
 #endif

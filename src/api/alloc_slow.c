@@ -9,8 +9,10 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include "api/watch.h"
 #include "gc/pacer.h"
 #include "heap/probation.h"
+#include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -172,6 +174,18 @@ COLD static void *alloc_no_memory(void)
     return NULL;
 }
 
+COLD static void *alloc_watched(void *p, struct alloc_request *r, size_t size_bytes)
+{
+    struct watch_request w = {
+        .size_bytes = size_bytes,
+        .align = r->align,
+        .flavor = r->flavor,
+        .is_large = r->class_no == SIZECLASS_LARGE,
+    };
+
+    return watch_allocated(p, &w, &r->is_zero);
+}
+
 void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero)
 {
     struct alloc_request r = {
@@ -188,6 +202,8 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
     p = alloc_serve(&r);
     if (UNLIKELY(p == NULL))
         p = alloc_serve_again(&r);
+    if (UNLIKELY(sample_rate() != 0) && p != NULL)
+        p = alloc_watched(p, &r, size_bytes);
     api_exit_slow();
     if (is_zero != NULL)
         *is_zero = r.is_zero;

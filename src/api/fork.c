@@ -11,6 +11,7 @@
 #include "api/alloc.h"
 #include "api/control.h"
 #include "api/interpose.h"
+#include "api/watch.h"
 #include "gc/finalizer.h"
 #include "gc/roots.h"
 #include "gc/snapshot.h"
@@ -40,6 +41,7 @@ static void fork_rebuild(void)
     os_stop_fork_child();
     heap_fork_child();
     finalizer_fork_child();
+    watch_fork_child();
     interpose_signal_fork_child();
     control_fork_child();
     snapshot_fork_child();

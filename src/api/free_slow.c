@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include "api/real.h"
+#include "api/watch.h"
 #include "base/check.h"
 #include "base/counters.h"
 #include "gc/finalizer.h"
@@ -68,6 +69,8 @@ NOINLINE void free_slow(void *p)
     if (heap_free_by_message(p))
         return;
     api_enter_slow();
+    if (UNLIKELY(tracked_is_any()))
+        watch_freed(p);
     os_critical_enter();
     result = free_in_section(p);
     os_critical_leave();

@@ -16,6 +16,7 @@
 #include "api/report.h"
 #include "api/thread.h"
 #include "api/trace_file.h"
+#include "api/watch.h"
 #include "base/fmt.h"
 #include "base/options.h"
 #include "gc/finalizer.h"
@@ -147,6 +148,8 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     api_fork_install();
     init_collector(init_has_sanitizer() || init_is_in_valgrind(envp));
     report_init(&init_options);
+    if (!api_state.is_passthrough)
+        watch_init(&init_options);
     api_state.is_initialised = true;
     if (!api_state.is_passthrough)
         control_init();

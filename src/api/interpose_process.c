@@ -24,6 +24,7 @@
 #include "api/real.h"
 #include "gc/mark_team.h"
 #include "os/os.h"
+#include "os/walk.h"
 
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
                        const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
@@ -69,6 +70,7 @@ void interpose_vfork_begin(void)
 
 void *interpose_dlopen_target(void)
 {
+    os_walk_forget();
     return (void *)REAL(dlopen);
 }
 

@@ -196,6 +196,11 @@
     X(gc_set_percent)                                                                                        \
     X(gc_set_limit)                                                                                          \
     X(gc_set_mode)                                                                                           \
+    X(gc_set_profile_rate)                                                                                   \
+    X(gc_profile_write)                                                                                      \
+    X(gc_profile_write_fd)                                                                                   \
+    X(gc_leaks_write)                                                                                        \
+    X(gc_leaks_write_fd)                                                                                     \
     X(gc_good_size)                                                                                          \
     X(gc_version)
 

@@ -13,9 +13,11 @@
 #include <string.h>
 #include "api/alloc.h"
 #include "api/real.h"
+#include "api/watch.h"
 #include "base/check.h"
 #include "base/counters.h"
 #include "heap/probation.h"
+#include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -57,7 +59,10 @@ ALWAYS_INLINE bool realloc_is_own_small(const struct span *s, const struct slice
 /* No finalizer or the like, and neither free nor dead. */
 ALWAYS_INLINE bool realloc_is_plain_large(struct span *s, uintptr_t addr)
 {
-    return span_flags(s) == SPAN_LARGE && s->start == addr && !span_is_free(s, 0) && span_cold(s)->dead == 0;
+    uint32_t flags = span_flags(s);
+    bool is_plain = flags == SPAN_LARGE || (flags == (SPAN_LARGE | SPAN_SAMPLED) && sample_rate() != 1);
+
+    return is_plain && s->start == addr && !span_is_free(s, 0) && span_cold(s)->dead == 0;
 }
 
 /* A buffer that grows by a few bytes has the room already, nearly always. Only reads, so no critical section: the caller
@@ -76,12 +81,28 @@ static bool realloc_is_quick(uintptr_t addr, size_t new_bytes)
 
 /* ---- in place ---- */
 
+/* Where every block is looked at, the one after a realloc is another, from another place. */
+COLD static void *realloc_large_watched(const struct heap_obj *obj, size_t new_bytes)
+{
+    void *p = (void *)obj->start, *q;
+    struct tracked_block block;
+
+    if (sample_rate() == 1)
+        return NULL;
+    block = watch_lift(p);
+    q = heap_large_resize(obj->span, new_bytes);
+    watch_put(q != NULL ? q : p, block, q != NULL ? new_bytes : block.size_bytes);
+    return q;
+}
+
 /* The block's pages may move, so not with anything hanging on its address. */
 static void *realloc_large(const struct heap_obj *obj, size_t new_bytes)
 {
     if (!span_is_large(obj->span) || new_bytes <= SIZECLASS_MAX_SMALL || heap_is_special(obj->start))
         return NULL;
-    return heap_large_resize(obj->span, new_bytes);
+    if (LIKELY(!sample_is_flagged(obj->start)))
+        return heap_large_resize(obj->span, new_bytes);
+    return realloc_large_watched(obj, new_bytes);
 }
 
 /* The new address, or NULL: a copy is needed. */
@@ -194,6 +215,8 @@ void *realloc_block(void *p, size_t new_bytes)
     unsigned flavor = found == HEAP_LIVE ? obj.span->flavor : FLAVOR_MALLOC;
     if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
         q = realloc_in_place(&obj, new_bytes);
+    if (UNLIKELY(sample_rate() == 1) && q != NULL)
+        tracked_resize((uintptr_t)q, new_bytes);
     os_critical_leave();
     if (UNLIKELY(!is_start || found == HEAP_FREE))
         realloc_misuse(p, found);

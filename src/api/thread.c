@@ -169,6 +169,11 @@ int thread_start_marker(void *(*fn)(void *), void *arg)
     return thread_start(fn, arg, "gc-marker");
 }
 
+int thread_start_reporter(void *(*fn)(void *), void *arg)
+{
+    return thread_start(fn, arg, "gc-report");
+}
+
 void thread_poke_helpers(void)
 {
     if (os_seccomp_is_on() || os_is_vfork_child())

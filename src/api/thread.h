@@ -12,6 +12,7 @@ int thread_start_finalizer(void *(*fn)(void *), void *arg);
 int thread_start_marker(void *(*fn)(void *), void *arg);
 /* After pthread_create, the real one. */
 void thread_created(void);
+int thread_start_reporter(void *(*fn)(void *), void *arg);
 /* Start those of them that are wanted and missing; not behind a filter of system calls. From gc_* functions
  * only. */
 void thread_poke_helpers(void);

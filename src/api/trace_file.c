@@ -16,17 +16,21 @@ enum {
     TRACE_FILE_STDERR = 2,
 };
 
-void trace_file_expand(struct fmt *out, const char *pattern)
+bool trace_file_expand(struct fmt *out, const char *pattern)
 {
+    bool has_pid = false;
+
     for (const char *c = pattern; *c != '\0'; c++) {
         if (c[0] == '%' && c[1] == 'p') {
             fmt_u64(out, (uint64_t)os_getpid());
+            has_pid = true;
             c++;
         } else {
             fmt_char(out, *c);
             c += c[0] == '%' && c[1] == '%';
         }
     }
+    return has_pid;
 }
 
 int trace_file_open(const char *pattern)

@@ -176,7 +176,7 @@ static bool option_apply(const struct option_row *row, struct options *out, stru
         return option_store_path(row, out, value);
     }
     if (row->type == OPTION_LIMIT && option_parse_word(value, row->words, &word)) {
-        option_store(row, out, (int64_t)OPTION_LIMIT_CGROUP);
+        option_store(row, out, (int64_t)(UINT64_MAX - (uint64_t)word));
         return true;
     }
     if (!option_parse_number(row, value, &number) || number < row->lo || number > row->hi) {

@@ -27,7 +27,19 @@ enum option_mode {
 
 enum option_probation { OPTION_PROBATION_EAGER, OPTION_PROBATION_CAREFUL };
 
+/* The first word of a row that takes bytes or a word is stored as the highest number, the next as the one below. */
 #define OPTION_LIMIT_CGROUP UINT64_MAX /* limit_bytes: whatever the cgroup allows */
+#define OPTION_PROFILE_ON UINT64_MAX
+#define OPTION_PROFILE_OFF (UINT64_MAX - 1)
+enum option_signal {
+    OPTION_SIGNAL_NONE,
+    OPTION_SIGNAL_HUP,
+    OPTION_SIGNAL_QUIT,
+    OPTION_SIGNAL_USR1,
+    OPTION_SIGNAL_USR2,
+    OPTION_SIGNAL_PWR,
+    OPTION_SIGNAL_N
+};
 enum {
     OPTION_PATH_MAX = 1024, /* bytes of a path, its NUL included */
 };
@@ -53,6 +65,15 @@ struct options {
     bool seccomp_ok;
     bool check;
     uint32_t probation; /* enum option_probation */
+    uint64_t profile_bytes; /* mean distance of samples; 0: off; OPTION_PROFILE_ON, _OFF */
+    char profile_file[OPTION_PATH_MAX];
+    bool alloctrace;
+    char alloctrace_file[OPTION_PATH_MAX];
+    bool leaks;
+    int32_t leaks_exit; /* status of the process where something leaked; 0: its own */
+    char leaks_file[OPTION_PATH_MAX];
+    char suppressions[OPTION_PATH_MAX];
+    uint32_t signal; /* enum option_signal */
     bool inherit;   /* children keep the settings and the preload */
 };
 
@@ -61,7 +82,7 @@ enum option_type {
     OPTION_INT,     /* int32_t */
     OPTION_PERCENT, /* int32_t, may be followed by % */
     OPTION_BYTES,   /* uint64_t */
-    OPTION_LIMIT,   /* uint64_t, or one of `words`, stored as OPTION_LIMIT_CGROUP */
+    OPTION_LIMIT,   /* uint64_t, or one of `words`, stored as UINT64_MAX - index */
     OPTION_ENUM,    /* uint32_t, index in `words` */
     OPTION_PATH,    /* char[OPTION_PATH_MAX] */
 };

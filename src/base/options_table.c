@@ -12,6 +12,9 @@
 static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", NULL};
 static const char *const option_words_probation[] = {"eager", "careful", NULL};
 static const char *const option_words_limit[] = {"cgroup", NULL};
+static const char *const option_words_profile[] = {"on", "off", NULL};
+static const char *const option_words_signal[] = {"none", "hup", "quit", "usr1", "usr2", "pwr", NULL};
+_Static_assert(N_ELEMENTS(option_words_signal) == OPTION_SIGNAL_N + 1, "one word for each signal");
 
 /* The field's offset; does not compile where its type is not the one that the row's type stores. */
 #define FIELD(field, c_type)                                                                                 \
@@ -89,6 +92,22 @@ static const struct option_row option_rows[] = {
              "at exit: a snapshot of the heap in Chrome's .heapsnapshot format (`%p`: process id)"),
     ROW_INT("stress", stress, 0, 1000000000, 0, "collect at every n-th slow path; 0: off"),
     ROW_BOOL("check", check, false, "mark a second time with other bits and compare; check the heap"),
+    ROW_LIMIT("profile", profile_bytes, option_words_profile, 0,
+              "sample allocations, one in so many bytes on average, with their stacks; 1: every one; `on`: 512K; 0 or `off`: none"),
+    ROW_PATH("profile_file", profile_file,
+             "write the heap profile there at exit, for google-pprof and the like (`%p`: process id); default: none"),
+    ROW_BOOL("alloctrace", alloctrace, false, "one line for each allocation and each free, with its stack"),
+    ROW_PATH("alloctrace_file", alloctrace_file,
+             "where these lines go (`%p`: process id); default: stderr"),
+    ROW_BOOL("leaks", leaks, false,
+             "record where every block comes from, and report at exit what leaked, by place"),
+    ROW_INT("leaks_exit", leaks_exit, 0, 255, 0, "exit status where something leaked; 0: the program's own"),
+    ROW_PATH("leaks_file", leaks_file,
+             "where the report goes (`%p`: process id), as JSON if it ends in `.json`; default: stderr"),
+    ROW_PATH("suppressions", suppressions,
+             "file with lines `leak:PATTERN`, as LeakSanitizer reads: places that are not reported"),
+    ROW_ENUM("signal", signal, option_words_signal, OPTION_SIGNAL_NONE,
+             "signal that makes a running process write its profile and its leaks"),
     ROW_BOOL("inherit", inherit, true, "child processes get the same settings and preload"),
 };
 

@@ -79,8 +79,8 @@ void options_put_value(struct fmt *f, const struct option_row *row, const struct
         fmt_i64(f, *(const int32_t *)field);
         break;
     case OPTION_LIMIT:
-        if (*(const uint64_t *)field == OPTION_LIMIT_CGROUP) {
-            fmt_str(f, row->words[0]);
+        if (*(const uint64_t *)field > INT64_MAX) {
+            fmt_str(f, row->words[UINT64_MAX - *(const uint64_t *)field]);
             break;
         }
         /* fallthrough */

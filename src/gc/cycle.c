@@ -11,6 +11,7 @@
 #include "gc/snapshot.h"
 #include "gc/sweep.h"
 #include "gc/trace.h"
+#include "gc/tracked.h"
 #include "gc/weak.h"
 #include "gc/world.h"
 #include "heap/heap.h"
@@ -139,6 +140,7 @@ static enum cycle_skip cycle_collect(struct cycle *c)
     if (skip != SKIP_NONE)
         return skip;
     snapshot_at_stop();
+    tracked_judge();
     if (cycle_mode() == MODE_REPORT) {
         c->trace.totals = sweep_count();
     } else {

@@ -8,6 +8,7 @@
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "heap/probation.h"
+#include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -69,9 +70,11 @@ static void free_set_bit(struct span *s, uint32_t idx, struct tcache *tc)
 static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc)
 {
     enum heap_free_result result;
-    if ((span_flags(s) & SPAN_REMOTE) != 0)
+    uint32_t flags = span_flags(s);
+    tc->ticks -= flags != 0; /* else the fast path has counted it */
+    if ((flags & SPAN_REMOTE) != 0)
         tcache_drain_inbox(tc);
-    if ((span_flags(s) & SPAN_UNSWEPT) != 0)
+    if ((flags & SPAN_UNSWEPT) != 0)
         span_sweep(s);
     if (span_is_free(s, idx)) {
         result = free_of_free(s, idx);
@@ -79,6 +82,8 @@ static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tca
         result = probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
         free_set_bit(s, idx, tc);
     }
+    if (tc->ticks < 0 && UNLIKELY(sample_rate() != 0))
+        sample_tick(tc, s, idx);
     if (tc->ticks < 0)
         tcache_tick(tc); /* last: it may end the span */
     return result;
@@ -125,7 +130,7 @@ bool heap_free_by_message(void *p)
     bool is_start;
     if (LOAD_ONCE(os_tls.is_fast_cut) != 0)
         return false; /* tcache_self is not this thread's now, and the way through a critical section is where it parks */
-    if (owner == NULL || owner == tcache_self || (flags_before & (SPAN_SPECIAL | SPAN_LARGE)) != 0)
+    if (owner == NULL || owner == tcache_self || (flags_before & (SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED)) != 0)
         return false; /* the nil span has no owner */
     uint32_t idx = slice_block_at(e, addr - s->start, &is_start);
     if (!is_start || idx >= s->n_blocks || span_is_free(s, idx) || LOAD_ONCE(e->span) != ref)

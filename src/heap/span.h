@@ -59,6 +59,7 @@ enum span_flag {
     SPAN_SPECIAL = 16,
     SPAN_LARGE = 32,
     SPAN_SUSPECT = 64,
+    SPAN_SAMPLED = 128,
     SPAN_FLAGS = 255,      /* all of them */
     SPAN_GENERATION = 256, /* one step of the generation */
 };

@@ -10,6 +10,7 @@
 #include "heap/central.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -145,6 +146,8 @@ static bool tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
         s->list_no = LIST_CURRENT;
         s->n_idle_looks = 0;
         tcache_account(tc, bits_popcount64(s->words[w].free) * s->size_bytes);
+        if (UNLIKELY(sample_rate() != 0))
+            sample_opened(tc, bin);
         return true;
     }
     return false;
@@ -154,6 +157,7 @@ static void tcache_close_window(struct tcache_bin *bin)
 {
     STORE_ONCE(bin->word, &tcache_no_word);
     bin->span = NULL;
+    bin->is_veiled = false;
 }
 
 /* No slot is left, so each slot was handed out since it was taken. */
@@ -273,7 +277,7 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
     struct tcache_bin *bin = &set->bins[class_no];
     uint64_t free_bits = *bin->word;
     if (free_bits == 0)
-        return NULL;
+        return UNLIKELY(bin->is_veiled) ? sample_pop(tc, bin) : NULL;
     __atomic_store_n(bin->word, free_bits & (free_bits - 1), __ATOMIC_RELAXED);
     return (void *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
 }
@@ -409,11 +413,11 @@ static size_t tcache_check_bin(struct tcache *tc, struct tcache_bin *bin)
 {
     struct span *s = bin->span;
     if (s == NULL) {
-        CHECK(bin->word == &tcache_no_word);
+        CHECK(bin->word == &tcache_no_word && !bin->is_veiled);
         return 0;
     }
     CHECK(atomic_load(&s->owner) == tc && s->list_no == LIST_CURRENT);
-    CHECK(bin->word == &s->words[s->cursor].free);
+    CHECK(bin->word == (bin->is_veiled ? &tcache_no_word : &s->words[s->cursor].free));
     CHECK(bin->base == span_block(s, s->cursor * 64) && bin->size == s->size_bytes);
     return 1;
 }

@@ -16,7 +16,8 @@ struct tcache_bin {
     uint64_t *word;  /* &span->words[w].free, or &tcache_no_word */
     uintptr_t base;  /* address of the block of bit 0 of that word */
     uint32_t size;
-    uint32_t reserved;
+    uint16_t n_due;  /* samples that the next block stands for; sample.h */
+    bool is_veiled;  /* word is &tcache_no_word though the span has a window */
     struct span *span; /* LIST_CURRENT, or NULL */
 };
 _Static_assert(sizeof(struct tcache_bin) == 32, "tables hold bin offsets of 32 bytes");
@@ -52,6 +53,11 @@ struct tcache {
     uint32_t n_new_spans; /* since the last look for empty ones */
     uint32_t n_spans_seen; /* by that look */
     int64_t ticks_seen;
+    /* sampling; sample.h */
+    uint32_t sample_due;     /* of the block just taken */
+    int64_t sample_left;     /* bytes to the next sample */
+    uint64_t sample_rate;    /* that sample_left was drawn for */
+    uint64_t sample_random;
 };
 _Static_assert(offsetof(struct tcache, malloc_set) == 0, "the fast path adds bin offsets to the cache's address");
 

@@ -8,6 +8,7 @@
 #include "heap/tcache.h"
 
 #include "heap/heap.h"
+#include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -58,7 +59,8 @@ void tcache_make_room(struct tcache *tc)
 /* Looking at many spans takes long, so the next look is then further away: it stays a small share of the time. */
 void tcache_tick(struct tcache *tc)
 {
-    tc->ticks = TCACHE_TICK_FREES;
+    if (tc->ticks < 0) /* a refill's tick does not cut short what a free's tick stands for */
+        tc->ticks = UNLIKELY(sample_rate() != 0) ? SAMPLE_TICK_FREES : TCACHE_TICK_FREES;
     atomic_store_explicit(&tc->thread, os_tls.thread, memory_order_release);
     uint64_t now = os_clock_coarse_ns();
     if (now < tc->next_decay_ns)

@@ -79,6 +79,7 @@ enum os_lock_rank {
     OS_RANK_FIN,       /* finalizer, weak, pin and root tables */
     OS_RANK_CENTRAL,   /* one class of central */
     OS_RANK_ARENA,     /* slices */
+    OS_RANK_TRACKED,   /* records of blocks for profiles and leaks */
     OS_RANK_META,      /* allocator of our own structures */
     OS_RANK_LOG,       /* one line of output */
 };

@@ -247,6 +247,15 @@ static void test_limit_takes_bytes_or_a_word(void **state)
     assert_true(row_accepts(row, "0"));
     assert_int_equal(after.limit_bytes, 0);
     assert_false(row_accepts(row, "cgroups"));
+    row = options_find("profile", 7);
+    assert_true(row_accepts(row, "on"));
+    assert_true(after.profile_bytes == OPTION_PROFILE_ON);
+    assert_string_equal(value_text(row, &after), "on");
+    assert_true(row_accepts(row, "off"));
+    assert_true(after.profile_bytes == OPTION_PROFILE_OFF);
+    assert_string_equal(value_text(row, &after), "off");
+    assert_true(row_accepts(row, "1"));
+    assert_int_equal(after.profile_bytes, 1);
 }
 
 static void test_length_of_paths(void **state)

@@ -1,0 +1,27 @@
+/* The reports on allocations: heap profile and leaks; when they are written, and how.
+ *
+ * When    at exit, by the signal that option signal names, and by the gc_* functions.
+ * Callers  outside malloc and critical sections; at exit other threads may still run.
+ */
+#ifndef API_FINDINGS_H
+#define API_FINDINGS_H
+
+#include <stdbool.h>
+#include "base/options.h"
+
+void findings_start(const struct options *o); /* constructor: what is to be written, and when. *o stays */
+
+/* ---- findings_profile.c ---- */
+enum findings_kind { FINDINGS_LIVE, FINDINGS_UNREACHABLE };
+int findings_profile(int fd, enum findings_kind kind); /* 0 or a positive errno value */
+
+/* ---- findings_leaks.c ---- */
+struct findings_leaks_result {
+    uint64_t n_blocks, n_bytes; /* leaked, not suppressed */
+    int error;                  /* 0, ECANCELED (a collection was skipped, nothing can be told), or of writing */
+};
+/* Runs two collections, then writes. */
+struct findings_leaks_result findings_leaks(int fd, bool is_json);
+void findings_leaks_read_suppressions(const char *path); /* "": none */
+
+#endif

@@ -1,0 +1,360 @@
+/* The leak report, as text and as JSON.
+ *
+ * Text    libgcmalloc: 3 blocks with 120 bytes leaked: unreachable in two collections and never freed
+ *
+ *         leak: 96 bytes in 2 blocks, lost directly, allocated from
+ *             #0 plant_direct (/usr/bin/prog+0x11d4)
+ *             #1 (/usr/lib/libc.so.6+0x27249)
+ *
+ *         libgcmalloc: 1 block with 8 bytes suppressed
+ * Places  MODULE+OFFSET as addr2line -e MODULE OFFSET takes them; the symbol before it where the dynamic linker knows one.
+ * JSON    {"blocks":N,"bytes":N,"suppressed_blocks":N,"suppressed_bytes":N,"not_recorded":N,"leaks":[{"kind":"direct" or
+ *         "indirect","blocks":N,"bytes":N,"stack":[{"symbol":S,"module":S,"offset":"0x..."}]}]}
+ * A leak is indirect if another leaked block points to it; those of a ring are all indirect. Largest first.
+ */
+#include "api/findings.h"
+
+#include <errno.h>
+#include <string.h>
+#include "api/alloc.h"
+#include "api/findings_out.h"
+#include "base/compiler.h"
+#include "base/suppress.h"
+#include "gc/tracked.h"
+#include "heap/meta.h"
+#include "heap/site.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+#include "os/probe.h"
+
+enum { LEAKS_SUPPRESSIONS_MAX = 1 << 20 };
+
+static struct {
+    char *suppressions; /* the file's text, "" none */
+} leaks = {.suppressions = (char[]){""}};
+
+struct leaks_entry {
+    const struct site *site;
+    struct site_count count;
+    bool is_indirect;
+};
+struct leaks_list {
+    struct leaks_entry *entries;
+    size_t n, max;
+    struct site_count sum, suppressed;
+};
+
+/* ---- memory of ours: a report must not change what it reports ---- */
+
+static void *leaks_alloc(size_t size_bytes)
+{
+    os_critical_enter();
+    void *p = meta_alloc(size_bytes);
+    os_critical_leave();
+    return p;
+}
+
+static void leaks_free(void *p, size_t size_bytes)
+{
+    os_critical_enter();
+    meta_free(p, size_bytes);
+    os_critical_leave();
+}
+
+/* ---- suppressions ---- */
+
+static long leaks_read_file(const char *path, char *text)
+{
+    long n, len = 0;
+    int fd = os_probe_open(path);
+
+    if (fd < 0)
+        return fd;
+    while ((n = os_probe_read(fd, text + len, (size_t)(LEAKS_SUPPRESSIONS_MAX - 1 - len))) > 0)
+        len += n;
+    os_probe_close(fd);
+    return n < 0 ? n : len;
+}
+
+void findings_leaks_read_suppressions(const char *path)
+{
+    static const char line[] = "libgcmalloc: option suppressions: the file cannot be read\n";
+    char *text;
+
+    if (path[0] == '\0')
+        return;
+    text = leaks_alloc(LEAKS_SUPPRESSIONS_MAX);
+    if (text != NULL && leaks_read_file(path, text) >= 0)
+        leaks.suppressions = text;
+    else
+        os_write_all(2, line, sizeof(line) - 1);
+}
+
+static bool leaks_pattern_matches(const struct suppress_pattern *pattern, const struct site *s)
+{
+    for (uint32_t i = 0; i < s->n_pcs; i++) {
+        struct findings_place place = findings_place(s->pcs[i]);
+        if (suppress_matches(pattern, place.symbol) || suppress_matches(pattern, place.module))
+            return true;
+    }
+    return false;
+}
+
+static bool leaks_is_suppressed(const struct site *s)
+{
+    struct suppress_pattern pattern;
+
+    for (const char *text = leaks.suppressions; suppress_next(&text, &pattern);)
+        if (leaks_pattern_matches(&pattern, s))
+            return true;
+    return false;
+}
+
+/* ---- what there is ---- */
+
+static struct site_count leaks_of(const struct site *s, enum site_figure now, enum site_figure taken)
+{
+    struct site_count a = site_get(s, now), b = site_get(s, taken);
+
+    return (struct site_count){a.n + b.n, a.bytes + b.bytes};
+}
+
+static void leaks_add(struct leaks_list *l, const struct site *s, bool is_indirect)
+{
+    struct site_count count = is_indirect ? leaks_of(s, SITE_LEAKED_INDIRECT, SITE_TAKEN_INDIRECT)
+                                          : leaks_of(s, SITE_LEAKED, SITE_TAKEN);
+
+    if (count.n == 0)
+        return;
+    struct site_count *sum = leaks_is_suppressed(s) ? &l->suppressed : &l->sum;
+    sum->n += count.n;
+    sum->bytes += count.bytes;
+    if (sum == &l->sum && l->n < l->max)
+        l->entries[l->n++] = (struct leaks_entry){s, count, is_indirect};
+}
+
+/* Largest first; the gaps shrink by a third, which is fast enough for as many places as a program has. */
+static void leaks_sort(struct leaks_list *l)
+{
+    for (size_t gap = l->n / 2; gap != 0; gap = gap == 2 ? 1 : gap / 3 + (gap / 3 == 0 && gap > 2))
+        for (size_t i = gap; i < l->n; i++) {
+            struct leaks_entry e = l->entries[i];
+            size_t j = i;
+            for (; j >= gap && l->entries[j - gap].count.bytes < e.count.bytes; j -= gap)
+                l->entries[j] = l->entries[j - gap];
+            l->entries[j] = e;
+        }
+}
+
+static bool leaks_collect(struct leaks_list *l)
+{
+    const struct site *newest = site_newest();
+
+    *l = (struct leaks_list){0};
+    for (const struct site *s = newest; s != NULL; s = s->older)
+        l->max += 2;
+    l->entries = leaks_alloc((l->max + 1) * sizeof(*l->entries));
+    if (l->entries == NULL)
+        return false;
+    for (const struct site *s = newest; s != NULL; s = s->older) {
+        leaks_add(l, s, false);
+        leaks_add(l, s, true);
+    }
+    leaks_sort(l);
+    return true;
+}
+
+/* ---- text ---- */
+
+static void leaks_put_count(struct fmt *f, uint64_t n, const char *one, const char *many)
+{
+    fmt_u64(f, n);
+    fmt_char(f, ' ');
+    fmt_str(f, n == 1 ? one : many);
+}
+
+static void leaks_put_sum(struct fmt *f, struct site_count c)
+{
+    fmt_str(f, "libgcmalloc: ");
+    leaks_put_count(f, c.n, "block", "blocks");
+    fmt_str(f, " with ");
+    leaks_put_count(f, c.bytes, "byte", "bytes");
+}
+
+static void leaks_put_place(struct findings_out *out, uint32_t i, uintptr_t pc)
+{
+    struct findings_place place = findings_place(pc);
+    struct fmt *f = findings_out_text(out);
+
+    fmt_str(f, "    #");
+    fmt_u64(f, i);
+    fmt_char(f, ' ');
+    if (place.symbol[0] != '\0') {
+        fmt_str(f, place.symbol);
+        fmt_char(f, ' ');
+    }
+    fmt_char(f, '(');
+    fmt_str(f, place.module[0] != '\0' ? place.module : "?");
+    fmt_char(f, '+');
+    fmt_hex(f, place.offset);
+    fmt_str(f, ")\n");
+}
+
+static void leaks_put_entry(struct findings_out *out, const struct leaks_entry *e)
+{
+    struct fmt *f = findings_out_text(out);
+
+    fmt_str(f, "\nleak: ");
+    leaks_put_count(f, e->count.bytes, "byte", "bytes");
+    fmt_str(f, " in ");
+    leaks_put_count(f, e->count.n, "block", "blocks");
+    fmt_str(f, e->is_indirect ? ", lost through another" : ", lost directly");
+    fmt_str(f, ", allocated from\n");
+    for (uint32_t i = 0; i < e->site->n_pcs; i++)
+        leaks_put_place(out, i, e->site->pcs[i]);
+}
+
+static void leaks_put_text(struct findings_out *out, const struct leaks_list *l)
+{
+    struct fmt *f = findings_out_text(out);
+
+    leaks_put_sum(f, l->sum);
+    fmt_str(f, " leaked: unreachable in two collections and never freed\n");
+    for (size_t i = 0; i < l->n; i++)
+        leaks_put_entry(out, &l->entries[i]);
+    f = findings_out_text(out);
+    if (l->suppressed.n != 0) {
+        leaks_put_sum(f, l->suppressed);
+        fmt_str(f, " suppressed\n");
+    }
+    if (tracked_n_lost() == 0)
+        return;
+    fmt_str(f, "libgcmalloc: for want of memory, blocks not recorded: ");
+    fmt_u64(f, tracked_n_lost());
+    fmt_char(f, '\n');
+}
+
+/* ---- JSON ---- */
+
+static void leaks_put_string(struct fmt *f, const char *text)
+{
+    fmt_char(f, '"');
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            fmt_char(f, '\\');
+        fmt_char(f, c < ' ' ? '?' : *text);
+    }
+    fmt_char(f, '"');
+}
+
+static void leaks_put_number(struct fmt *f, const char *key, uint64_t value)
+{
+    leaks_put_string(f, key);
+    fmt_char(f, ':');
+    fmt_u64(f, value);
+    fmt_char(f, ',');
+}
+
+static void leaks_put_json_place(struct findings_out *out, uintptr_t pc)
+{
+    struct findings_place place = findings_place(pc);
+    struct fmt *f = findings_out_text(out);
+
+    fmt_str(f, "{\"symbol\":");
+    leaks_put_string(f, place.symbol);
+    fmt_str(f, ",\"module\":");
+    leaks_put_string(f, place.module);
+    fmt_str(f, ",\"offset\":\"");
+    fmt_hex(f, place.offset);
+    fmt_str(f, "\"}");
+}
+
+static void leaks_put_json_entry(struct findings_out *out, const struct leaks_entry *e)
+{
+    struct fmt *f = findings_out_text(out);
+
+    fmt_str(f, e->is_indirect ? "\n{\"kind\":\"indirect\"," : "\n{\"kind\":\"direct\",");
+    leaks_put_number(f, "blocks", e->count.n);
+    leaks_put_number(f, "bytes", e->count.bytes);
+    fmt_str(f, "\"stack\":[");
+    for (uint32_t i = 0; i < e->site->n_pcs; i++) {
+        if (i != 0)
+            fmt_char(findings_out_text(out), ',');
+        leaks_put_json_place(out, e->site->pcs[i]);
+    }
+    fmt_str(findings_out_text(out), "]}");
+}
+
+static void leaks_put_json(struct findings_out *out, const struct leaks_list *l)
+{
+    struct fmt *f = findings_out_text(out);
+
+    fmt_char(f, '{');
+    leaks_put_number(f, "blocks", l->sum.n);
+    leaks_put_number(f, "bytes", l->sum.bytes);
+    leaks_put_number(f, "suppressed_blocks", l->suppressed.n);
+    leaks_put_number(f, "suppressed_bytes", l->suppressed.bytes);
+    leaks_put_number(f, "not_recorded", tracked_n_lost());
+    fmt_str(f, "\"leaks\":[");
+    for (size_t i = 0; i < l->n; i++) {
+        if (i != 0)
+            fmt_char(findings_out_text(out), ',');
+        leaks_put_json_entry(out, &l->entries[i]);
+    }
+    fmt_str(findings_out_text(out), "]}\n");
+}
+
+/* ---- all of it ---- */
+
+/* A block is called leaked by its second cycle. */
+static enum cycle_skip leaks_settle(void)
+{
+    enum cycle_skip skip = SKIP_NONE;
+
+    for (int i = 0; i < 2 && skip == SKIP_NONE; i++) {
+        skip = api_collect(CYCLE_EXPLICIT);
+        if (skip == SKIP_BUSY) {
+            cycle_wait();
+            skip = api_collect(CYCLE_EXPLICIT);
+        }
+    }
+    api_exit_slow();
+    return skip;
+}
+
+static int leaks_refuse(struct findings_out *out, bool is_json, enum cycle_skip skip)
+{
+    struct fmt *f = findings_out_text(out);
+
+    fmt_str(f, is_json ? "{\"error\":\"" : "libgcmalloc: no leak report: ");
+    fmt_str(f, cycle_skip_name(skip));
+    fmt_str(f, is_json ? "\"}\n" : "\n");
+    findings_out_finish(out);
+    return ECANCELED;
+}
+
+struct findings_leaks_result findings_leaks(int fd, bool is_json)
+{
+    struct findings_leaks_result result = {0};
+    struct findings_out out;
+    struct leaks_list list;
+    enum cycle_skip skip = leaks_settle();
+
+    findings_out_init(&out, fd);
+    if (skip != SKIP_NONE) {
+        result.error = leaks_refuse(&out, is_json, skip);
+        return result;
+    }
+    if (!leaks_collect(&list)) {
+        result.error = ENOMEM;
+        return result;
+    }
+    if (is_json)
+        leaks_put_json(&out, &list);
+    else if (list.sum.n != 0 || list.suppressed.n != 0 || tracked_n_lost() != 0)
+        leaks_put_text(&out, &list);
+    leaks_free(list.entries, (list.max + 1) * sizeof(*list.entries));
+    result = (struct findings_leaks_result){list.sum.n, list.sum.bytes, findings_out_finish(&out)};
+    return result;
+}

@@ -1,0 +1,107 @@
+/* See findings_out.h. */
+#include "api/findings_out.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include "api/trace_file.h"
+#include "base/options.h"
+#include "os/os.h"
+#include "os/probe.h"
+#include "os/walk.h"
+
+static struct {
+    pid_t first_pid; /* the process that read the options */
+    char program[PATH_MAX];
+} report;
+
+void findings_init(void)
+{
+    report.first_pid = os_getpid();
+    long n = os_probe_readlink("/proc/self/exe", report.program, sizeof(report.program) - 1);
+    report.program[n > 0 ? n : 0] = '\0';
+}
+
+/* ---- text ---- */
+
+void findings_out_init(struct findings_out *out, int fd)
+{
+    out->fd = fd;
+    out->error = 0;
+    out->f = fmt_init(out->buffer, sizeof(out->buffer));
+}
+
+static void findings_out_flush(struct findings_out *out)
+{
+    int e = out->error == 0 ? os_write_all(out->fd, out->f.buf, out->f.len) : 0;
+
+    if (e < 0)
+        out->error = -e;
+    out->f = fmt_init(out->buffer, sizeof(out->buffer));
+}
+
+struct fmt *findings_out_text(struct findings_out *out)
+{
+    if (out->f.cap - out->f.len < FINDINGS_ROOM)
+        findings_out_flush(out);
+    return &out->f;
+}
+
+int findings_out_finish(struct findings_out *out)
+{
+    findings_out_flush(out);
+    return out->error;
+}
+
+/* ---- files ---- */
+
+int findings_file_open(const char *pattern)
+{
+    char path[OPTION_PATH_MAX + 64];
+    struct fmt out = fmt_init(path, sizeof(path));
+    bool is_told = trace_file_expand(&out, pattern);
+
+    if (!is_told && os_getpid() != report.first_pid) {
+        fmt_char(&out, '.');
+        fmt_u64(&out, (uint64_t)os_getpid());
+    }
+    fmt_cstr(&out);
+    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                           0600, 0, 0);
+}
+
+void findings_file_close(int fd)
+{
+    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+/* ---- addresses ---- */
+
+struct findings_place findings_place_nolock(uintptr_t pc)
+{
+    struct os_place place;
+
+    if (!os_walk_place(pc - 1, &place))
+        return (struct findings_place){.module = "", .offset = pc - 1, .symbol = ""};
+    return (struct findings_place){
+        .module = place.module[0] != '\0' ? place.module : report.program, .offset = place.offset, .symbol = ""};
+}
+
+struct findings_place findings_place(uintptr_t pc)
+{
+    struct findings_place place = findings_place_nolock(pc);
+    Dl_info info;
+
+    if (dladdr((void *)(pc - 1), &info) == 0)
+        return place;
+    if (info.dli_sname != NULL)
+        place.symbol = info.dli_sname;
+    if (place.module[0] == '\0' && info.dli_fname != NULL) { /* ld.so is too old for the other way */
+        place.module = info.dli_fname;
+        place.offset = pc - 1 - (uintptr_t)info.dli_fbase;
+    }
+    return place;
+}

@@ -1,0 +1,42 @@
+/* Text of any length to a file descriptor, through a buffer; the files that reports are written to; and addresses in words.
+ *
+ * Callers  outside malloc and critical sections: symbols are asked of ld.so, which locks.
+ */
+#ifndef API_FINDINGS_OUT_H
+#define API_FINDINGS_OUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/fmt.h"
+
+enum { FINDINGS_BUFFER = 8192, FINDINGS_ROOM = 2048 };
+
+struct findings_out {
+    int fd;
+    int error; /* of the first write that failed, 0 none */
+    struct fmt f;
+    char buffer[FINDINGS_BUFFER];
+};
+void findings_out_init(struct findings_out *out, int fd);
+/* The text to append to; at least FINDINGS_ROOM bytes fit. */
+struct fmt *findings_out_text(struct findings_out *out);
+int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value */
+
+/* A report's file: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent sign; a
+ * child of fork writes to a file of its own even where the name says nothing of that. -errno. */
+int findings_file_open(const char *pattern);
+void findings_file_close(int fd);
+void findings_init(void); /* constructor: whose settings these are, and the program's path */
+
+/* What an address is called. */
+struct findings_place {
+    const char *module; /* path; "" unknown */
+    uintptr_t offset;   /* in the module, for addr2line; the address itself where the module is unknown */
+    const char *symbol; /* "" unknown */
+};
+/* pc: a return address: the place is that of the call. */
+struct findings_place findings_place(uintptr_t pc);
+/* The same without the symbol, and without locks: also inside malloc. */
+struct findings_place findings_place_nolock(uintptr_t pc);
+
+#endif
