@@ -1,34 +1,23 @@
 /* The gc_* functions that collect and keep blocks; contract in include/gcmalloc.h.
  *
  * Locks   all are called outside critical sections and enter none while the program's functions run.
- * Not here  gc_malloc: gc_malloc_fast.c; algorithms: gc; finalizers and weak references: gc_api_lifetime.c;
- *         figures: gc_api_stats.c.
+ * Not here  algorithms: gc; finalizers and weak references: gc_api_lifetime.c; figures: gc_api_stats.c;
+ *         allocating: gc_malloc.c.
  */
 #include "gcmalloc.h"
 
 #include <errno.h>
 #include "api/alloc.h"
 #include "api/thread.h"
-#include "base/bits.h"
 #include "gc/finalizer.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "os/critical_inl.h"
-#include "os/os.h"
 
 enum { GC_PERCENT_MAX = 100000 };
 _Static_assert((int)GC_MODE_OFF == MODE_OFF && (int)GC_MODE_REPORT == MODE_REPORT &&
                    (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM,
                "the public modes are the collector's");
-
-EXPORT size_t gc_good_size(size_t size_bytes)
-{
-    if (size_bytes > PTRDIFF_MAX - OS_PAGE_SIZE_MIN)
-        return 0;
-    if (size_bytes <= SIZECLASS_MAX_SMALL)
-        return sizeclass_size(sizeclass_of(size_bytes));
-    return bits_round_up(size_bytes, OS_PAGE_SIZE_MIN);
-}
 
 static bool gc_is_due(enum cycle_cause *cause)
 {
