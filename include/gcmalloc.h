@@ -40,8 +40,39 @@ const char *gc_version(void);
 
 /* A block of at least size bytes, aligned to 16 bytes, all zero unless GC_NOZERO is given. flags: any of the
  * above, by |. It may be passed to free, realloc and malloc_usable_size; it need not be freed.
- * NULL: errno is ENOMEM, or EINVAL where flags has other bits. */
+ * Up to 12 bytes with GC_NOSCAN (and without GC_ROOT) share 16 with others, and are aligned to 8 from 8 bytes on
+ * and to 4 below. Such blocks live and die together: one is reclaimed when all that share are unreachable,
+ * and free gives nothing back.
+ * NULL: errno is ENOMEM, or EINVAL where flags has other bits.
+ *     char *name = gc_malloc(strlen(s) + 1, GC_NOSCAN | GC_NOZERO); */
 void *gc_malloc(size_t size, unsigned flags);
+
+/* What objects of one type look like: which of their 8-byte words may hold pointers. Never freed; make each once. */
+struct gc_type;
+
+/* A type of size bytes, a multiple of 8. Bit i % 64 of mask[i / 64] says whether word i may hold a pointer, for i below
+ * n_bits; then the mask begins again, until the end of the object. The mask is copied.
+ * NULL: errno is EINVAL (no mask, or no such size) or ENOMEM.
+ *     struct list { struct list *next; uint64_t hash; char *text; };
+ *     uint64_t mask = 1 << 0 | 1 << 2;
+ *     list_type = gc_type_create(sizeof(struct list), &mask, 3); */
+const struct gc_type *gc_type_create(size_t size, const uint64_t *mask, size_t n_bits);
+
+/* One step of a program that describes a large type: n_times times n_data words without pointers, then n_pointers
+ * words that may be pointers. */
+struct gc_type_step {
+    size_t n_data, n_pointers, n_times;
+};
+/* The same by steps, one behind the other; the rest of the object holds no pointers.
+ * NULL: errno is EINVAL (no such size, or the steps are longer than it) or ENOMEM. */
+const struct gc_type *gc_type_create_steps(size_t size, const struct gc_type_step *steps, size_t n_steps);
+
+/* One object of the type, or n behind each other; aligned to 16 bytes, all zero. Only the words that the type names are
+ * searched for pointers: an address in another word keeps nothing. It may be passed to free and malloc_usable_size;
+ * realloc gives a block like that of gc_malloc(size, 0), in which every word counts.
+ * NULL: errno is ENOMEM, also where n objects would exceed any memory. */
+void *gc_new(const struct gc_type *type);
+void *gc_new_array(const struct gc_type *type, size_t n);
 
 /* The usable size in bytes of the block that gc_malloc(size, 0) or malloc(size) would return, without
  * allocating it; 0 where size is above PTRDIFF_MAX. */

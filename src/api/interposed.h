@@ -176,6 +176,10 @@
 /* include/gcmalloc.h; these carry the version node GCMALLOC_0. */
 #define EXPORTED_GC(X)                                                                                       \
     X(gc_malloc)                                                                                             \
+    X(gc_type_create)                                                                                        \
+    X(gc_type_create_steps)                                                                                  \
+    X(gc_new)                                                                                                \
+    X(gc_new_array)                                                                                          \
     X(gc_collect)                                                                                            \
     X(gc_collect_level)                                                                                      \
     X(gc_inhibit)                                                                                            \

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/compiler.h"
 #include "heap/heap.h"
+#include "heap/layout.h"
 #include "heap/meta.h"
 
 enum {
@@ -30,10 +31,13 @@ struct finalizer_record *finalizer_record_of_ref(uint32_t ref)
     return ref == 0 ? NULL : (struct finalizer_record *)span_of_ref(ref);
 }
 
+/* Each part of a shared block may have a record of its own, under its own address. */
 bool finalizer_is_block_start(uintptr_t obj)
 {
     struct heap_obj found;
-    return heap_find_object(obj, &found) == HEAP_LIVE && found.start == obj;
+    if (heap_find_object(obj, &found) != HEAP_LIVE)
+        return false;
+    return found.span->flavor == FLAVOR_GC_TINY ? layout_is_part(found.span, obj) : found.start == obj;
 }
 
 /* ---- records ---- */
