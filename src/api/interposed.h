@@ -180,6 +180,16 @@
     X(gc_type_create_steps)                                                                                  \
     X(gc_new)                                                                                                \
     X(gc_new_array)                                                                                          \
+    X(gc_trim)                                                                                               \
+    X(gc_on_event)                                                                                           \
+    X(gc_off_event)                                                                                          \
+    X(gc_exchange_finalizer)                                                                                 \
+    X(gc_weak_link)                                                                                          \
+    X(gc_weak_unlink)                                                                                        \
+    X(gc_weak_move)                                                                                          \
+    X(gc_get_counter)                                                                                        \
+    X(gc_get_classes)                                                                                        \
+    X(gc_heap_walk)                                                                                          \
     X(gc_collect)                                                                                            \
     X(gc_collect_level)                                                                                      \
     X(gc_inhibit)                                                                                            \

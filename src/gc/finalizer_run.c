@@ -4,7 +4,11 @@
  *         through queue_next from `head`; `tail` and `n_queued` can be found again from it (fork).
  * Locks   FIN for the lists; no lock and no critical section while a function of the program runs.
  */
+#include <unwind.h>
+
+#include "base/check.h"
 #include "base/counters.h"
+#include "gc/event.h"
 #include "gc/finalizer.h"
 #include "gc/finalizer_table.h"
 #include "gc/mark.h"
@@ -23,6 +27,9 @@ static struct {
     uint32_t is_started; /* atomic */
     uint32_t n_wakes;    /* futex */
 } thread = {.is_allowed = true};
+
+static __thread bool finalizer_is_thread __attribute__((tls_model("initial-exec")));
+static __thread finalizer_fn finalizer_current __attribute__((tls_model("initial-exec"))); /* for the last words */
 
 /* ---- the queue ---- */
 
@@ -87,7 +94,7 @@ void finalizer_queue_fork_child(void)
         queue.tail = ref;
         queue.n_queued++;
     }
-    thread.is_started = 0;
+    thread.is_started = finalizer_is_thread; /* a finalizer may fork */
 }
 
 /* ---- running ---- */
@@ -138,12 +145,32 @@ static void finalizer_end_locked(struct finalizer_record *run)
     finalizer_record_free(run);
 }
 
-static void finalizer_call(const struct finalizer_record *run)
+/* The frame of finalizer_call seen by an unwinder. An exception on its way has nobody to catch it (the thread is ours),
+ * or would leave the block held for ever (the thread is the program's): it ends here, and is told. Cancelling the thread
+ * passes through. */
+__attribute__((used)) static _Unwind_Reason_Code finalizer_personality(int version, _Unwind_Action actions,
+                                                                       _Unwind_Exception_Class what,
+                                                                       struct _Unwind_Exception *exception,
+                                                                       struct _Unwind_Context *context)
 {
+    (void)version;
+    (void)what;
+    (void)exception;
+    (void)context;
+    if ((actions & _UA_FORCE_UNWIND) == 0)
+        check_misuse(MISUSE_FINALIZER_THREW, (uintptr_t)finalizer_current);
+    return _URC_CONTINUE_UNWIND;
+}
+
+static NOINLINE void finalizer_call(const struct finalizer_record *run)
+{
+    __asm__ volatile(".cfi_personality 0x1b, finalizer_personality"); /* 0x1b: a 32-bit distance */
+    finalizer_current = run->fn;
     if (run->state == FINALIZER_CLEANUP)
         ((cleanup_fn)(void (*)(void))run->fn)(run->arg);
     else
         run->fn((void *)run->obj, run->arg);
+    __asm__ volatile(""); /* so that neither call above is a jump */
 }
 
 static NOINLINE bool finalizer_run_one(void)
@@ -186,9 +213,10 @@ static void finalizer_thread_sleep(uint32_t n_wakes_seen)
 
 static void *finalizer_thread_main(void *arg)
 {
+    finalizer_is_thread = true;
     for (;;) {
         uint32_t n_wakes = __atomic_load_n(&thread.n_wakes, __ATOMIC_ACQUIRE);
-        if (finalizer_run_queued() == 0)
+        if (event_run_pending() + finalizer_run_queued() == 0)
             finalizer_thread_sleep(n_wakes);
     }
     return arg;
@@ -207,7 +235,7 @@ void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg))
 void finalizer_thread_poke(void)
 {
     uint32_t expected = 0;
-    if (LIKELY(finalizer_table_count() == 0 && finalizer_queued() == 0))
+    if (LIKELY(finalizer_table_count() == 0 && finalizer_queued() == 0 && !event_is_wanted()))
         return;
     if (!thread.is_allowed || thread.start == NULL || os_tls.critical != 0)
         return;
@@ -220,7 +248,7 @@ void finalizer_thread_poke(void)
 
 void finalizer_wake(void)
 {
-    if (finalizer_queued() == 0)
+    if (finalizer_queued() == 0 && !event_is_pending())
         return;
     __atomic_add_fetch(&thread.n_wakes, 1, __ATOMIC_RELEASE);
     os_futex_wake(&thread.n_wakes, 1);

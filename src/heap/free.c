@@ -96,15 +96,17 @@ static bool free_is_taken(const struct span *s, uint32_t idx)
 }
 
 /* Parts share a block, which only the collector frees, when no part is reachable. */
-static enum heap_free_result free_part(const struct span *s, const struct slice *e, uintptr_t addr)
+static enum heap_free_result free_part(struct span *s, const struct slice *e, uintptr_t addr)
 {
     uint32_t idx = slice_block_idx(e, (uint32_t)(addr - s->start));
     if (idx >= s->n_blocks)
         return free_misuse(MISUSE_INVALID_FREE, addr);
-    uint64_t gone = s->words[idx >> 6].free | span_cold((struct span *)s)[idx >> 6].dead;
+    uint64_t gone = s->words[idx >> 6].free | span_cold(s)[idx >> 6].dead;
     if (((gone >> (idx & 63)) & 1) != 0)
         return HEAP_FREED_TAKEN;
-    return layout_is_part(s, addr) ? HEAP_FREED : free_misuse(MISUSE_INVALID_FREE, addr);
+    if (!layout_is_part(s, addr))
+        return free_misuse(MISUSE_INVALID_FREE, addr);
+    return probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
 }
 
 /* flags_before was read while e still named the span. */

@@ -157,7 +157,7 @@ void heap_set_used(size_t bytes)
 }
 
 /* Blocks of a span that are allocated and neither dead nor on probation; exact when nobody changes them. */
-static size_t heap_span_used(struct span *s)
+size_t heap_span_used(struct span *s)
 {
     const struct span_cold *cold = span_cold(s);
     uint32_t n_free = 0;

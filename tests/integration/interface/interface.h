@@ -17,7 +17,7 @@
 enum { INTERFACE_N = 500, INTERFACE_NEARLY_ALL = INTERFACE_N * 9 / 10 };
 
 /* Addresses complemented: no root. */
-static uintptr_t interface_hidden[INTERFACE_N];
+__attribute__((unused)) static uintptr_t interface_hidden[INTERFACE_N];
 
 static inline void interface_hide(size_t i, const void *p)
 {
@@ -25,7 +25,7 @@ static inline void interface_hide(size_t i, const void *p)
 }
 
 /* Frames and registers of earlier calls are overwritten. */
-static NOINLINE void interface_clear_stack(void)
+static __attribute__((noinline, unused)) void interface_clear_stack(void)
 {
     volatile char frame[16384];
     for (size_t i = 0; i < sizeof(frame); i++)
@@ -39,7 +39,7 @@ static inline void interface_collect(void)
 }
 
 /* Of the hidden blocks, how many are in use. */
-static NOINLINE size_t interface_n_alive(void)
+static __attribute__((noinline, unused)) size_t interface_n_alive(void)
 {
     size_t n = 0;
     for (size_t i = 0; i < INTERFACE_N; i++)
