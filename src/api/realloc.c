@@ -77,6 +77,8 @@ static bool realloc_is_quick(uintptr_t addr, size_t new_bytes)
     struct span *s = span_of_ref(e->span);
     size_t padded_bytes = new_bytes + ALLOC_PAST_END_BYTES;
 
+    if (UNLIKELY(s->flavor == FLAVOR_GC_TYPED))
+        return false;
     if (realloc_is_own_small(s, e, addr))
         return realloc_fits(slice_block_size(e), padded_bytes);
     return realloc_is_plain_large(s, addr) && padded_bytes <= s->size_bytes &&

@@ -4,8 +4,6 @@
  *         through queue_next from `head`; `tail` and `n_queued` can be found again from it (fork).
  * Locks   FIN for the lists; no lock and no critical section while a function of the program runs.
  */
-#include <unwind.h>
-
 #include "base/check.h"
 #include "base/counters.h"
 #include "gc/event.h"
@@ -29,7 +27,6 @@ static struct {
 } thread = {.is_allowed = true};
 
 static __thread bool finalizer_is_thread __attribute__((tls_model("initial-exec")));
-static __thread finalizer_fn finalizer_current __attribute__((tls_model("initial-exec"))); /* for the last words */
 
 /* ---- the queue ---- */
 
@@ -145,32 +142,19 @@ static void finalizer_end_locked(struct finalizer_record *run)
     finalizer_record_free(run);
 }
 
-/* The frame of finalizer_call seen by an unwinder. An exception on its way has nobody to catch it (the thread is ours),
- * or would leave the block held for ever (the thread is the program's): it ends here, and is told. Cancelling the thread
- * passes through. */
-__attribute__((used)) static _Unwind_Reason_Code finalizer_personality(int version, _Unwind_Action actions,
-                                                                       _Unwind_Exception_Class what,
-                                                                       struct _Unwind_Exception *exception,
-                                                                       struct _Unwind_Context *context)
+static void finalizer_call(void *arg)
 {
-    (void)version;
-    (void)what;
-    (void)exception;
-    (void)context;
-    if ((actions & _UA_FORCE_UNWIND) == 0)
-        check_misuse(MISUSE_FINALIZER_THREW, (uintptr_t)finalizer_current);
-    return _URC_CONTINUE_UNWIND;
-}
-
-static NOINLINE void finalizer_call(const struct finalizer_record *run)
-{
-    __asm__ volatile(".cfi_personality 0x1b, finalizer_personality"); /* 0x1b: a 32-bit distance */
-    finalizer_current = run->fn;
+    const struct finalizer_record *run = arg;
     if (run->state == FINALIZER_CLEANUP)
         ((cleanup_fn)(void (*)(void))run->fn)(run->arg);
     else
         run->fn((void *)run->obj, run->arg);
-    __asm__ volatile(""); /* so that neither call above is a jump */
+}
+
+/* Nobody could catch it (the thread is ours), or the block would be held for ever (the thread is the program's). */
+static void finalizer_threw(void *arg)
+{
+    check_misuse(MISUSE_FINALIZER_THREW, (uintptr_t)((const struct finalizer_record *)arg)->fn);
 }
 
 static NOINLINE bool finalizer_run_one(void)
@@ -182,7 +166,7 @@ static NOINLINE bool finalizer_run_one(void)
     os_critical_leave();
     if (run == NULL)
         return false;
-    finalizer_call(run);
+    os_call_nothrow(finalizer_call, run, finalizer_threw);
     counter_add(COUNTER_FINALIZERS_RUN, 1);
     os_critical_enter();
     os_lock(&finalizer_lock);

@@ -27,8 +27,8 @@ enum heap_flavor {
     FLAVOR_GC_NOSCAN,   /* gc_malloc(GC_NOSCAN): holds no pointers, never scanned */
     FLAVOR_ROOT,        /* GC_ROOT: always reachable, scanned */
     FLAVOR_ROOT_NOSCAN, /* GC_ROOT | GC_NOSCAN: always reachable, not scanned */
-    FLAVOR_GC_TINY,     /* not scanned; a block of 16 bytes holds several small parts (heap/layout.h) */
     FLAVOR_GC_TYPED,    /* gc_new: scanned where its layout says so (heap/layout.h) */
+    FLAVOR_GC_TINY,     /* not scanned; a block of 16 bytes holds small parts, and none is freed alone (heap/layout.h) */
     FLAVOR_N
 };
 enum {
