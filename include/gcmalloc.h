@@ -73,6 +73,10 @@ const struct gc_type *gc_type_create_steps(size_t size, const struct gc_type_ste
  * NULL: errno is ENOMEM, also where n objects would exceed any memory. */
 void *gc_new(const struct gc_type *type);
 void *gc_new_array(const struct gc_type *type, size_t n);
+/* As gc_new, of size bytes: what follows the object (a flexible array) holds no pointers. In blocks above 32 KiB the
+ * type repeats instead. NULL: also EINVAL, size is below the type's. */
+void *gc_new_sized(const struct gc_type *type, size_t size);
+size_t gc_type_size(const struct gc_type *type); /* in bytes, as given */
 
 /* The usable size in bytes of the block that gc_malloc(size, 0) or malloc(size) would return, without
  * allocating it; 0 where size is above PTRDIFF_MAX. */
@@ -121,9 +125,9 @@ int gc_set_mode(int mode);
 size_t gc_trim(void);
 
 enum gc_event {
-    GC_EVENT_BEGIN = 1, /* a collection that the program asked for is about to begin */
-    GC_EVENT_END = 2,   /* a collection has ended */
-    GC_EVENT_LIMIT = 4  /* a collection was made because a memory limit was near, or there was no memory */
+    GC_ON_BEGIN = 1, /* a collection that the program asked for is about to begin */
+    GC_ON_END = 2,   /* a collection has ended */
+    GC_ON_LIMIT = 4  /* a collection was made because a memory limit was near, or there was no memory */
 };
 typedef void (*gc_event_fn)(int event, void *arg);
 
@@ -205,6 +209,10 @@ int gc_exchange_finalizer(void *obj, const struct gc_finalizer *set, struct gc_f
 /* fn(arg) is called after the block that starts at obj is gone; any number per block, in no order. arg is
  * kept reachable: it must not reach obj, or obj is never gone. Errors: EINVAL, ENOMEM as above. */
 int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg);
+
+/* is_on 0: finalizers run in gc_run_finalizers and gc_collect_level(GC_FULL_EAGER) only, from when this has returned and
+ * those that run have. Not 0: in a thread of the library again. */
+void gc_set_finalizer_thread(int is_on);
 
 /* Run what is queued now, in this thread. Returns how many finalizers and cleanups were run. */
 size_t gc_run_finalizers(void);

@@ -19,8 +19,8 @@ enum { GC_PERCENT_MAX = 100000 };
 _Static_assert((int)GC_MODE_OFF == MODE_OFF && (int)GC_MODE_REPORT == MODE_REPORT &&
                    (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM,
                "the public modes are the collector's");
-_Static_assert((int)GC_EVENT_BEGIN == EVENT_BEGIN && (int)GC_EVENT_END == EVENT_END &&
-                   (int)GC_EVENT_LIMIT == EVENT_LIMIT,
+_Static_assert((int)GC_ON_BEGIN == EVENT_BEGIN && (int)GC_ON_END == EVENT_END &&
+                   (int)GC_ON_LIMIT == EVENT_LIMIT,
                "the public events are the collector's");
 
 static bool gc_is_due(enum cycle_cause *cause)

@@ -51,6 +51,13 @@ EXPORT int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg)
     return error;
 }
 
+EXPORT void gc_set_finalizer_thread(int is_on)
+{
+    finalizer_thread_enable(is_on != 0);
+    if (is_on != 0)
+        thread_poke_helpers();
+}
+
 EXPORT size_t gc_run_finalizers(void)
 {
     size_t n_run = finalizer_run_queued();

@@ -141,3 +141,15 @@ EXPORT void *gc_new_array(const struct gc_type *type, size_t n)
         return type_fail(ENOMEM);
     return type_alloc_objects(type, size_bytes, n);
 }
+
+EXPORT void *gc_new_sized(const struct gc_type *type, size_t size_bytes)
+{
+    if (size_bytes < type->heap.size_bytes)
+        return type_fail(EINVAL);
+    return type_alloc_objects(type, size_bytes, 1);
+}
+
+EXPORT size_t gc_type_size(const struct gc_type *type)
+{
+    return type->heap.size_bytes;
+}

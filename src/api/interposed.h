@@ -190,6 +190,9 @@
     X(gc_get_counter)                                                                                        \
     X(gc_get_classes)                                                                                        \
     X(gc_heap_walk)                                                                                          \
+    X(gc_new_sized)                                                                                          \
+    X(gc_type_size)                                                                                          \
+    X(gc_set_finalizer_thread)                                                                               \
     X(gc_collect)                                                                                            \
     X(gc_collect_level)                                                                                      \
     X(gc_inhibit)                                                                                            \

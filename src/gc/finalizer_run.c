@@ -195,12 +195,21 @@ static void finalizer_thread_sleep(uint32_t n_wakes_seen)
     os_gate_leave(&frame);
 }
 
+/* Until the program wants them for itself. */
+static size_t finalizer_run_some(void)
+{
+    size_t n = 0;
+    while (LOAD_ONCE(thread.is_allowed) && finalizer_run_one())
+        n++;
+    return n;
+}
+
 static void *finalizer_thread_main(void *arg)
 {
     finalizer_is_thread = true;
     for (;;) {
         uint32_t n_wakes = __atomic_load_n(&thread.n_wakes, __ATOMIC_ACQUIRE);
-        if (event_run_pending() + finalizer_run_queued() == 0)
+        if (!LOAD_ONCE(thread.is_allowed) || event_run_pending() + finalizer_run_some() == 0)
             finalizer_thread_sleep(n_wakes);
     }
     return arg;
@@ -208,7 +217,8 @@ static void *finalizer_thread_main(void *arg)
 
 void finalizer_thread_enable(bool allowed)
 {
-    thread.is_allowed = allowed;
+    STORE_ONCE(thread.is_allowed, allowed);
+    finalizer_wake();
 }
 
 void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg))

@@ -158,7 +158,7 @@ static NOINLINE void fill_up_to_limit(void)
 
 static void events_are_told(void)
 {
-    TEST_CHECK(gc_on_event(GC_EVENT_BEGIN | GC_EVENT_END | GC_EVENT_LIMIT, count_event, n_events) == 0);
+    TEST_CHECK(gc_on_event(GC_ON_BEGIN | GC_ON_END | GC_ON_LIMIT, count_event, n_events) == 0);
     unsigned begin = events_of(1), end = events_of(2);
     interface_collect();
     TEST_CHECK(events_of(1) >= begin + 1 && events_of(2) >= end + 1);
@@ -168,7 +168,7 @@ static void events_are_told(void)
         usleep(1000);
     }
     TEST_CHECK(events_of(4) > 0);
-    TEST_CHECK(gc_on_event(GC_EVENT_END, collecting_listener, NULL) == 0);
+    TEST_CHECK(gc_on_event(GC_ON_END, collecting_listener, NULL) == 0);
     interface_collect();
     TEST_CHECK(gc_off_event(collecting_listener, NULL) == 0 && gc_off_event(collecting_listener, NULL) == EINVAL);
     TEST_CHECK(gc_off_event(count_event, n_events) == 0);
@@ -181,8 +181,8 @@ static void the_table_of_events_has_an_end(void)
 {
     static unsigned counts[17][8];
     for (int i = 0; i < 16; i++)
-        TEST_CHECK(gc_on_event(GC_EVENT_BEGIN, count_event, counts[i]) == 0);
-    TEST_CHECK(gc_on_event(GC_EVENT_BEGIN, count_event, counts[16]) == ENOMEM);
+        TEST_CHECK(gc_on_event(GC_ON_BEGIN, count_event, counts[i]) == 0);
+    TEST_CHECK(gc_on_event(GC_ON_BEGIN, count_event, counts[16]) == ENOMEM);
     interface_collect();
     for (int i = 0; i < 16; i++)
         TEST_CHECK(counts[i][1] >= 1 && gc_off_event(count_event, counts[i]) == 0);
