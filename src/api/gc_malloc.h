@@ -6,5 +6,8 @@
 
 /* gc_malloc, all of it. */
 void *alloc_slow_gc(size_t size_bytes, unsigned flags);
+/* gc_new, all of it. */
+struct gc_type;
+void *alloc_slow_new_object(const struct gc_type *type);
 
 #endif

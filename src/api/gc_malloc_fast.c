@@ -1,4 +1,4 @@
-/* gc_malloc's fast path.
+/* The fast paths of gc_malloc and gc_new.
  *
  * What    leaf functions in section gcm_fast, under the rules of malloc_fast.c. Flavors other than malloc's have bins
  *         of their own, and gc_malloc zeroes: all of a block that may hold pointers, because an old pointer behind
@@ -18,6 +18,7 @@
 enum {
     GC_FAST_MAX = 1024, /* zeroing more is memset's business, which a leaf function cannot call */
     GC_FAST_FLAGS = GC_NOSCAN | GC_NOZERO,
+    GC_FAST_TYPED_MAX = 512, /* so that a block has at most 64 words */
 };
 _Static_assert(GC_NOSCAN == 1 && FLAVOR_GC_NOSCAN == FLAVOR_GC + GC_NOSCAN, "a flag leads to its flavor");
 
@@ -95,4 +96,37 @@ FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
     else
         *(gc_pair *)(end - sizeof(gc_pair)) = (gc_pair){0, 0};
     return block;
+}
+
+/* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer.
+ * A function of its own, because both halves of gc_new together have too many values for the registers. */
+FAST_TEXT static void *gc_fast_set_layout(uintptr_t block, const struct tcache_bin *bin, uint64_t bits)
+{
+    const struct span *s = bin->span;
+    uintptr_t at = (block - s->start) / LAYOUT_WORD;
+    uint64_t *word = &s->layout[at / 64];
+    unsigned n_bits = bin->size / LAYOUT_WORD, shift = at % 64;
+    uint64_t mask = bits_low_mask(n_bits);
+
+    word[0] = (word[0] & ~(mask << shift)) | bits << shift;
+    if (shift + n_bits > 64)
+        word[1] = (word[1] & ~(mask >> (64 - shift))) | bits >> (64 - shift);
+    return (void *)block;
+}
+
+FAST_TEXT EXPORT void *gc_new(const struct gc_type *public_type)
+{
+    const struct heap_type *type = (const struct heap_type *)public_type;
+    struct tcache_set *set = tcache_self->sets[FLAVOR_GC_TYPED];
+
+    if (UNLIKELY(set == NULL || type->size_bytes > GC_FAST_TYPED_MAX))
+        return alloc_slow_new_object(public_type);
+    struct tcache_bin *bin = &set->bins[sizeclass_of(type->size_bytes)];
+    uint64_t free_bits = *bin->word;
+    if (UNLIKELY(free_bits == 0))
+        return alloc_slow_new_object(public_type);
+    *bin->word = free_bits & (free_bits - 1);
+    uintptr_t block = bin->base + bits_ctz64(free_bits) * bin->size;
+    gc_fast_zero((char *)block, (char *)block + bin->size);
+    return gc_fast_set_layout(block, bin, type->bits[0]);
 }

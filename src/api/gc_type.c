@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <string.h>
 #include "api/alloc.h"
+#include "api/gc_malloc.h"
+#include "gc/pacer.h"
 #include "gcmalloc.h"
 #include "heap/layout.h"
 #include "os/critical_inl.h"
 
 struct gc_type {
-    struct heap_type heap;
+    struct heap_type heap; /* first: gc_malloc_fast.c knows no more */
 };
 
 static void *type_fail(int error)
@@ -121,6 +123,7 @@ static void type_dress(void *p, size_t size_bytes, const struct heap_type *type,
 static void *type_alloc_objects(const struct gc_type *type, size_t size_bytes, size_t n)
 {
     bool is_zero = false;
+    pacer_expect_garbage();
     void *p = alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_GC_TYPED, &is_zero);
 
     if (p != NULL)
@@ -128,7 +131,7 @@ static void *type_alloc_objects(const struct gc_type *type, size_t size_bytes, s
     return p;
 }
 
-EXPORT void *gc_new(const struct gc_type *type)
+NOINLINE void *alloc_slow_new_object(const struct gc_type *type)
 {
     return type_alloc_objects(type, type->heap.size_bytes, 1);
 }

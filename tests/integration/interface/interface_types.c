@@ -91,6 +91,39 @@ static void only_pointer_words_keep(void)
     list = NULL;
 }
 
+/* Objects of 2 to 80 words, each with one pointer, in its last word; bits of neighbours share words of the layout. */
+static void **sized[INTERFACE_N];
+static NOINLINE void build_sized(bool is_last)
+{
+    for (size_t i = 0; i < INTERFACE_N; i++) {
+        size_t n_words = 2 + i % 79;
+        uint64_t mask[2] = {0, 0};
+        mask[(n_words - 1) / 64] = UINT64_C(1) << ((n_words - 1) % 64);
+        const struct gc_type *type = gc_type_create(n_words * 8, mask, n_words);
+        TEST_CHECK(gc_type_size(type) == n_words * 8);
+        void *target = gc_malloc(64, 0);
+        free(gc_new(type)); /* slots are used again, with other bits around them */
+        sized[i] = i % 3 == 0 ? gc_new_sized(type, n_words * 8 + 24) : gc_new(type);
+        for (size_t w = 0; w < n_words; w++)
+            TEST_CHECK(sized[i][w] == NULL);
+        sized[i][is_last ? n_words - 1 : i % (n_words - 1)] = target;
+        interface_hide(i, target);
+    }
+}
+
+static void objects_of_all_sizes(void)
+{
+    errno = 0;
+    TEST_CHECK(gc_new_sized(node_type, 16) == NULL && errno == EINVAL);
+    build_sized(true);
+    interface_collect();
+    TEST_CHECK(interface_n_alive() == INTERFACE_N);
+    build_sized(false);
+    interface_collect();
+    TEST_CHECK(interface_n_alive() <= INTERFACE_N - INTERFACE_NEARLY_ALL);
+    memset(sized, 0, sizeof(sized));
+}
+
 /* An array of objects of 1000 words, pointers in every tenth and in the last ten. */
 enum { WIDE_WORDS = 1000, WIDE_OBJECTS = 50, WIDE_STEP = WIDE_OBJECTS * WIDE_WORDS / INTERFACE_N };
 static void **wide;
@@ -159,6 +192,7 @@ int main(void)
     errors_are_told();
     objects_are_zeroed();
     only_pointer_words_keep();
+    objects_of_all_sizes();
     steps_describe_large_objects();
     resized_objects_are_searched_whole();
     return 0;
