@@ -40,8 +40,43 @@ const char *gc_version(void);
 
 /* A block of at least size bytes, aligned to 16 bytes, all zero unless GC_NOZERO is given. flags: any of the
  * above, by |. It may be passed to free, realloc and malloc_usable_size; it need not be freed.
- * NULL: errno is ENOMEM, or EINVAL where flags has other bits. */
+ * Up to 12 bytes with GC_NOSCAN (and without GC_ROOT) share 16 with others, and are aligned to 8 from 8 bytes on
+ * and to 4 below. Such blocks live and die together: one is reclaimed when all that share are unreachable,
+ * and free gives nothing back.
+ * NULL: errno is ENOMEM, or EINVAL where flags has other bits.
+ *     char *name = gc_malloc(strlen(s) + 1, GC_NOSCAN | GC_NOZERO); */
 void *gc_malloc(size_t size, unsigned flags);
+
+/* What objects of one type look like: which of their 8-byte words may hold pointers. Never freed; make each once. */
+struct gc_type;
+
+/* A type of size bytes, a multiple of 8. Bit i % 64 of mask[i / 64] says whether word i may hold a pointer, for i below
+ * n_bits; then the mask begins again, until the end of the object. The mask is copied.
+ * NULL: errno is EINVAL (no mask, or no such size) or ENOMEM.
+ *     struct list { struct list *next; uint64_t hash; char *text; };
+ *     uint64_t mask = 1 << 0 | 1 << 2;
+ *     list_type = gc_type_create(sizeof(struct list), &mask, 3); */
+const struct gc_type *gc_type_create(size_t size, const uint64_t *mask, size_t n_bits);
+
+/* One step of a program that describes a large type: n_times times n_data words without pointers, then n_pointers
+ * words that may be pointers. */
+struct gc_type_step {
+    size_t n_data, n_pointers, n_times;
+};
+/* The same by steps, one behind the other; the rest of the object holds no pointers.
+ * NULL: errno is EINVAL (no such size, or the steps are longer than it) or ENOMEM. */
+const struct gc_type *gc_type_create_steps(size_t size, const struct gc_type_step *steps, size_t n_steps);
+
+/* One object of the type, or n behind each other; aligned to 16 bytes, all zero. Only the words that the type names are
+ * searched for pointers: an address in another word keeps nothing. It may be passed to free and malloc_usable_size;
+ * realloc gives a block like that of gc_malloc(size, 0), in which every word counts.
+ * NULL: errno is ENOMEM, also where n objects would exceed any memory. */
+void *gc_new(const struct gc_type *type);
+void *gc_new_array(const struct gc_type *type, size_t n);
+/* As gc_new, of size bytes: what follows the object (a flexible array) holds no pointers. In blocks above 32 KiB the
+ * type repeats instead. NULL: also EINVAL, size is below the type's. */
+void *gc_new_sized(const struct gc_type *type, size_t size);
+size_t gc_type_size(const struct gc_type *type); /* in bytes, as given */
 
 /* The usable size in bytes of the block that gc_malloc(size, 0) or malloc(size) would return, without
  * allocating it; 0 where size is above PTRDIFF_MAX. */
@@ -86,6 +121,26 @@ enum gc_mode {
 /* EINVAL: no such mode. */
 int gc_set_mode(int mode);
 
+/* Give empty memory back to the kernel at once; it goes by itself a little later. Returns how many bytes. */
+size_t gc_trim(void);
+
+enum gc_event {
+    GC_ON_BEGIN = 1, /* a collection that the program asked for is about to begin */
+    GC_ON_END = 2,   /* a collection has ended */
+    GC_ON_LIMIT = 4  /* a collection was made because a memory limit was near, or there was no memory */
+};
+typedef void (*gc_event_fn)(int event, void *arg);
+
+/* Call fn(event, arg) on these events (by |), for pools to drop what they cache. fn runs without any lock of the
+ * library and may call every function here. Of gc_collect and gc_collect_level, BEGIN and END are told in the
+ * calling thread; BEGIN is told of these only, because an allocation, which may start a collection, may come from a
+ * place where no other code may run. Of other collections END and LIMIT are told soon after, by the thread that runs
+ * finalizers or by gc_run_finalizers; several may be told as one. arg is kept reachable.
+ * EINVAL: no fn, no event, or an unknown one. ENOMEM: 16 are in use. */
+int gc_on_event(unsigned events, gc_event_fn fn, void *arg);
+/* No call begins after this has returned. EINVAL: there is no such fn with this arg. */
+int gc_off_event(gc_event_fn fn, void *arg);
+
 /* ---- keeping blocks, and roots ------------------------------------------------------------------------- */
 
 /* The block that starts at obj stays reachable until gc_unpin has been called as often as gc_pin. Freeing a
@@ -102,6 +157,21 @@ int gc_remove_roots(void *start, size_t size_bytes);
  * Errors as above; gc_remove_roots ends it. */
 int gc_exclude_roots(void *start, size_t size_bytes);
 
+/* A stack of a coroutine, from lowest up, that does not run now and whose stack pointer is sp: what lies below holds
+ * nothing. Optional: coroutines work without, and their stacks are searched whole. gc_stack_resume with the same
+ * arguments comes before the coroutine runs on or its stack is freed. 0 or an error of gc_exclude_roots.
+ *     gc_stack_suspend(stack, sp); swapcontext(...); gc_stack_resume(stack, sp); */
+static inline int gc_stack_suspend(void *lowest, void *sp)
+{
+    size_t dead = (size_t)((char *)sp - (char *)lowest);
+    return dead > 4096 ? gc_exclude_roots(lowest, dead - 256) : 0; /* 128 bytes below sp may be in use */
+}
+static inline int gc_stack_resume(void *lowest, void *sp)
+{
+    size_t dead = (size_t)((char *)sp - (char *)lowest);
+    return dead > 4096 ? gc_remove_roots(lowest, dead - 256) : 0;
+}
+
 /* The start of the block that contains address, or NULL where address lies in no block in use. errno stays.
  * *size_bytes, if not NULL, receives the usable size of the block in bytes. */
 void *gc_find_object(const void *address, size_t *size_bytes);
@@ -116,13 +186,33 @@ typedef void (*gc_finalizer_fn)(void *obj, void *arg);
 /* One finalizer for the block that starts at obj. If block A reaches block B and both have one, B's runs only
  * after A is gone; blocks with finalizers that reach themselves never are finalized. fn NULL removes it. arg
  * is kept reachable as long as obj is. Finalizers run one after another in a thread of the library, in
- * gc_run_finalizers, or in gc_collect_level(GC_FULL_EAGER). free drops the finalizer without calling it.
+ * gc_run_finalizers, or in gc_collect_level(GC_FULL_EAGER). free drops the finalizer without calling it. It may do
+ * whatever the program may: allocate, collect, block, fork, exit, set a finalizer again. A C++ exception that leaves it
+ * ends the program with a line that says so.
  * EINVAL: obj is not the start of a block. EEXIST: it has one already. ENOMEM. */
 int gc_set_finalizer(void *obj, gc_finalizer_fn fn, void *arg);
+
+enum gc_order {
+    GC_ORDERED = 0,          /* as gc_set_finalizer */
+    GC_ORDERED_BUT_SELF = 1, /* the same, but pointers from the block into itself do not count */
+    GC_UNORDERED = 2         /* as soon as the roots do not reach the block, even in a cycle */
+};
+struct gc_finalizer {
+    gc_finalizer_fn fn; /* NULL: none */
+    void *arg;
+    unsigned order; /* enum gc_order */
+};
+/* Replace the block's finalizer by *set (NULL: by none) in one step; *old, if not NULL, receives what was there.
+ * EINVAL: obj is not the start of a block, or no such order. EEXIST: the old one is about to run. ENOMEM. */
+int gc_exchange_finalizer(void *obj, const struct gc_finalizer *set, struct gc_finalizer *old);
 
 /* fn(arg) is called after the block that starts at obj is gone; any number per block, in no order. arg is
  * kept reachable: it must not reach obj, or obj is never gone. Errors: EINVAL, ENOMEM as above. */
 int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg);
+
+/* is_on 0: finalizers run in gc_run_finalizers and gc_collect_level(GC_FULL_EAGER) only, from when this has returned and
+ * those that run have. Not 0: in a thread of the library again. */
+void gc_set_finalizer_thread(int is_on);
 
 /* Run what is queued now, in this thread. Returns how many finalizers and cleanups were run. */
 size_t gc_run_finalizers(void);
@@ -138,6 +228,21 @@ struct gc_weak *gc_weak_new(void *obj);
 
 /* The block, which the caller now holds; NULL once it was freed, or found unreachable. errno stays. */
 void *gc_weak_get(struct gc_weak *weak);
+
+#define GC_WEAK_LONG 1u /* the link becomes NULL only when the block is gone for good, its finalizer has run */
+
+/* The word at link, a multiple of 8, becomes NULL once the block that starts at obj is found unreachable (and before
+ * its finalizer runs, unless flags has GC_WEAK_LONG) or is freed. The word is the program's: it should hold obj, in a
+ * block of GC_NOSCAN, in a word of a type that is no pointer, or disguised, or it would keep obj itself; to read
+ * it is to hold what it says. A link in a block ends with that block, freed or reclaimed. Any other must be
+ * ended by gc_weak_unlink before its memory is unmapped.
+ * EINVAL: obj is not the start of a block, link is no multiple of 8, or unknown flags. EEXIST: link is one already.
+ * ENOMEM. */
+int gc_weak_link(void **link, void *obj, unsigned flags);
+/* The word is left as it is. EINVAL: it is no link. */
+int gc_weak_unlink(void **link);
+/* The link at from is now at to; the program copies the word. EINVAL: from is no link. Else as gc_weak_link. */
+int gc_weak_move(void **from, void **to);
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
@@ -162,6 +267,15 @@ struct gc_stats {
     uint64_t pause_ns_total;      /* the program's threads stood still */
     uint64_t pause_ns_max;
     uint64_t cpu_ns_total; /* CPU time used by collections */
+    /* since 0.2 */
+    uint64_t n_cycles_by_growth, n_cycles_by_limit, n_cycles_explicit;
+    uint64_t heap_mapped_bytes;      /* address space in use for blocks, room between them included */
+    uint64_t n_finalizers_set;       /* ever */
+    uint64_t n_finalizers_cyclic;    /* blocks with a finalizer that reach themselves: never finalized */
+    uint64_t finalizer_cyclic_first; /* address of the finalizer of the first such block, which tells its type */
+    uint64_t n_weak_cleared;
+    uint64_t n_bytes_returned; /* to the kernel, ever */
+    uint64_t stop_ns_total, mark_ns_total;
 };
 
 /* Fill the first size_bytes bytes of *stats; call with sizeof(struct gc_stats). Fields that this library does
@@ -200,6 +314,35 @@ enum gc_leaks_format { GC_LEAKS_TEXT = 0, GC_LEAKS_JSON = 1 };
  * leaks. Nothing leaked: the text is empty. Files as above. ECANCELED: a collection was given up; the report says why. */
 int gc_leaks_write(const char *path, int format);
 int gc_leaks_write_fd(int fd, int format);
+
+/* All counters of the library by number, from 0 on, each with its name: cycles by cause, skipped collections by reason
+ * (skip_...), what was freed or resized after it had been taken, and more. 0: *name and *value are filled. EINVAL:
+ * there is no such number, so the last was the last. Names of one version mean the same in later ones; numbers do not. */
+int gc_get_counter(unsigned number, const char **name, uint64_t *value);
+
+/* Blocks of one size and kind. */
+struct gc_class_stats {
+    uint64_t size_bytes; /* of one block; 0: all larger ones together */
+    uint64_t n_used, used_bytes;
+    uint64_t n_free; /* room for so many is there */
+    unsigned flags;  /* GC_NOSCAN, GC_ROOT */
+    int is_malloc;   /* of malloc, not gc_malloc */
+};
+/* Fill up to n_max entries, one for each size and kind that has memory; returns how many there are, which may be
+ * more. Entries are a snapshot only where no other thread allocates. */
+size_t gc_get_classes(struct gc_class_stats *classes, size_t n_max);
+
+struct gc_block {
+    void *start;
+    size_t size_bytes; /* usable */
+    unsigned flags;    /* GC_NOSCAN, GC_ROOT */
+    int is_malloc;     /* of malloc, not gc_malloc */
+};
+typedef int (*gc_walk_fn)(const struct gc_block *block, void *arg);
+/* Call fn(block, arg) for each block in use, by address, until it returns something else than 0, which is returned;
+ * else 0. No collection runs meanwhile; other threads do, and what they allocate or free may be told or not. fn may call
+ * every function here. */
+int gc_heap_walk(gc_walk_fn fn, void *arg);
 
 #ifdef __cplusplus
 }

@@ -1,34 +1,27 @@
 /* The gc_* functions that collect and keep blocks; contract in include/gcmalloc.h.
  *
  * Locks   all are called outside critical sections and enter none while the program's functions run.
- * Not here  gc_malloc: gc_malloc_fast.c; algorithms: gc; finalizers and weak references: gc_api_lifetime.c;
- *         figures: gc_api_stats.c.
+ * Not here  algorithms: gc; finalizers and weak references: gc_api_lifetime.c; figures: gc_api_stats.c;
+ *         allocating: gc_malloc.c.
  */
 #include "gcmalloc.h"
 
 #include <errno.h>
 #include "api/alloc.h"
 #include "api/thread.h"
-#include "base/bits.h"
+#include "gc/event.h"
 #include "gc/finalizer.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "os/critical_inl.h"
-#include "os/os.h"
 
 enum { GC_PERCENT_MAX = 100000 };
 _Static_assert((int)GC_MODE_OFF == MODE_OFF && (int)GC_MODE_REPORT == MODE_REPORT &&
                    (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM,
                "the public modes are the collector's");
-
-EXPORT size_t gc_good_size(size_t size_bytes)
-{
-    if (size_bytes > PTRDIFF_MAX - OS_PAGE_SIZE_MIN)
-        return 0;
-    if (size_bytes <= SIZECLASS_MAX_SMALL)
-        return sizeclass_size(sizeclass_of(size_bytes));
-    return bits_round_up(size_bytes, OS_PAGE_SIZE_MIN);
-}
+_Static_assert((int)GC_ON_BEGIN == EVENT_BEGIN && (int)GC_ON_END == EVENT_END &&
+                   (int)GC_ON_LIMIT == EVENT_LIMIT,
+               "the public events are the collector's");
 
 static bool gc_is_due(enum cycle_cause *cause)
 {
@@ -42,6 +35,7 @@ static bool gc_is_due(enum cycle_cause *cause)
 
 static int gc_run(enum cycle_cause cause)
 {
+    event_run(EVENT_BEGIN);
     enum cycle_skip skip = api_collect(cause);
 
     if (skip == SKIP_BUSY) {
@@ -49,19 +43,42 @@ static int gc_run(enum cycle_cause cause)
         skip = api_collect(cause);
     }
     api_exit_slow();
+    if (cause == CYCLE_EXPLICIT)
+        event_run(EVENT_END);
+    else
+        event_run_pending();
     thread_poke_helpers();
     return skip == SKIP_NONE ? 0 : ECANCELED;
 }
 
-static void gc_tidy(void)
+EXPORT size_t gc_trim(void)
 {
-    finalizer_run_queued();
+    size_t n_bytes;
+
+    if (!api_enter_slow())
+        return 0;
     os_critical_enter();
-    if (tcache_self != &tcache_none)
-        tcache_release_empty(tcache_self);
-    heap_trim(0);
+    n_bytes = heap_trim(0);
     os_critical_leave();
     api_exit_slow();
+    return n_bytes;
+}
+
+EXPORT int gc_on_event(unsigned events, gc_event_fn fn, void *arg)
+{
+    int error = event_listen(events, fn, arg);
+
+    api_exit_slow();
+    thread_poke_helpers();
+    return error;
+}
+
+EXPORT int gc_off_event(gc_event_fn fn, void *arg)
+{
+    int error = event_unlisten(fn, arg);
+
+    api_exit_slow();
+    return error;
 }
 
 EXPORT int gc_collect_level(int level)
@@ -76,8 +93,10 @@ EXPORT int gc_collect_level(int level)
     if (level == GC_IF_DUE && !gc_is_due(&cause))
         return 0;
     error = gc_run(cause);
-    if (level == GC_FULL_EAGER && error == 0)
-        gc_tidy();
+    if (level == GC_FULL_EAGER && error == 0) {
+        gc_run_finalizers();
+        gc_trim();
+    }
     return error;
 }
 

@@ -1,4 +1,4 @@
-/* gc_get_stats and gc_version; contract in include/gcmalloc.h. */
+/* Figures and gc_version; contract in include/gcmalloc.h. */
 #include "gcmalloc.h"
 
 #include <errno.h>
@@ -20,6 +20,7 @@ static void stats_from_heap(struct gc_stats *s)
     s->heap_used_bytes = heap_recount();
     s->heap_committed_bytes = heap_committed_bytes();
     s->heap_purged_bytes = heap_purged_bytes();
+    s->heap_mapped_bytes = heap_mapped_bytes();
     s->metadata_bytes = meta_used_bytes();
     os_critical_leave();
 }
@@ -40,6 +41,16 @@ static void stats_from_counters(struct gc_stats *s)
     s->pause_ns_total = counter_get(COUNTER_PAUSE_NS_TOTAL);
     s->pause_ns_max = counter_get(COUNTER_PAUSE_NS_MAX);
     s->cpu_ns_total = counter_get(COUNTER_CYCLE_CPU_NS_TOTAL);
+    s->n_cycles_by_growth = counter_get(COUNTER_CYCLES_BY_GROWTH);
+    s->n_cycles_by_limit = counter_get(COUNTER_CYCLES_BY_LIMIT);
+    s->n_cycles_explicit = counter_get(COUNTER_CYCLES_EXPLICIT);
+    s->n_finalizers_set = counter_get(COUNTER_FINALIZERS_SET);
+    s->n_finalizers_cyclic = counter_get(COUNTER_FINALIZER_CYCLES);
+    s->finalizer_cyclic_first = (uintptr_t)finalizer_first_cyclic();
+    s->n_weak_cleared = counter_get(COUNTER_WEAK_CLEARED);
+    s->n_bytes_returned = counter_get(COUNTER_BYTES_PURGED);
+    s->stop_ns_total = counter_get(COUNTER_STOP_NS_TOTAL);
+    s->mark_ns_total = counter_get(COUNTER_MARK_NS_TOTAL);
 }
 
 EXPORT int gc_get_stats(struct gc_stats *stats, size_t size_bytes)
@@ -58,6 +69,71 @@ EXPORT int gc_get_stats(struct gc_stats *stats, size_t size_bytes)
     memset(stats, 0, size_bytes);
     memcpy(stats, &s, known_bytes);
     return 0;
+}
+
+EXPORT int gc_get_counter(unsigned number, const char **name, uint64_t *value)
+{
+    if (number >= COUNTER_COUNT)
+        return EINVAL;
+    *name = counter_name((enum counter)number);
+    *value = counter_get((enum counter)number);
+    return 0;
+}
+
+/* ---- per class ---- */
+
+enum { STATS_CLASS_LARGE = SIZECLASS_N, STATS_CLASSES };
+
+struct stats_class {
+    uint64_t n_used, used_bytes, n_free;
+};
+struct stats_walk {
+    struct stats_class of[FLAVOR_N][STATS_CLASSES];
+};
+
+static void stats_add_span(struct span *s, void *ctx)
+{
+    struct stats_walk *walk = ctx;
+    struct stats_class *c = &walk->of[s->flavor][span_is_large(s) ? STATS_CLASS_LARGE : s->class_no];
+    uint64_t n_used = heap_span_used(s) / s->size_bytes;
+
+    c->n_used += n_used;
+    c->used_bytes += n_used * s->size_bytes;
+    c->n_free += s->n_blocks - n_used;
+}
+
+static struct gc_class_stats stats_class_entry(const struct stats_class *c, unsigned flavor, unsigned class_no)
+{
+    return (struct gc_class_stats){
+        .size_bytes = class_no == STATS_CLASS_LARGE ? 0 : sizeclass_size(class_no),
+        .n_used = c->n_used,
+        .used_bytes = c->used_bytes,
+        .n_free = c->n_free,
+        .flags = (flavor_is_noscan(flavor) ? GC_NOSCAN : 0) | (flavor_is_root(flavor) ? GC_ROOT : 0),
+        .is_malloc = flavor == FLAVOR_MALLOC,
+    };
+}
+
+EXPORT size_t gc_get_classes(struct gc_class_stats *classes, size_t n_max)
+{
+    struct stats_walk walk = {0};
+    size_t n = 0;
+
+    if (!api_enter_slow())
+        return 0;
+    os_critical_enter();
+    heap_walk_spans(stats_add_span, &walk);
+    os_critical_leave();
+    api_exit_slow();
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; c < STATS_CLASSES; c++) {
+            if (walk.of[f][c].n_used + walk.of[f][c].n_free == 0)
+                continue;
+            if (n < n_max)
+                classes[n] = stats_class_entry(&walk.of[f][c], f, c);
+            n++;
+        }
+    return n;
 }
 
 EXPORT const char *gc_version(void)

@@ -1,108 +1,132 @@
-/* gc_malloc: the path that programs take which leave freeing to the collector.
+/* The fast paths of gc_malloc and gc_new.
  *
- * What    a leaf function in section gcm_fast, as malloc_fast.c describes, that takes one bit and clears the
- *         block; and its slow half.
- * Not here  every decision: alloc_slow.c.
+ * What    leaf functions in section gcm_fast, under the rules of malloc_fast.c. Flavors other than malloc's have bins
+ *         of their own, and gc_malloc zeroes: all of a block that may hold pointers, because an old pointer behind
+ *         what was asked for would keep garbage, and else what was asked for.
+ *         Parts of up to 12 bytes without pointers share blocks of 16 (heap/layout.h).
+ * Not here  every decision, blocks above GC_FAST_MAX, flags that do not exist: gc_malloc.c.
  */
-#include "gcmalloc.h"
+#include <stdint.h>
 
-#include <errno.h>
-#include <string.h>
-
-/* What other files of ours define is reached without the global offset table. */
 #pragma GCC visibility push(hidden)
-#include "api/alloc.h"
-#include "api/thread.h"
-#include "base/compiler.h"
-#include "gc/pacer.h"
+#include "api/gc_malloc.h"
+#include "heap/layout.h"
 #include "heap/tcache.h"
 #pragma GCC visibility pop
+#include "gcmalloc.h"
 
 enum {
-    GC_FLAGS_KNOWN = GC_NOSCAN | GC_NOZERO | GC_ROOT,
-    GC_FAST_MAX_BYTES = 256, /* cleared in line */
+    GC_FAST_MAX = 1024, /* zeroing more is memset's business, which a leaf function cannot call */
+    GC_FAST_FLAGS = GC_NOSCAN | GC_NOZERO,
+    GC_FAST_TYPED_MAX = 512, /* so that a block has at most 64 words */
 };
-_Static_assert(GC_NOSCAN == 1 && GC_NOZERO == 2 && (int)FLAVOR_GC + 1 == FLAVOR_GC_NOSCAN,
-               "one comparison dismisses all other flags, and the lowest bit chooses the flavor");
+_Static_assert(GC_NOSCAN == 1 && FLAVOR_GC_NOSCAN == FLAVOR_GC + GC_NOSCAN, "a flag leads to its flavor");
 
-static unsigned gc_flavor(unsigned flags)
+typedef uint64_t gc_pair __attribute__((vector_size(16)));
+
+/* Not written as memset, nor may the compiler make it one. */
+ALWAYS_INLINE void gc_fast_zero(char *p, const char *end)
 {
-    if (flags & GC_ROOT)
-        return flags & GC_NOSCAN ? FLAVOR_ROOT_NOSCAN : FLAVOR_ROOT;
-    return flags & GC_NOSCAN ? FLAVOR_GC_NOSCAN : FLAVOR_GC;
-}
-
-/* All of a small block: what lies behind the bytes asked for is never written by the program, and old
- * pointers there would keep garbage, in chains. */
-static void gc_clear(void *p, size_t size_bytes, unsigned flags)
-{
-    size_t n_bytes = size_bytes <= SIZECLASS_MAX_SMALL ? sizeclass_size(sizeclass_of(size_bytes)) : size_bytes;
-
-    if (!(flags & GC_NOZERO))
-        memset(p, 0, n_bytes);
-    else if (!(flags & GC_NOSCAN))
-        memset((char *)p + size_bytes, 0, n_bytes - size_bytes);
-}
-
-/* malloc may be called with locks of libc held, and so starts no thread; gc_malloc is not. One look for each
- * cycle suffices. */
-static void gc_poke_helpers(void)
-{
-    static uint64_t n_cycles_seen;
-    uint64_t n_cycles = cycle_count();
-
-    if (LIKELY(n_cycles == LOAD_ONCE(n_cycles_seen)))
-        return;
-    STORE_ONCE(n_cycles_seen, n_cycles);
-    thread_poke_helpers();
-}
-
-static NOINLINE void *alloc_slow_gc(size_t size_bytes, unsigned flags)
-{
-    bool is_zero = false;
-    void *p;
-
-    if (flags & ~(unsigned)GC_FLAGS_KNOWN) {
-        errno = EINVAL;
-        return NULL;
+    for (; p < end; p += sizeof(gc_pair)) {
+        *(gc_pair *)p = (gc_pair){0, 0};
+        __asm__ volatile("" : "+r"(p));
     }
-    if (!(flags & GC_ROOT))
-        pacer_expect_garbage();
-    p = alloc_block(size_bytes, SIZECLASS_ALIGN, gc_flavor(flags), &is_zero);
-    if (p != NULL && !is_zero)
-        gc_clear(p, size_bytes, flags);
-    gc_poke_helpers();
-    return p;
 }
 
-typedef uint64_t gc_unit __attribute__((vector_size(SIZECLASS_ALIGN), may_alias));
-
-/* In line, whatever the compiler thinks of a loop that clears memory: a fast path calls nothing. */
-ALWAYS_INLINE void gc_clear_units(uintptr_t lo, uintptr_t hi)
+/* The first part of a new block; the block with more room left stays in use. */
+FAST_TEXT static void *gc_fast_begin_tiny(size_t size_bytes, unsigned flags, size_t part_bytes)
 {
-    for (; lo < hi; lo += sizeof(gc_unit)) {
-        *(gc_unit *)lo = (gc_unit){0, 0};
-        __asm__ volatile("" ::: "memory");
+    struct tcache *tc = tcache_self;
+    struct tcache_set *set = tc->sets[FLAVOR_GC_TINY];
+
+    if (UNLIKELY(set == NULL))
+        return alloc_slow_gc(size_bytes, flags);
+    struct tcache_bin *bin = &set->bins[0];
+    uint64_t bits = *bin->word;
+    if (UNLIKELY(bits == 0))
+        return alloc_slow_gc(size_bytes, flags);
+    *bin->word = bits & (bits - 1);
+    uintptr_t block = bin->base + bits_ctz64(bits) * LAYOUT_TINY_BLOCK;
+    uint8_t *parts = layout_parts(bin->span, block);
+    *(gc_pair *)block = (gc_pair){0, 0};
+    *parts = (uint8_t)layout_part_bits(block, part_bytes);
+    if (LAYOUT_TINY_BLOCK - part_bytes > tc->tiny_end - tc->tiny_at) {
+        tc->tiny_at = block + part_bytes;
+        tc->tiny_end = block + LAYOUT_TINY_BLOCK;
+        tc->tiny_parts = parts;
     }
+    return (void *)block;
+}
+
+/* A part in what is left of the block in use, whose bytes are zero. Aligned to the largest power of two that is not above
+ * its size, from 4 on. */
+FAST_TEXT static void *gc_fast_tiny(size_t size_bytes, unsigned flags)
+{
+    struct tcache *tc = tcache_self;
+    size_t part_bytes = (size_bytes + (size_bytes == 0) + LAYOUT_PART - 1) & -(size_t)LAYOUT_PART;
+    size_t align = size_bytes >= LAYOUT_WORD ? LAYOUT_WORD : LAYOUT_PART;
+    uintptr_t at = (tc->tiny_at + align - 1) & -align;
+
+    if (at + part_bytes > tc->tiny_end)
+        return gc_fast_begin_tiny(size_bytes, flags, part_bytes);
+    tc->tiny_at = at + part_bytes;
+    *tc->tiny_parts |= (uint8_t)layout_part_bits(at, part_bytes);
+    return (void *)at;
 }
 
 FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
 {
-    if (UNLIKELY(size_bytes > GC_FAST_MAX_BYTES || flags > (GC_NOSCAN | GC_NOZERO)))
+    if (UNLIKELY(size_bytes > GC_FAST_MAX || (flags & ~(unsigned)GC_FAST_FLAGS) != 0))
         return alloc_slow_gc(size_bytes, flags);
+    if (size_bytes <= LAYOUT_TINY_MAX && (flags & GC_NOSCAN) != 0)
+        return gc_fast_tiny(size_bytes, flags);
     struct tcache_set *set = tcache_self->sets[FLAVOR_GC + (flags & GC_NOSCAN)];
-
     if (UNLIKELY(set == NULL))
         return alloc_slow_gc(size_bytes, flags);
     struct tcache_bin *bin = &set->bins[sizeclass_of(size_bytes)];
-    uint64_t *word = bin->word;
-    uint64_t bits = *word;
-
+    uint64_t bits = *bin->word;
     if (UNLIKELY(bits == 0))
         return alloc_slow_gc(size_bytes, flags);
-    *word = bits & (bits - 1);
-    uintptr_t block = bin->base + bits_ctz64(bits) * bin->size, end = block + bin->size;
+    *bin->word = bits & (bits - 1);
+    char *block = (char *)(bin->base + bits_ctz64(bits) * bin->size);
+    char *end = block + bin->size;
 
-    gc_clear_units(flags & GC_NOZERO ? end - sizeof(gc_unit) : block, end);
+    if ((flags & GC_NOZERO) == 0)
+        gc_fast_zero(block, (flags & GC_NOSCAN) != 0 ? block + size_bytes : end);
+    else
+        *(gc_pair *)(end - sizeof(gc_pair)) = (gc_pair){0, 0};
+    return block;
+}
+
+/* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer.
+ * A function of its own, because both halves of gc_new together have too many values for the registers. */
+FAST_TEXT static void *gc_fast_set_layout(uintptr_t block, const struct tcache_bin *bin, uint64_t bits)
+{
+    const struct span *s = bin->span;
+    uintptr_t at = (block - s->start) / LAYOUT_WORD;
+    uint64_t *word = &s->layout[at / 64];
+    unsigned n_bits = bin->size / LAYOUT_WORD, shift = at % 64;
+    uint64_t mask = bits_low_mask(n_bits);
+
+    word[0] = (word[0] & ~(mask << shift)) | bits << shift;
+    if (shift + n_bits > 64)
+        word[1] = (word[1] & ~(mask >> (64 - shift))) | bits >> (64 - shift);
     return (void *)block;
+}
+
+FAST_TEXT EXPORT void *gc_new(const struct gc_type *public_type)
+{
+    const struct heap_type *type = (const struct heap_type *)public_type;
+    struct tcache_set *set = tcache_self->sets[FLAVOR_GC_TYPED];
+
+    if (UNLIKELY(set == NULL || type->size_bytes > GC_FAST_TYPED_MAX))
+        return alloc_slow_new_object(public_type);
+    struct tcache_bin *bin = &set->bins[sizeclass_of(type->size_bytes)];
+    uint64_t free_bits = *bin->word;
+    if (UNLIKELY(free_bits == 0))
+        return alloc_slow_new_object(public_type);
+    *bin->word = free_bits & (free_bits - 1);
+    uintptr_t block = bin->base + bits_ctz64(free_bits) * bin->size;
+    gc_fast_zero((char *)block, (char *)block + bin->size);
+    return gc_fast_set_layout(block, bin, type->bits[0]);
 }

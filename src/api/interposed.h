@@ -176,6 +176,23 @@
 /* include/gcmalloc.h; these carry the version node GCMALLOC_0. */
 #define EXPORTED_GC(X)                                                                                       \
     X(gc_malloc)                                                                                             \
+    X(gc_type_create)                                                                                        \
+    X(gc_type_create_steps)                                                                                  \
+    X(gc_new)                                                                                                \
+    X(gc_new_array)                                                                                          \
+    X(gc_trim)                                                                                               \
+    X(gc_on_event)                                                                                           \
+    X(gc_off_event)                                                                                          \
+    X(gc_exchange_finalizer)                                                                                 \
+    X(gc_weak_link)                                                                                          \
+    X(gc_weak_unlink)                                                                                        \
+    X(gc_weak_move)                                                                                          \
+    X(gc_get_counter)                                                                                        \
+    X(gc_get_classes)                                                                                        \
+    X(gc_heap_walk)                                                                                          \
+    X(gc_new_sized)                                                                                          \
+    X(gc_type_size)                                                                                          \
+    X(gc_set_finalizer_thread)                                                                               \
     X(gc_collect)                                                                                            \
     X(gc_collect_level)                                                                                      \
     X(gc_inhibit)                                                                                            \

@@ -16,6 +16,7 @@
 #include "api/watch.h"
 #include "base/check.h"
 #include "base/counters.h"
+#include "heap/layout.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
 #include "os/critical_inl.h"
@@ -38,6 +39,14 @@ static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned 
     if (is_freed)
         free(p);
     return q;
+}
+
+/* The layout of a typed block says nothing about more bytes, and parts are made by gc_malloc alone. */
+static unsigned realloc_flavor(unsigned flavor)
+{
+    if (flavor == FLAVOR_GC_TYPED)
+        return FLAVOR_GC;
+    return flavor == FLAVOR_GC_TINY ? FLAVOR_GC_NOSCAN : flavor;
 }
 
 static bool realloc_fits(size_t block_bytes, size_t new_bytes)
@@ -73,6 +82,8 @@ static bool realloc_is_quick(uintptr_t addr, size_t new_bytes)
     struct span *s = span_of_ref(e->span);
     size_t padded_bytes = new_bytes + ALLOC_PAST_END_BYTES;
 
+    if (UNLIKELY(s->flavor == FLAVOR_GC_TYPED))
+        return false;
     if (realloc_is_own_small(s, e, addr))
         return realloc_fits(slice_block_size(e), padded_bytes);
     return realloc_is_plain_large(s, addr) && padded_bytes <= s->size_bytes &&
@@ -110,6 +121,8 @@ static void *realloc_in_place(const struct heap_obj *obj, size_t new_bytes)
 {
     size_t padded_bytes = alloc_padded(new_bytes, SIZECLASS_ALIGN, obj->span->flavor);
 
+    if (realloc_flavor(obj->span->flavor) != obj->span->flavor)
+        return new_bytes <= obj->size_bytes && heap_is_special(obj->start) ? (void *)obj->start : NULL;
     if (!span_is_large(obj->span) && realloc_fits(obj->size_bytes, padded_bytes))
         return (void *)obj->start;
     void *q = realloc_large(obj, padded_bytes);
@@ -163,6 +176,11 @@ static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
     enum heap_find found = heap_find_object(addr, obj);
     bool is_block = (found == HEAP_LIVE || found == HEAP_TAKEN) && obj->start == addr;
 
+    if (found == HEAP_LIVE && obj->span->flavor == FLAVOR_GC_TINY && layout_is_part(obj->span, addr)) {
+        *obj = (struct heap_obj){obj->span, addr, layout_part_bytes(obj->span, addr), obj->idx};
+        return HEAP_LIVE;
+    }
+
     if (LIKELY(is_block) || (!realloc_is_taken_slice(addr) && !slice_is_doubtful(addr)))
         return found;
     *obj = (struct heap_obj){.start = addr, .size_bytes = realloc_taken_bytes(addr)};
@@ -212,7 +230,7 @@ void *realloc_block(void *p, size_t new_bytes)
     bool was_unseen = false;
     if (LIKELY(is_start && !is_nested))
         found = realloc_use(found, &obj, COUNTER_TAKEN_REALLOC, &was_unseen);
-    unsigned flavor = found == HEAP_LIVE ? obj.span->flavor : FLAVOR_MALLOC;
+    unsigned flavor = found == HEAP_LIVE ? realloc_flavor(obj.span->flavor) : FLAVOR_MALLOC;
     if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
         q = realloc_in_place(&obj, new_bytes);
     if (UNLIKELY(sample_rate() == 1) && q != NULL)

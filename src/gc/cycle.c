@@ -4,6 +4,7 @@
 #include "base/counters.h"
 #include "base/histogram.h"
 #include "gc/cycle_gate.h"
+#include "gc/event.h"
 #include "gc/finalizer.h"
 #include "gc/mark.h"
 #include "gc/pacer.h"
@@ -260,6 +261,15 @@ static void cycle_tell_pacer(const struct trace_cycle *t)
     pacer_cycle_done(t->skip == SKIP_NONE, is_report ? live + dead : live, is_report ? 0 : dead, t->cpu_ns);
 }
 
+/* Of one that the program asked for, the caller tells. */
+static void cycle_raise_events(const struct trace_cycle *t)
+{
+    if (t->skip == SKIP_NONE && t->cause != CYCLE_EXPLICIT)
+        event_raise(EVENT_END);
+    if (t->cause == CYCLE_LIMIT || t->cause == CYCLE_NO_MEMORY)
+        event_raise(EVENT_LIMIT);
+}
+
 static void cycle_account(struct cycle *c)
 {
     struct trace_cycle *t = &c->trace;
@@ -268,6 +278,7 @@ static void cycle_account(struct cycle *c)
     else if (cycle_skips[t->skip].counter != COUNTER_COUNT)
         counter_add_skip(cycle_skips[t->skip].counter);
     cycle_tell_pacer(t);
+    cycle_raise_events(t);
     t->goal_bytes = pacer_goal_bytes();
 }
 

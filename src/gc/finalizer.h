@@ -13,9 +13,22 @@
 typedef void (*finalizer_fn)(void *obj, void *arg);
 typedef void (*cleanup_fn)(void *arg);
 
+enum finalizer_order {
+    FINALIZER_ORDERED,          /* after those of blocks that reach this one, and never if it reaches itself */
+    FINALIZER_ORDERED_BUT_SELF, /* the same, but pointers from the block into itself do not count */
+    FINALIZER_UNORDERED,        /* whoever reaches it */
+};
+struct finalizer_spec {
+    finalizer_fn fn; /* NULL: none */
+    void *arg;
+    enum finalizer_order order;
+};
+
 /* Not in a critical section (they enter one). 0 or a positive errno value as the public functions
  * document. */
 int finalizer_set(void *obj, finalizer_fn fn, void *arg);
+/* In one step; *old (may be NULL) is what was there. EEXIST: the one that was set is on the queue. */
+int finalizer_exchange(void *obj, const struct finalizer_spec *spec, struct finalizer_spec *old);
 int finalizer_add_cleanup(void *obj, cleanup_fn fn, void *arg);
 int finalizer_pin(void *obj);
 int finalizer_unpin(void *obj);    /* EINVAL: it is not pinned */
@@ -53,5 +66,8 @@ struct finalizer_split_result {
 /* Unmarked blocks with a finalizer are queued and marked; then cleanups of all blocks still unmarked are
  * queued. */
 struct finalizer_split_result finalizer_split(void);
+/* The finalizer of the first block that was found to reach itself, whose name tells the block's type; NULL: none. */
+finalizer_fn finalizer_first_cyclic(void);
+void finalizer_note_first_cyclic(finalizer_fn fn);
 
 #endif

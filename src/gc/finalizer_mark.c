@@ -9,7 +9,9 @@
 #include "gc/finalizer.h"
 #include "gc/finalizer_table.h"
 #include "gc/mark.h"
+#include "gc/mark_filter.h"
 #include "gc/weak.h"
+#include "heap/heap.h"
 
 enum { FINALIZER_MAX_ARG_ROUNDS = 16 };
 
@@ -84,12 +86,33 @@ static void finalizer_note_unmarked(struct finalizer_record *r, void *ctx)
     r->was_unmarked = finalizer_is_waiting(r) && mark_is_dead(r->obj);
 }
 
+/* Words of the block that lead elsewhere. A layout is not asked: what it leaves out is kept for longer, at most. */
+static void finalizer_mark_all_but_self(void *arg)
+{
+    const struct heap_obj *obj = arg;
+    uintptr_t end = obj->start + obj->size_bytes;
+    for (uintptr_t at = obj->start; at + sizeof(uintptr_t) <= end; at += sizeof(uintptr_t))
+        if ((*(const uintptr_t *)at & MARK_ADDRESS_MASK) - obj->start >= obj->size_bytes)
+            mark_words(at, at + sizeof(uintptr_t));
+}
+
+/* Where pages cannot be read, self or not: the marker knows how to read them. */
+static void finalizer_mark_content(const struct finalizer_record *r)
+{
+    struct heap_obj obj;
+    uintptr_t fault_addr;
+    if (r->order == FINALIZER_ORDERED_BUT_SELF && heap_find_object(r->obj, &obj) == HEAP_LIVE &&
+        (flavor_is_noscan(obj.span->flavor) || os_fault_guard(finalizer_mark_all_but_self, &obj, &fault_addr)))
+        return;
+    mark_block_content(r->obj);
+}
+
 static void finalizer_mark_held(struct finalizer_record *r, void *ctx)
 {
     (void)ctx;
-    if (!r->was_unmarked)
+    if (!r->was_unmarked || r->order == FINALIZER_UNORDERED)
         return;
-    mark_block_content(r->obj);
+    finalizer_mark_content(r);
     finalizer_mark_arg(r);
 }
 
@@ -107,7 +130,7 @@ static void finalizer_queue_due(struct finalizer_record *r, void *ctx)
     struct finalizer_split_result *result = ctx;
     if (!r->was_unmarked)
         return;
-    if (mark_is_marked(r->obj)) {
+    if (mark_is_marked(r->obj) && r->order != FINALIZER_UNORDERED) {
         result->n_cyclic++;
         return;
     }
@@ -122,14 +145,17 @@ static void finalizer_note_cyclic(struct finalizer_record *r, void *ctx)
     if (!r->was_unmarked || r->is_cyclic)
         return;
     r->is_cyclic = true;
+    finalizer_note_first_cyclic(r->fn);
     result->n_cyclic_new++;
 }
 
 static void finalizer_hold_queued(struct finalizer_record *r, void *ctx)
 {
     (void)ctx;
-    if (r->state == FINALIZER_QUEUED)
+    if (r->state == FINALIZER_QUEUED) {
         mark_addr_block(r->obj);
+        finalizer_mark_arg(r);
+    }
 }
 
 static void finalizer_queue_cleanups(struct finalizer_record *r, struct finalizer_split_result *result)
@@ -142,11 +168,22 @@ static void finalizer_queue_cleanups(struct finalizer_record *r, struct finalize
     }
 }
 
+/* A link may lie where nothing is ever collected. */
+static bool finalizer_is_alive(const struct finalizer_record *r)
+{
+    uintptr_t addr = finalizer_record_address(r);
+    return (r->is_link && !heap_contains(addr)) || !mark_is_dead(addr);
+}
+
 /* The block goes now, and with it its record. */
 static void finalizer_end_dead(struct finalizer_record *r, void *ctx)
 {
-    if (!mark_is_dead(r->obj))
+    if (finalizer_is_alive(r))
         return;
+    if (r->is_link) {
+        weak_end_link(r);
+        return;
+    }
     finalizer_queue_cleanups(r, ctx);
     weak_forget_locked(r);
     finalizer_table_drop_if_empty(r);
@@ -165,6 +202,7 @@ struct finalizer_split_result finalizer_split(void)
         finalizer_table_walk(finalizer_note_cyclic, &result);
     if (mark_drain())
         finalizer_table_walk(finalizer_end_dead, &result);
+    finalizer_table_settle_spans();
     counter_add(COUNTER_FINALIZERS_QUEUED, result.n_queued);
     return result;
 }

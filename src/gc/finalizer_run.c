@@ -4,7 +4,9 @@
  *         through queue_next from `head`; `tail` and `n_queued` can be found again from it (fork).
  * Locks   FIN for the lists; no lock and no critical section while a function of the program runs.
  */
+#include "base/check.h"
 #include "base/counters.h"
+#include "gc/event.h"
 #include "gc/finalizer.h"
 #include "gc/finalizer_table.h"
 #include "gc/mark.h"
@@ -23,6 +25,8 @@ static struct {
     uint32_t is_started; /* atomic */
     uint32_t n_wakes;    /* futex */
 } thread = {.is_allowed = true};
+
+static __thread bool finalizer_is_thread __attribute__((tls_model("initial-exec")));
 
 /* ---- the queue ---- */
 
@@ -87,7 +91,7 @@ void finalizer_queue_fork_child(void)
         queue.tail = ref;
         queue.n_queued++;
     }
-    thread.is_started = 0;
+    thread.is_started = finalizer_is_thread; /* a finalizer may fork */
 }
 
 /* ---- running ---- */
@@ -138,12 +142,19 @@ static void finalizer_end_locked(struct finalizer_record *run)
     finalizer_record_free(run);
 }
 
-static void finalizer_call(const struct finalizer_record *run)
+static void finalizer_call(void *arg)
 {
+    const struct finalizer_record *run = arg;
     if (run->state == FINALIZER_CLEANUP)
         ((cleanup_fn)(void (*)(void))run->fn)(run->arg);
     else
         run->fn((void *)run->obj, run->arg);
+}
+
+/* Nobody could catch it (the thread is ours), or the block would be held for ever (the thread is the program's). */
+static void finalizer_threw(void *arg)
+{
+    check_misuse(MISUSE_FINALIZER_THREW, (uintptr_t)((const struct finalizer_record *)arg)->fn);
 }
 
 static NOINLINE bool finalizer_run_one(void)
@@ -155,7 +166,7 @@ static NOINLINE bool finalizer_run_one(void)
     os_critical_leave();
     if (run == NULL)
         return false;
-    finalizer_call(run);
+    os_call_nothrow(finalizer_call, run, finalizer_threw);
     counter_add(COUNTER_FINALIZERS_RUN, 1);
     os_critical_enter();
     os_lock(&finalizer_lock);
@@ -184,11 +195,21 @@ static void finalizer_thread_sleep(uint32_t n_wakes_seen)
     os_gate_leave(&frame);
 }
 
+/* Until the program wants them for itself. */
+static size_t finalizer_run_some(void)
+{
+    size_t n = 0;
+    while (LOAD_ONCE(thread.is_allowed) && finalizer_run_one())
+        n++;
+    return n;
+}
+
 static void *finalizer_thread_main(void *arg)
 {
+    finalizer_is_thread = true;
     for (;;) {
         uint32_t n_wakes = __atomic_load_n(&thread.n_wakes, __ATOMIC_ACQUIRE);
-        if (finalizer_run_queued() == 0)
+        if (!LOAD_ONCE(thread.is_allowed) || event_run_pending() + finalizer_run_some() == 0)
             finalizer_thread_sleep(n_wakes);
     }
     return arg;
@@ -196,7 +217,8 @@ static void *finalizer_thread_main(void *arg)
 
 void finalizer_thread_enable(bool allowed)
 {
-    thread.is_allowed = allowed;
+    STORE_ONCE(thread.is_allowed, allowed);
+    finalizer_wake();
 }
 
 void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg))
@@ -207,7 +229,7 @@ void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg))
 void finalizer_thread_poke(void)
 {
     uint32_t expected = 0;
-    if (LIKELY(finalizer_table_count() == 0 && finalizer_queued() == 0))
+    if (LIKELY(finalizer_table_count() == 0 && finalizer_queued() == 0 && !event_is_wanted()))
         return;
     if (!thread.is_allowed || thread.start == NULL || os_tls.critical != 0)
         return;
@@ -220,7 +242,7 @@ void finalizer_thread_poke(void)
 
 void finalizer_wake(void)
 {
-    if (finalizer_queued() == 0)
+    if (finalizer_queued() == 0 && !event_is_pending())
         return;
     __atomic_add_fetch(&thread.n_wakes, 1, __ATOMIC_RELEASE);
     os_futex_wake(&thread.n_wakes, 1);

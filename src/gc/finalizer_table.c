@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/compiler.h"
 #include "heap/heap.h"
+#include "heap/layout.h"
 #include "heap/meta.h"
 
 enum {
@@ -23,6 +24,7 @@ static struct {
     size_t n_records;
     size_t n_taken;  /* slots that are not 0: records and gone ones */
     uint32_t unused; /* records, through queue_next */
+    bool has_dropped; /* records, since the spans were settled */
 } table;
 
 struct finalizer_record *finalizer_record_of_ref(uint32_t ref)
@@ -30,10 +32,13 @@ struct finalizer_record *finalizer_record_of_ref(uint32_t ref)
     return ref == 0 ? NULL : (struct finalizer_record *)span_of_ref(ref);
 }
 
+/* Each part of a shared block may have a record of its own, under its own address. */
 bool finalizer_is_block_start(uintptr_t obj)
 {
     struct heap_obj found;
-    return heap_find_object(obj, &found) == HEAP_LIVE && found.start == obj;
+    if (heap_find_object(obj, &found) != HEAP_LIVE)
+        return false;
+    return found.span->flavor == FLAVOR_GC_TINY ? layout_is_part(found.span, obj) : found.start == obj;
 }
 
 /* ---- records ---- */
@@ -122,6 +127,13 @@ static bool table_make_room(void)
     return (table.slots != NULL && (table.n_taken + 1) * 3 <= table.slots->n_slots * 2) || table_rebuild();
 }
 
+/* A link is found by its container's record. */
+static void table_mark_span(const struct finalizer_record *r)
+{
+    if ((r->obj & FINALIZER_LINK_KEY) == 0)
+        span_flag_set(span_of_ref(slice_of(r->obj)->span), SPAN_SPECIAL);
+}
+
 struct finalizer_record *finalizer_table_enter(uintptr_t obj)
 {
     struct finalizer_record *r = finalizer_table_find(obj);
@@ -130,7 +142,7 @@ struct finalizer_record *finalizer_table_enter(uintptr_t obj)
     if (!table_make_room() || (r = finalizer_record_new()) == NULL)
         return NULL;
     r->obj = obj;
-    span_flag_set(span_of_ref(slice_of(obj)->span), SPAN_SPECIAL);
+    table_mark_span(r);
     table.n_taken += table_put(table.slots, meta_ref(r));
     table.n_records++;
     return r;
@@ -142,12 +154,13 @@ void finalizer_table_remove(struct finalizer_record *r)
     ASSERT(slot != NULL);
     STORE_ONCE(*slot, TABLE_GONE);
     table.n_records--;
+    table.has_dropped = true;
 }
 
 void finalizer_table_drop_if_empty(struct finalizer_record *r)
 {
     if (r->state != FINALIZER_NONE || r->cleanups != 0 || r->weak_handles != 0 || r->weak_target != 0 ||
-        r->n_pins != 0)
+        r->n_pins != 0 || r->n_links != 0)
         return;
     finalizer_table_remove(r);
     finalizer_record_free(r);
@@ -159,6 +172,28 @@ void finalizer_table_walk(void (*fn)(struct finalizer_record *r, void *ctx), voi
     for (size_t i = 0; t != NULL && i < t->n_slots; i++)
         if (t->refs[i] != 0 && t->refs[i] != TABLE_GONE)
             fn(finalizer_record_of_ref(t->refs[i]), ctx);
+}
+
+static void table_mark_span_of(struct finalizer_record *r, void *ctx)
+{
+    (void)ctx;
+    table_mark_span(r);
+}
+
+static void table_unmark_span(struct span *s, void *ctx)
+{
+    (void)ctx;
+    if ((span_flags(s) & SPAN_SPECIAL) != 0)
+        span_flag_clear(s, SPAN_SPECIAL);
+}
+
+void finalizer_table_settle_spans(void)
+{
+    if (!table.has_dropped)
+        return;
+    table.has_dropped = false;
+    heap_walk_spans(table_unmark_span, NULL);
+    finalizer_table_walk(table_mark_span_of, NULL);
 }
 
 size_t finalizer_table_count(void)
@@ -174,6 +209,7 @@ void finalizer_table_fork_child(void)
     os_lock_reset(&finalizer_lock);
     table.unused = 0;
     table.n_records = table.n_taken = 0;
+    table.has_dropped = true;
     for (size_t i = 0; t != NULL && i < t->n_slots; i++) {
         table.n_taken += t->refs[i] != 0;
         table.n_records += t->refs[i] != 0 && t->refs[i] != TABLE_GONE;

@@ -25,22 +25,29 @@ enum finalizer_state {
     FINALIZER_CLEANUP /* not in the table: a cleanup, in its block's list or on the queue */
 };
 
+/* No block's start has this bit, so that a link may lie there. */
+#define FINALIZER_LINK_KEY (UINT64_C(1) << 63)
+
 /* References are meta_ref of other records, 0 for none. */
 struct finalizer_record {
-    uintptr_t obj;   /* block; 0 in a cleanup that is queued */
+    uintptr_t obj;   /* block; 0 in a cleanup that is queued; of a link its address | FINALIZER_LINK_KEY */
     finalizer_fn fn; /* or a cleanup_fn */
     void *arg;
     uint32_t queue_next;   /* on the queue, in a block's list of cleanups, in a list of unused records */
     uint32_t cleanups;     /* records of the block's cleanups */
-    uint32_t weak_handles; /* records of handles whose target this block is */
-    uint32_t weak_target;  /* this block is a handle: its target's record */
+    uint32_t weak_handles; /* records of handles and links whose target this block is */
+    uint32_t weak_target;  /* this is a handle or a link: its target's record */
     uint32_t weak_next, weak_prev; /* other handles of the same target; weak_prev 0: the first */
     uint32_t n_pins;
+    uint32_t n_links;   /* links that lie in this block, whose records are elsewhere */
     uint8_t state;      /* enum finalizer_state */
+    uint8_t order;      /* enum finalizer_order */
     bool was_unmarked;  /* in a cycle: the roots did not reach it */
     bool is_arg_marked; /* in a cycle */
     bool is_cyclic;     /* counted as one that waits for itself */
-    uint8_t unused[8];
+    bool is_link;       /* not a block, but a word that is set to NULL */
+    bool is_long;       /* a link that is cleared only when its target is gone for good */
+    uint8_t unused[1];
 };
 _Static_assert(sizeof(struct finalizer_record) == 64, "one unit of meta");
 
@@ -58,6 +65,8 @@ void finalizer_record_free(struct finalizer_record *r);
 /* Each record once; fn may drop records, but enter none. */
 void finalizer_table_walk(void (*fn)(struct finalizer_record *r, void *ctx), void *ctx);
 size_t finalizer_table_count(void);
+/* World stopped: spans in which no record's block is left are ordinary again, and fast to free in. */
+void finalizer_table_settle_spans(void);
 void finalizer_table_fork_child(void);
 
 /* ---- finalizer_run.c ---- */
@@ -65,7 +74,12 @@ void finalizer_queue_put(struct finalizer_record *r); /* stopped world */
 void finalizer_queue_mark(void);
 void finalizer_queue_fork_child(void);
 
-/* The start of a block that is handed out. */
+/* The start of a block that is handed out, or of a part of one. */
 bool finalizer_is_block_start(uintptr_t obj);
+
+static inline uintptr_t finalizer_record_address(const struct finalizer_record *r)
+{
+    return r->obj & ~FINALIZER_LINK_KEY;
+}
 
 #endif

@@ -18,6 +18,7 @@ enum {
 
 struct mark_runs {
     uintptr_t hi;
+    uintptr_t tag; /* MARK_TYPED_TAG or 0 */
     uint32_t n;
     uintptr_t resume; /* where the next walk begins */
     struct mark_range runs[MARK_MAX_RUNS];
@@ -30,7 +31,7 @@ static bool marker_add_run(uintptr_t lo, uintptr_t hi, void *ctx)
         hi = runs->hi;
     if (lo >= hi)
         return true;
-    runs->runs[runs->n++] = (struct mark_range){lo, hi - lo, false};
+    runs->runs[runs->n++] = (struct mark_range){lo | runs->tag, hi - lo, false};
     runs->resume = hi;
     return runs->n < MARK_MAX_RUNS;
 }
@@ -39,8 +40,9 @@ static bool marker_add_run(uintptr_t lo, uintptr_t hi, void *ctx)
  * them. Returns the first piece, empty where there is none. */
 struct mark_range marker_split_sparse(struct marker *m, struct mark_range r)
 {
-    struct mark_runs runs = {.hi = r.lo + r.n_bytes};
-    uintptr_t page_lo = bits_round_down(r.lo, os_page_size());
+    uintptr_t lo = bits_round_down(r.lo, sizeof(uint64_t));
+    struct mark_runs runs = {.hi = lo + r.n_bytes, .tag = r.lo - lo};
+    uintptr_t page_lo = bits_round_down(lo, os_page_size());
     uintptr_t page_hi = bits_round_up(runs.hi, os_page_size());
     if (os_pages_walk(page_lo, page_hi, marker_add_run, &runs) != 0)
         /* what has content is not known: read everything */
@@ -48,7 +50,7 @@ struct mark_range marker_split_sparse(struct marker *m, struct mark_range r)
     if (runs.n == 0)
         return (struct mark_range){0};
     if (runs.n == MARK_MAX_RUNS && runs.resume < runs.hi)
-        markstack_push_big(&m->stack, runs.resume, runs.hi - runs.resume, true);
+        markstack_push_big(&m->stack, runs.resume | runs.tag, runs.hi - runs.resume, true);
     for (uint32_t i = runs.n; i-- > 1;)
         markstack_push(&m->stack, runs.runs[i]);
     return runs.runs[0];
@@ -67,10 +69,15 @@ static NOINLINE struct mark_range marker_split(struct marker *m, struct mark_ran
     return r;
 }
 
+static uintptr_t marker_tag(unsigned flavor)
+{
+    return flavor == FLAVOR_GC_TYPED ? MARK_TYPED_TAG : 0;
+}
+
 static struct mark_range marker_large_range(const struct span *s)
 {
     size_t n_bytes = bits_round_down(s->size_bytes, sizeof(uint64_t));
-    return (struct mark_range){s->start, n_bytes, n_bytes >= MARK_SPARSE_MIN_BYTES};
+    return (struct mark_range){s->start | marker_tag(s->flavor), n_bytes, n_bytes >= MARK_SPARSE_MIN_BYTES};
 }
 
 /* pre: the edge's block is large, handed out and unmarked. Slack behind its usable size is not the block. */
@@ -79,7 +86,7 @@ void marker_mark_large(struct marker *m, const struct mark_edge *e)
     struct span *s = CONTAINER_OF(e->word, struct span, words);
     if (e->start - s->start >= s->size_bytes)
         return;
-    if (marker_set(m, e) && !e->is_noscan)
+    if (marker_set(m, e) && !flavor_is_noscan(e->flavor))
         markstack_push(&m->stack, marker_large_range(s));
 }
 
@@ -114,7 +121,10 @@ static void marker_run(void *arg)
             const struct mark_chunk *c = &m->ranges[m->range_at];
             m->range_at = (m->range_at + 1) % MARK_N_RANGES;
             m->n_ranges--;
-            marker_scan_chunk(m, c->lo, c->n_bytes);
+            if (UNLIKELY((c->lo & MARK_TYPED_TAG) != 0))
+                marker_scan_typed(m, c->lo, c->n_bytes);
+            else
+                marker_scan_chunk(m, c->lo, c->n_bytes);
         }
         while (m->n_edges != 0)
             marker_take_oldest_edge(m);
@@ -149,7 +159,7 @@ void marker_push_content(struct marker *m, struct span *s, uint32_t idx)
     if (span_is_large(s))
         markstack_push(&m->stack, marker_large_range(s));
     else
-        markstack_push_small(&m->stack, span_block(s, idx), s->size_bytes);
+        markstack_push_small(&m->stack, span_block(s, idx) | marker_tag(s->flavor), s->size_bytes);
 }
 
 /* One block at a time and to the end, so that the stack begins empty: each walk gets further, however small

@@ -24,6 +24,7 @@ enum {
     MARK_PREFETCH_LINES = 4,
     MARK_LINE_BYTES = 64,
     MARK_END_SMALL_BYTES = 128,
+    MARK_TYPED_TAG = 1, /* in the address of a range: part of a block of flavor TYPED */
 };
 
 /* A word that names a block, not yet tested. */
@@ -32,7 +33,7 @@ struct mark_edge {
     uintptr_t start;        /* of the block; for a large block the address itself */
     uint32_t size_bytes;    /* 0: large block */
     uint8_t bit;
-    uint8_t is_noscan;
+    uint8_t flavor;
 };
 
 /* A range that is ready to be read: at most MARK_CHUNK_BYTES, not sparse. */
@@ -67,6 +68,8 @@ bool marker_run_guarded(struct marker *m); /* until nothing is left; false: unre
 bool marker_rescan(struct marker *m);      /* scan all marked blocks again: the stack had been full */
 void marker_root_spans(struct marker *m, bool is_malloc_root);
 void marker_push_content(struct marker *m, struct span *s, uint32_t idx); /* what the block holds */
+/* mark_typed.c: as marker_scan_chunk, only words that may be pointers. pre: lo has MARK_TYPED_TAG */
+NOINLINE void marker_scan_typed(struct marker *m, uintptr_t lo, size_t n_bytes);
 /* mark.c */
 size_t mark_scratch_bytes(void); /* of SCRATCH_OTHER in this cycle; what lies behind is free */
 extern struct marker *mark_main; /* in scratch memory, so that what it holds is no root */
@@ -85,7 +88,7 @@ ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struc
     e->word = &span->words[idx >> 6];
     e->bit = idx & 63;
     e->size_bytes = slice_block_size(s);
-    e->is_noscan = flavor_is_noscan(s->flavor);
+    e->flavor = s->flavor;
     if (s->recip != 0)
         e->start = m->bounds.base + off - in_slice - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
                    (uintptr_t)idx * e->size_bytes;
@@ -117,8 +120,12 @@ ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
         marker_mark_large(m, e);
         return;
     }
-    if (marker_set(m, e) && !e->is_noscan)
+    if (!marker_set(m, e))
+        return;
+    if (LIKELY(flavor_is_plain(e->flavor)))
         markstack_push_small(&m->stack, e->start, e->size_bytes);
+    else if (e->flavor == FLAVOR_GC_TYPED)
+        markstack_push_small(&m->stack, e->start | MARK_TYPED_TAG, e->size_bytes);
 }
 
 /* Field by field: a copy of the whole would load 16 bytes right after they were stored as two eights, which
@@ -129,7 +136,7 @@ ALWAYS_INLINE void marker_copy_edge(struct mark_edge *to, const struct mark_edge
     to->start = from->start;
     to->size_bytes = from->size_bytes;
     to->bit = from->bit;
-    to->is_noscan = from->is_noscan;
+    to->flavor = from->flavor;
 }
 
 ALWAYS_INLINE void marker_take_oldest_edge(struct marker *m)

@@ -15,6 +15,7 @@
 #include "gc/mark.h"
 #include "gc/mark_inl.h"
 #include "heap/heap.h"
+#include "heap/layout.h"
 #include "heap/meta.h"
 #include "heap/probation.h"
 #include "os/os.h"
@@ -108,9 +109,22 @@ void markcheck_root_spans(bool is_malloc_root)
 
 /* ---- scanning ---- */
 
+/* A block of flavor TYPED, by its layout, word by word. */
+static void markcheck_typed(const struct span *s, const struct mark_range *r)
+{
+    for (uintptr_t at = r->lo; at < r->lo + r->n_bytes; at += sizeof(uint64_t))
+        if ((layout_pointer_bits(s, at) & 1) != 0)
+            markcheck_words(at, at + sizeof(uint64_t), sizeof(uint64_t));
+}
+
 static void markcheck_scan(void *arg)
 {
     const struct mark_range *r = arg;
+    const struct slice *e = slice_of(r->lo);
+    if (e->flavor == FLAVOR_GC_TYPED) {
+        markcheck_typed(span_of_ref(e->span), r);
+        return;
+    }
     markcheck_words(r->lo, r->lo + r->n_bytes, sizeof(uint64_t));
 }
 

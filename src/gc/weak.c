@@ -34,33 +34,72 @@ static void weak_link(struct finalizer_record *handle, struct finalizer_record *
 }
 
 /* The list is whole forwards at every instant; backwards it is mended in a fork child (weak_fork_child). */
-static void weak_unlink(struct finalizer_record *handle)
+static void weak_leave_list(struct finalizer_record *handle, struct finalizer_record *target)
 {
-    struct finalizer_record *target = finalizer_record_of_ref(handle->weak_target);
     struct finalizer_record *prev = finalizer_record_of_ref(handle->weak_prev);
     struct finalizer_record *next = finalizer_record_of_ref(handle->weak_next);
     STORE_ONCE(*(prev == NULL ? &target->weak_handles : &prev->weak_next), handle->weak_next);
     if (next != NULL)
         next->weak_prev = handle->weak_prev;
     handle->weak_target = 0;
+}
+
+/* Where links in this place are counted: the block's record, or NULL for places that are no block. */
+static struct finalizer_record *weak_container(uintptr_t link)
+{
+    struct heap_obj found;
+    enum heap_find state = heap_find_object(link, &found);
+    return state == HEAP_LIVE || state == HEAP_TAKEN ? finalizer_table_find(found.start) : NULL;
+}
+
+/* A handle or link without a target: its record ends, unless it has another purpose. */
+static void weak_end_record(struct finalizer_record *handle)
+{
+    if (handle->is_link) {
+        struct finalizer_record *container = weak_container(finalizer_record_address(handle));
+        if (container != NULL && container->n_links != 0) {
+            STORE_ONCE(container->n_links, container->n_links - 1);
+            finalizer_table_drop_if_empty(container);
+        }
+    }
+    finalizer_table_drop_if_empty(handle);
+}
+
+static void weak_unlink(struct finalizer_record *handle)
+{
+    struct finalizer_record *target = finalizer_record_of_ref(handle->weak_target);
+    weak_leave_list(handle, target);
     finalizer_table_drop_if_empty(target);
 }
 
-static void weak_clear_handles(struct finalizer_record *target)
+static void weak_set_null(const struct finalizer_record *handle)
 {
-    while (target->weak_handles != 0) {
-        struct finalizer_record *handle = finalizer_record_of_ref(target->weak_handles);
+    if (handle->is_link)
+        __atomic_store_n((void **)finalizer_record_address(handle), NULL, __ATOMIC_RELEASE);
+    else
         STORE_ONCE(((struct gc_weak *)handle->obj)->hidden, 0);
-        STORE_ONCE(target->weak_handles, handle->weak_next);
-        handle->weak_target = 0;
-        finalizer_table_drop_if_empty(handle);
-        counter_add(COUNTER_WEAK_CLEARED, 1);
+    counter_add(COUNTER_WEAK_CLEARED, 1);
+}
+
+/* The target's record outlives this, even if the last of its links lies in the target itself. */
+static void weak_clear_handles(struct finalizer_record *target, bool also_long)
+{
+    target->n_pins++;
+    for (uint32_t ref = target->weak_handles, next; ref != 0; ref = next) {
+        struct finalizer_record *handle = finalizer_record_of_ref(ref);
+        next = handle->weak_next;
+        if (handle->is_long && !also_long)
+            continue;
+        weak_set_null(handle);
+        weak_leave_list(handle, target);
+        weak_end_record(handle);
     }
+    target->n_pins--;
 }
 
 void weak_forget_locked(struct finalizer_record *r)
 {
-    weak_clear_handles(r);
+    weak_clear_handles(r, true);
     if (r->weak_target != 0)
         weak_unlink(r);
 }
@@ -147,6 +186,123 @@ void *weak_get(struct gc_weak *weak)
     return is_there ? (void *)obj : NULL;
 }
 
+/* ---- links ---- */
+
+/* 0, or what is missing; then nothing is left behind. */
+static int weak_bind_link_locked(uintptr_t link, uintptr_t obj, bool is_long)
+{
+    struct heap_obj found;
+    bool is_in_block = heap_find_object(link, &found) == HEAP_LIVE;
+    struct finalizer_record *container = is_in_block ? finalizer_table_enter(found.start) : NULL;
+    struct finalizer_record *target = finalizer_table_enter(obj);
+    struct finalizer_record *record = finalizer_table_enter(link | FINALIZER_LINK_KEY);
+    if ((is_in_block && container == NULL) || target == NULL || record == NULL) {
+        struct finalizer_record *all[] = {record, container == target ? NULL : container, target};
+        for (size_t i = 0; i < N_ELEMENTS(all); i++)
+            if (all[i] != NULL)
+                finalizer_table_drop_if_empty(all[i]);
+        return ENOMEM;
+    }
+    record->is_link = true;
+    record->is_long = is_long;
+    if (container != NULL)
+        STORE_ONCE(container->n_links, container->n_links + 1);
+    weak_link(record, target);
+    return 0;
+}
+
+static int weak_link_locked(uintptr_t link, uintptr_t obj, bool is_long)
+{
+    if (link % sizeof(void *) != 0 || link == 0 || !finalizer_is_block_start(obj))
+        return EINVAL;
+    if (finalizer_table_find(link | FINALIZER_LINK_KEY) != NULL)
+        return EEXIST;
+    return weak_bind_link_locked(link, obj, is_long);
+}
+
+static int weak_unlink_locked(uintptr_t link)
+{
+    struct finalizer_record *record = finalizer_table_find(link | FINALIZER_LINK_KEY);
+    if (record == NULL)
+        return EINVAL;
+    weak_end_link(record);
+    return 0;
+}
+
+static int weak_move_link_locked(uintptr_t from, uintptr_t to)
+{
+    struct finalizer_record *record = finalizer_table_find(from | FINALIZER_LINK_KEY);
+    if (record == NULL)
+        return EINVAL;
+    int error = weak_link_locked(to, finalizer_record_of_ref(record->weak_target)->obj, record->is_long);
+    return error != 0 ? error : weak_unlink_locked(from);
+}
+
+static void weak_lock_enter(void)
+{
+    os_critical_enter();
+    os_lock(&finalizer_lock);
+}
+
+static int weak_unlock_leave(int error)
+{
+    os_unlock(&finalizer_lock);
+    os_critical_leave();
+    return error;
+}
+
+int weak_link_set(void **link, void *obj, bool is_long)
+{
+    weak_lock_enter();
+    return weak_unlock_leave(weak_link_locked((uintptr_t)link, (uintptr_t)obj, is_long));
+}
+
+int weak_link_remove(void **link)
+{
+    weak_lock_enter();
+    return weak_unlock_leave(weak_unlink_locked((uintptr_t)link));
+}
+
+int weak_link_move(void **from, void **to)
+{
+    weak_lock_enter();
+    return weak_unlock_leave(weak_move_link_locked((uintptr_t)from, (uintptr_t)to));
+}
+
+void weak_end_link(struct finalizer_record *link)
+{
+    weak_unlink(link);
+    weak_end_record(link);
+}
+
+struct weak_range {
+    uintptr_t lo, hi;
+};
+
+static void weak_drop_link_inside(struct finalizer_record *r, void *ctx)
+{
+    const struct weak_range *range = ctx;
+    uintptr_t link = finalizer_record_address(r);
+    if (!r->is_link || link < range->lo || link >= range->hi)
+        return;
+    weak_end_link(r);
+}
+
+/* By its words or by the table, whichever is shorter. The container's record outlives this. */
+void weak_forget_links_locked(struct finalizer_record *container, size_t size_bytes)
+{
+    struct weak_range range = {container->obj, container->obj + size_bytes};
+    if (container->n_links == 0)
+        return;
+    container->n_pins++;
+    if (size_bytes / sizeof(void *) > finalizer_table_count())
+        finalizer_table_walk(weak_drop_link_inside, &range);
+    else
+        for (uintptr_t at = range.lo; at < range.hi; at += sizeof(void *))
+            weak_unlink_locked(at);
+    container->n_pins--;
+}
+
 /* ---- the phase ---- */
 
 static void weak_clear_record(struct finalizer_record *r, void *ctx)
@@ -154,7 +310,7 @@ static void weak_clear_record(struct finalizer_record *r, void *ctx)
     (void)ctx;
     if (r->weak_handles == 0 || !mark_is_dead(r->obj))
         return;
-    weak_clear_handles(r);
+    weak_clear_handles(r, false);
     finalizer_table_drop_if_empty(r);
 }
 

@@ -1,19 +1,27 @@
-/* Weak references: a handle that tells whether its target is still there, and does not keep it.
+/* Weak references: handles that tell whether their target is still there, and links, words of the program that
+ * become NULL when it is not.
  *
  * What    a handle is a collectable block without pointers that holds the target's address complemented;
- *         records in finalizer_table.h tie handle and target together.
+ *         records in finalizer_table.h tie handle or link and target together. A link in a block ends with it.
  * Locks   FIN inside. Not in a critical section when called, unless said otherwise.
  * Not here  the order of clearing among the phases of a cycle: cycle.c (before finalizers: short links).
  */
 #ifndef GC_WEAK_H
 #define GC_WEAK_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct gc_weak;
 /* NULL and *error (positive errno): EINVAL obj is not the start of a block, ENOMEM. */
 struct gc_weak *weak_new(void *obj, int *error);
 void *weak_get(struct gc_weak *weak); /* the target, or NULL once it is gone. Takes no lock */
+
+/* 0 or a positive errno as gc_weak_link and its like document. */
+int weak_link_set(void **link, void *obj, bool is_long);
+int weak_link_remove(void **link);
+int weak_link_move(void **from, void **to);
 
 /* Stopped world, after the roots were drained: links whose target is unmarked become NULL. Records of dead
  * handles go later (finalizer_split), because a block that waits for its finalizer may hold a handle. */
@@ -22,6 +30,9 @@ void weak_clear(void);
  * handle. */
 struct finalizer_record;
 void weak_forget_locked(struct finalizer_record *r);
+/* FIN held: the block is freed by the program, and with it the links that lie in it. */
+void weak_forget_links_locked(struct finalizer_record *container, size_t size_bytes);
+void weak_end_link(struct finalizer_record *link); /* stopped world: it lies in a block that goes now */
 void weak_fork_child(void); /* part of finalizer_fork_child */
 
 #endif

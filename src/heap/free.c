@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "heap/central.h"
 #include "heap/heap.h"
+#include "heap/layout.h"
 #include "heap/meta.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
@@ -99,6 +100,20 @@ static bool free_is_taken(const struct span *s, uint32_t idx)
     return ((taken >> (idx & 63)) & 1) != 0 || !span_is_free(s, idx);
 }
 
+/* Parts share a block, which only the collector frees, when no part is reachable. */
+static enum heap_free_result free_part(struct span *s, const struct slice *e, uintptr_t addr)
+{
+    uint32_t idx = slice_block_idx(e, (uint32_t)(addr - s->start));
+    if (idx >= s->n_blocks)
+        return free_misuse(MISUSE_INVALID_FREE, addr);
+    uint64_t gone = s->words[idx >> 6].free | span_cold(s)[idx >> 6].dead;
+    if (((gone >> (idx & 63)) & 1) != 0)
+        return HEAP_FREED_TAKEN;
+    if (!layout_is_part(s, addr))
+        return free_misuse(MISUSE_INVALID_FREE, addr);
+    return probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
+}
+
 /* flags_before was read while e still named the span. */
 static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t addr, uint64_t flags_before)
 {
@@ -158,6 +173,8 @@ enum heap_free_result heap_free(void *p)
         return heap_free(p); /* it ended just now: not a live block's, so there is something to tell */
     if (span_is_large(s))
         return free_large(s, addr);
+    if (s->flavor == FLAVOR_GC_TINY)
+        return free_part(s, e, addr);
     uint32_t offset = (uint32_t)(addr - s->start), idx = slice_block_idx(e, offset);
     if (!slice_is_block_start(e, offset) || idx >= s->n_blocks)
         return free_misuse(MISUSE_INVALID_FREE, addr);

@@ -157,7 +157,7 @@ void heap_set_used(size_t bytes)
 }
 
 /* Blocks of a span that are allocated and neither dead nor on probation; exact when nobody changes them. */
-static size_t heap_span_used(struct span *s)
+size_t heap_span_used(struct span *s)
 {
     const struct span_cold *cold = span_cold(s);
     uint32_t n_free = 0;
@@ -262,9 +262,11 @@ static void heap_settle_span(struct span *s, void *ctx)
 void heap_settle(void)
 {
     heap_map.cycle_no = heap_map.cycle_no == UINT8_MAX ? 1 : heap_map.cycle_no + 1;
-    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next) {
+        tc->tiny_at = tc->tiny_end = 0; /* nothing keeps a block in which only room is left */
         if (tc->is_active)
             tcache_drain_inbox(tc);
+    }
     central_drain();
     heap_walk_spans(heap_settle_span, NULL);
 }

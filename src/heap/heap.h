@@ -59,6 +59,7 @@ size_t heap_recount(void);        /* exact bytes of allocated blocks that are ne
 size_t heap_mapped_bytes(void);   /* slices in use by spans */
 size_t heap_committed_bytes(void);
 size_t heap_purged_bytes(void);   /* of committed: given back to the kernel */
+size_t heap_span_used(struct span *s); /* bytes of blocks in one span, as heap_recount counts them */
 void heap_set_used(size_t bytes); /* collector, after publishing dead bits */
 
 /* ---- giving memory back ---- */

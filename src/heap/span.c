@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/counters.h"
+#include "heap/layout.h"
 #include "heap/meta.h"
 #include "heap/probation.h"
 #include "heap/tcache.h"
@@ -48,6 +49,7 @@ void span_delete(struct span *s)
 {
     ASSERT(!list_is_linked(&s->link));
     s->is_ready = 0;
+    layout_end(s);
     os_lock(&span_pool.lock);
     atomic_store_explicit(&s->inbox_next, span_pool.unused[s->n_words], memory_order_relaxed);
     SIGNAL_FENCE(); /* in this order for a fork child, too */
@@ -74,6 +76,14 @@ static void span_shape(struct span *s, unsigned class_no, uint32_t n_slices, siz
     s->n_blocks = is_large ? 1 : (uint32_t)(((size_t)n_slices << SLICE_SHIFT) / s->size_bytes);
     s->n_slices = n_slices;
     s->class_no = (uint8_t)class_no;
+}
+
+/* Flags that a span has for ever. */
+static uint64_t span_lasting_flags(unsigned class_no, unsigned flavor)
+{
+    if (class_no == SIZECLASS_LARGE)
+        return SPAN_LARGE;
+    return flavor == FLAVOR_GC_TINY ? SPAN_TINY : 0;
 }
 
 static uint32_t span_words_for(unsigned class_no, uint32_t n_slices)
@@ -103,9 +113,13 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     atomic_store_explicit(&s->owner, NULL, memory_order_relaxed);
     atomic_store_explicit(&s->inbox, NULL, memory_order_relaxed);
     uint64_t generation = atomic_load_explicit(&s->flags, memory_order_relaxed) & ~(uint64_t)SPAN_FLAGS;
-    atomic_store_explicit(&s->flags, generation | (class_no == SIZECLASS_LARGE ? SPAN_LARGE : 0), memory_order_relaxed);
+    atomic_store_explicit(&s->flags, generation | span_lasting_flags(class_no, flavor), memory_order_relaxed);
     span_shape(s, class_no, n_slices, large_size_bytes);
     span_reset_bits(s, class_no != SIZECLASS_LARGE);
+    if (!layout_begin(s)) {
+        span_delete(s);
+        return NULL;
+    }
     __atomic_store_n(&s->is_ready, 1, __ATOMIC_RELEASE);
     counter_add(COUNTER_SPANS_CREATED, 1);
     return s;

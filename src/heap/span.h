@@ -27,11 +27,21 @@ enum heap_flavor {
     FLAVOR_GC_NOSCAN,   /* gc_malloc(GC_NOSCAN): holds no pointers, never scanned */
     FLAVOR_ROOT,        /* GC_ROOT: always reachable, scanned */
     FLAVOR_ROOT_NOSCAN, /* GC_ROOT | GC_NOSCAN: always reachable, not scanned */
+    FLAVOR_GC_TYPED,    /* gc_new: scanned where its layout says so (heap/layout.h) */
+    FLAVOR_GC_TINY,     /* not scanned; a block of 16 bytes holds small parts, and none is freed alone (heap/layout.h) */
     FLAVOR_N
+};
+enum {
+    FLAVORS_NOSCAN = 1 << FLAVOR_GC_NOSCAN | 1 << FLAVOR_ROOT_NOSCAN | 1 << FLAVOR_GC_TINY,
+    FLAVORS_PLAIN = 1 << FLAVOR_MALLOC | 1 << FLAVOR_GC | 1 << FLAVOR_ROOT, /* every word may be a pointer */
 };
 ALWAYS_INLINE bool flavor_is_noscan(unsigned f)
 {
-    return f == FLAVOR_GC_NOSCAN || f == FLAVOR_ROOT_NOSCAN;
+    return (FLAVORS_NOSCAN >> f) & 1;
+}
+ALWAYS_INLINE bool flavor_is_plain(unsigned f)
+{
+    return (FLAVORS_PLAIN >> f) & 1;
 }
 ALWAYS_INLINE bool flavor_is_root(unsigned f)
 {
@@ -60,8 +70,9 @@ enum span_flag {
     SPAN_LARGE = 32,
     SPAN_SUSPECT = 64,
     SPAN_SAMPLED = 128,
-    SPAN_FLAGS = 255,      /* all of them */
-    SPAN_GENERATION = 256, /* one step of the generation */
+    SPAN_TINY = 256,
+    SPAN_FLAGS = 511,      /* all of them */
+    SPAN_GENERATION = 512, /* one step of the generation */
 };
 
 struct span_word {
@@ -75,6 +86,7 @@ struct span_cold {
 
 struct tcache;
 struct inbox;
+struct heap_type;
 struct span {
     /* free's fast path */
     struct tcache *fast_owner; /* the owner while flags == 0, else NULL */
@@ -96,6 +108,10 @@ struct span {
     uint32_t n_live_last;      /* blocks marked by the last cycle */
     uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread */
     uint32_t n_idle_looks;     /* looks for empty spans since a window was last opened here */
+    union {
+        uint64_t *layout;           /* flavors TYPED and TINY: see heap/layout.h; owner */
+        const struct heap_type *type; /* large block of flavor TYPED */
+    };
     struct span_word words[] __attribute__((aligned(16))); /* n_words, then struct span_cold[n_words], padding, remote */
 };
 

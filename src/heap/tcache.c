@@ -332,6 +332,7 @@ void tcache_abandon(struct tcache *tc)
     tcache_close_inbox(tc);
     heap_add_used(tc->used_delta_bytes);
     tc->used_delta_bytes = 0;
+    tc->tiny_at = tc->tiny_end = 0;
     __atomic_store_n(&tc->is_active, false, __ATOMIC_RELEASE);
 }
 
@@ -377,6 +378,7 @@ static void tcache_forget(struct tcache *tc)
             tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
         }
     tc->used_delta_bytes = 0;
+    tc->tiny_at = tc->tiny_end = 0;
     tc->is_active = false;
 }
 

@@ -42,6 +42,8 @@ struct tcache {
     struct tcache_set malloc_set; /* FLAVOR_MALLOC; at offset 0 */
     int64_t ticks;                /* counts down on each fast free; below 0: tcache_tick */
     struct tcache_set *sets[FLAVOR_N]; /* [FLAVOR_MALLOC] is &malloc_set; others from meta at first use */
+    uintptr_t tiny_at, tiny_end;  /* room for parts in the block of FLAVOR_GC_TINY in use */
+    uint8_t *tiny_parts;          /* its byte in the span's layout */
     struct inbox inbox;
     struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
     bool is_active;

@@ -33,6 +33,13 @@ pkg_config() {
     flags=$(pkg-config --static --cflags --libs gcmalloc) || exit 1
     # shellcheck disable=SC2086
     "$cc" "$project/main.c" -o "$dir/static" ${flags/-lgcmalloc/-l:libgcmalloc.a} && "$dir/static" || fail "static"
+    # A program for libgc, by either name of its header, and what looks for a symbol.
+    for header in gc.h gc/gc.h; do
+        printf '#include <%s>\nint main(void) { GC_INIT(); return GC_MALLOC(10) == 0; }\n' "$header" > "$dir/gc.c"
+        "$cc" "$dir/gc.c" -I"$prefix/include/gcmalloc" -L"$libdir" -lgcmalloc -o "$dir/gc" && "$dir/gc" || fail "$header"
+    done
+    printf 'char GC_malloc(void);\nint main(void) { return &GC_malloc == 0; }\n' > "$dir/gc.c"
+    "$cc" "$dir/gc.c" -L"$libdir" -lgcmalloc_boehm -lgcmalloc -o "$dir/gc" 2> "$dir/log" && "$dir/gc" || fail "GC_malloc"
     [ "$(pkg-config --modversion gcmalloc)" = "$("$prefix"/bin/gcrun --version | sed 's/gcrun //')" ] || fail "version"
     "$prefix/bin/gcrun" true || fail "installed gcrun"
 }
@@ -54,7 +61,7 @@ deb() {
     command -v dpkg-deb dpkg-shlibdeps "$cpack" > /dev/null || exit 77
     "$cpack" -G DEB --config "$build/CPackConfig.cmake" -B "$dir" > "$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
     dpkg-deb -c "$dir"/libgcmalloc*.deb > "$dir/list" || exit 1
-    for file in /bin/gcrun /include/gcmalloc.h libgcmalloc.so.0.1.0 libgcmalloc.a gcmalloc.pc gcmallocConfig.cmake \
+    for file in /bin/gcrun /include/gcmalloc.h libgcmalloc.so.0.1.0 libgcmalloc.a libgcmalloc_boehm.a include/gcmalloc/gc/gc.h gcmalloc.pc gcmallocConfig.cmake \
         man1/gcrun.1 man3/gcmalloc.3; do
         grep -q "$file" "$dir/list" || fail "package lacks $file"
     done

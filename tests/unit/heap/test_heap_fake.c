@@ -72,7 +72,7 @@ static int alloc_some(uint64_t *rng, int n)
         struct block *b = &blocks[unit_below(rng, N_BLOCKS)];
         drop(b);
         b->fill = (unsigned char)(test_random(rng) | 1);
-        n_failed += !try_alloc(b, some_size(rng), (unsigned)unit_below(rng, FLAVOR_N));
+        n_failed += !try_alloc(b, some_size(rng), (unsigned)unit_below(rng, FLAVOR_GC_TINY));
     }
     return n_failed;
 }

@@ -1,0 +1,13 @@
+/* gc_malloc and gc_new: what their files share. */
+#ifndef API_GC_MALLOC_H
+#define API_GC_MALLOC_H
+
+#include <stddef.h>
+
+/* gc_malloc, all of it. */
+void *alloc_slow_gc(size_t size_bytes, unsigned flags);
+/* gc_new, all of it. */
+struct gc_type;
+void *alloc_slow_new_object(const struct gc_type *type);
+
+#endif

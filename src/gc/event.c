@@ -1,0 +1,121 @@
+/* See event.h. */
+#include "gc/event.h"
+
+#include <errno.h>
+
+#include "base/bits.h"
+#include "base/compiler.h"
+#include "gc/finalizer_table.h"
+#include "os/critical_inl.h"
+
+struct event_listener {
+    event_fn fn;
+    void *arg;
+    unsigned events;
+};
+
+/* Filled from the front; each slot changes by one store of events, which is 0 in a free one (fork). */
+static struct event_listener listeners[EVENT_MAX_LISTENERS];
+static unsigned n_listeners;   /* atomic */
+static unsigned events_pending; /* atomic */
+
+static int event_listen_locked(unsigned events, event_fn fn, void *arg)
+{
+    for (size_t i = 0; i < EVENT_MAX_LISTENERS; i++) {
+        if (listeners[i].events != 0)
+            continue;
+        listeners[i].fn = fn;
+        listeners[i].arg = arg;
+        __atomic_store_n(&listeners[i].events, events, __ATOMIC_RELEASE);
+        __atomic_add_fetch(&n_listeners, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    return ENOMEM;
+}
+
+static int event_unlisten_locked(event_fn fn, const void *arg)
+{
+    for (size_t i = 0; i < EVENT_MAX_LISTENERS; i++) {
+        if (listeners[i].events == 0 || listeners[i].fn != fn || listeners[i].arg != arg)
+            continue;
+        __atomic_store_n(&listeners[i].events, 0, __ATOMIC_RELEASE);
+        listeners[i].arg = NULL;
+        __atomic_sub_fetch(&n_listeners, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    return EINVAL;
+}
+
+static void event_lock_enter(void)
+{
+    os_critical_enter();
+    os_lock(&finalizer_lock);
+}
+
+static void event_unlock_leave(void)
+{
+    os_unlock(&finalizer_lock);
+    os_critical_leave();
+}
+
+int event_listen(unsigned events, event_fn fn, void *arg)
+{
+    if (fn == NULL || events == 0 || (events & ~(unsigned)EVENT_ALL) != 0)
+        return EINVAL;
+    event_lock_enter();
+    int error = event_listen_locked(events, fn, arg);
+    event_unlock_leave();
+    return error;
+}
+
+int event_unlisten(event_fn fn, void *arg)
+{
+    event_lock_enter();
+    int error = event_unlisten_locked(fn, arg);
+    event_unlock_leave();
+    return error;
+}
+
+bool event_is_wanted(void)
+{
+    return __atomic_load_n(&n_listeners, __ATOMIC_RELAXED) != 0;
+}
+
+void event_raise(unsigned events)
+{
+    if (event_is_wanted())
+        __atomic_fetch_or(&events_pending, events, __ATOMIC_RELEASE);
+}
+
+bool event_is_pending(void)
+{
+    return __atomic_load_n(&events_pending, __ATOMIC_RELAXED) != 0;
+}
+
+/* A copy, because no lock may be held while a function runs, and a function may add and remove. */
+static void event_copy(struct event_listener *copy)
+{
+    event_lock_enter();
+    for (size_t i = 0; i < EVENT_MAX_LISTENERS; i++)
+        copy[i] = listeners[i];
+    event_unlock_leave();
+}
+
+void event_run(unsigned events)
+{
+    struct event_listener copy[EVENT_MAX_LISTENERS];
+    if (!event_is_wanted())
+        return;
+    event_copy(copy);
+    for (unsigned event = 1; event <= EVENT_ALL; event *= 2)
+        for (size_t i = 0; (events & event) != 0 && i < EVENT_MAX_LISTENERS; i++)
+            if ((copy[i].events & event) != 0)
+                copy[i].fn((int)event, copy[i].arg);
+}
+
+size_t event_run_pending(void)
+{
+    unsigned events = __atomic_exchange_n(&events_pending, 0, __ATOMIC_ACQ_REL);
+    event_run(events);
+    return bits_popcount64(events);
+}

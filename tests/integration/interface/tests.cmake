@@ -1,0 +1,18 @@
+# gcmalloc.h as a program sees it: each program is linked with the shared library, and runs once as it is, once while
+# collecting all the time, and once with both markers.
+if(GCM_TEST_LIBRARY)
+  return()
+endif()
+file(GLOB interface_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/interface_*.c ${CMAKE_CURRENT_LIST_DIR}/interface_*.cc)
+foreach(source IN LISTS interface_sources)
+  get_filename_component(program ${source} NAME_WE)
+  string(REPLACE "interface_" "interface." name ${program})
+  gcm_test_program(${program} ${source} LIBS gcmalloc)
+  target_compile_options(${program} PRIVATE -O1 -Wno-deprecated-declarations)
+  add_test(NAME ${name} COMMAND ${program})
+  add_test(NAME ${name}_stress COMMAND ${program})
+  add_test(NAME ${name}_check COMMAND ${program})
+  set_tests_properties(${name} PROPERTIES LABELS quick TIMEOUT 120)
+  set_tests_properties(${name}_stress PROPERTIES LABELS full TIMEOUT 300 ENVIRONMENT GCMALLOC=stress=50)
+  set_tests_properties(${name}_check PROPERTIES LABELS full TIMEOUT 300 ENVIRONMENT GCMALLOC=check=yes)
+endforeach()
