@@ -20,6 +20,8 @@
 #include "base/options.h"
 
 /* How an option of gcrun is written, and which settings it makes. */
+#define GCRUN_PROFILE_FILE "heap.%p"
+
 enum gcrun_form {
     GCRUN_VALUE, /* --percent N: percent=N */
     GCRUN_FLAG,  /* --doctor: doctor=1 */
@@ -163,7 +165,10 @@ static void option_apply_flag(const struct gcrun_option *option, const char *val
 {
     if (value && option->form == GCRUN_FLAG)
         gcrun_fail(STATUS_FAILED, "option --%s takes no value", option->name);
-    settings_add(s, option->key, "1");
+    bool is_profile = strcmp(option->key, "profile") == 0; /* 1 would sample every allocation */
+    settings_add(s, option->key, is_profile ? "on" : "1");
+    if (!value && is_profile)
+        value = GCRUN_PROFILE_FILE; /* nobody reads one on a terminal */
     if (value)
         settings_add(s, option->file_key, value);
 }

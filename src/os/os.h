@@ -312,7 +312,7 @@ void os_call_on_stack(void (*fn)(void *arg, uintptr_t caller_sp), void *arg, voi
 void os_process_init(void);       /* records the owner pid; constructor or first slow path */
 void os_process_fork_child(void); /* new owner pid */
 
-/* ---- unwind.c ---------------------------------------------------------------- */
+/* ---- nothrow.c --------------------------------------------------------------- */
 /* fn(arg); where an exception leaves it, on_throw(arg) is called before anything is unwound, and must not return. */
 void os_call_nothrow(void (*fn)(void *arg), void *arg, void (*on_throw)(void *arg));
 
