@@ -246,6 +246,7 @@ int gc_weak_move(void **from, void **to);
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
 
+enum { GC_N_PAUSE_LENGTHS = 26 };
 /* Counters grow from the start of the process. A newer library may know more fields than the caller, and the
  * other way round: both go by size_bytes. Times in nanoseconds. */
 struct gc_stats {
@@ -267,7 +268,6 @@ struct gc_stats {
     uint64_t pause_ns_total;      /* the program's threads stood still */
     uint64_t pause_ns_max;
     uint64_t cpu_ns_total; /* CPU time used by collections */
-    /* since 0.2 */
     uint64_t n_cycles_by_growth, n_cycles_by_limit, n_cycles_explicit;
     uint64_t heap_mapped_bytes;      /* address space in use for blocks, room between them included */
     uint64_t n_finalizers_set;       /* ever */
@@ -276,6 +276,8 @@ struct gc_stats {
     uint64_t n_weak_cleared;
     uint64_t n_bytes_returned; /* to the kernel, ever */
     uint64_t stop_ns_total, mark_ns_total;
+    /* Pauses by length: [0] less than 1 us, [i] from 2^(i-1) us to less than 2^i us, the last one whatever is longer. */
+    uint64_t n_pauses[GC_N_PAUSE_LENGTHS];
 };
 
 /* Fill the first size_bytes bytes of *stats; call with sizeof(struct gc_stats). Fields that this library does

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "api/alloc.h"
 #include "base/counters.h"
+#include "base/histogram.h"
 #include "gc/finalizer.h"
 #include "gc/pacer.h"
 #include "heap/meta.h"
@@ -13,6 +14,8 @@
 
 #define STATS_TEXT_OF(x) #x
 #define STATS_TEXT(x) STATS_TEXT_OF(x)
+
+_Static_assert((int)GC_N_PAUSE_LENGTHS == (int)HISTOGRAM_N, "the public histogram is the library's");
 
 static void stats_from_heap(struct gc_stats *s)
 {
@@ -51,6 +54,8 @@ static void stats_from_counters(struct gc_stats *s)
     s->n_bytes_returned = counter_get(COUNTER_BYTES_PURGED);
     s->stop_ns_total = counter_get(COUNTER_STOP_NS_TOTAL);
     s->mark_ns_total = counter_get(COUNTER_MARK_NS_TOTAL);
+    for (unsigned i = 0; i < GC_N_PAUSE_LENGTHS; i++)
+        s->n_pauses[i] = histogram_get(&histogram_pauses, i);
 }
 
 EXPORT int gc_get_stats(struct gc_stats *stats, size_t size_bytes)

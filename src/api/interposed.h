@@ -156,8 +156,17 @@
     R(prctl, NULL)                                                                                           \
     R(unshare, NULL)                                                                                         \
     R(setns, NULL)                                                                                           \
-    R(syscall, NULL)
+    R(syscall, NULL)                                                                                         \
+    R(execve, NULL)                                                                                          \
+    R(execvp, NULL)                                                                                          \
+    R(execvpe, NULL)                                                                                         \
+    R(fexecve, NULL)                                                                                         \
+    R(execveat, NULL)
 #define INTERPOSED_PROCESS(X)                                                                                \
+    X(execv)                                                                                                 \
+    X(execl)                                                                                                 \
+    X(execlp)                                                                                                \
+    X(execle)                                                                                                \
     X(vfork)                                                                                                 \
     X(__vfork)
 

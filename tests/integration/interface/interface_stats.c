@@ -27,6 +27,14 @@ static void versions_go_by_size(void)
     TEST_CHECK(strcmp(gc_version(), version) == 0);
 }
 
+static uint64_t number_of_pauses(const struct gc_stats *s)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < GC_N_PAUSE_LENGTHS; i++)
+        n += s->n_pauses[i];
+    return n;
+}
+
 /* Other parts of the process (stdio) may allocate a little in between. */
 static bool is_near(size_t a, size_t b)
 {
@@ -135,6 +143,7 @@ static void counters_count(void)
     TEST_CHECK(after.n_cycles >= before.n_cycles + 1 && after.n_cycles_skipped >= before.n_cycles_skipped + 1);
     TEST_CHECK(after.n_cycles_explicit == before.n_cycles_explicit + 1);
     TEST_CHECK(after.pause_ns_total > before.pause_ns_total && after.pause_ns_max > 0);
+    TEST_CHECK(number_of_pauses(&after) - number_of_pauses(&before) >= after.n_cycles - before.n_cycles);
     TEST_CHECK(after.n_bytes_marked > before.n_bytes_marked && after.n_blocks_marked > before.n_blocks_marked);
 }
 

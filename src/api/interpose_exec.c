@@ -1,0 +1,112 @@
+/* exec in all its forms: no cycle is running when the process becomes another program.
+ *
+ * What    a signal of the collector that was sent to the thread and not yet taken would outlive the exec, and signal 33
+ *         ends a program that has no handler for it. So cycles are held off as for a fork; a successful exec never comes
+ *         back, and needs to undo nothing.
+ * Callers  signal handlers and children of vfork, too. The latter share our memory and are no target of signals: they must
+ *         leave no trace here. A handler that interrupted a slow path must not wait for the cycle that waits for it.
+ * Not here  posix_spawn and its like, whose child of libc's own calls the kernel itself: interpose_process.c.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <unistd.h>
+#include "api/alloc.h"
+#include "api/real.h"
+#include "os/os.h"
+
+/* true: exec_failed must follow where the exec does. */
+static bool exec_begin(void)
+{
+    if (os_tls.critical != 0 || api_tls.in_cycle != 0 || os_is_vfork_child())
+        return false;
+    cycle_fork_prepare();
+    return true;
+}
+
+static int exec_failed(bool was_held)
+{
+    int error = errno;
+
+    if (was_held)
+        cycle_fork_parent();
+    errno = error;
+    return -1;
+}
+
+/* Not every libc has it. */
+int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags);
+
+#define EXEC(name, params, args)                                                                             \
+    EXPORT int name params                                                                                   \
+    {                                                                                                        \
+        __typeof__(&name) real_exec = REAL(name);                                                            \
+        if (UNLIKELY(real_exec == NULL)) {                                                                   \
+            errno = ENOSYS;                                                                                  \
+            return -1;                                                                                       \
+        }                                                                                                    \
+        bool is_held = exec_begin();                                                                         \
+        real_exec args;                                                                                      \
+        return exec_failed(is_held);                                                                         \
+    }
+
+EXEC(execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
+EXEC(execvp, (const char *file, char *const argv[]), (file, argv))
+EXEC(execvpe, (const char *file, char *const argv[], char *const envp[]), (file, argv, envp))
+EXEC(fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp))
+EXEC(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
+     (dir, path, argv, envp, flags))
+
+EXPORT int execv(const char *path, char *const argv[])
+{
+    return execve(path, argv, environ);
+}
+
+/* ---- the arguments as a list ---- */
+
+static size_t exec_count(va_list *args)
+{
+    size_t n = 1;
+
+    while (va_arg(*args, char *) != NULL)
+        n++;
+    return n;
+}
+
+/* argv has room for the first one, those of the list, and NULL. */
+static void exec_collect(char **argv, const char *first, va_list *args)
+{
+    *argv++ = (char *)first;
+    while ((*argv++ = va_arg(*args, char *)) != NULL)
+        continue;
+}
+
+/* On the stack, as libc does: exec may be called where nothing may be allocated. */
+#define EXEC_LIST(first, argv)                                                                               \
+    va_list args;                                                                                            \
+    va_start(args, first);                                                                                   \
+    char **argv = __builtin_alloca((exec_count(&args) + 1) * sizeof(char *));                                \
+    va_end(args);                                                                                            \
+    va_start(args, first);                                                                                   \
+    exec_collect(argv, first, &args)
+
+EXPORT int execl(const char *path, const char *first, ...)
+{
+    EXEC_LIST(first, argv);
+    va_end(args);
+    return execve(path, argv, environ);
+}
+
+EXPORT int execlp(const char *file, const char *first, ...)
+{
+    EXEC_LIST(first, argv);
+    va_end(args);
+    return execvp(file, argv);
+}
+
+EXPORT int execle(const char *path, const char *first, ...)
+{
+    EXEC_LIST(first, argv);
+    char **envp = va_arg(args, char **);
+    va_end(args);
+    return execve(path, argv, envp);
+}
