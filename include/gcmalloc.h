@@ -12,7 +12,7 @@
  *        see gc_pin.
  *
  * Errors An int result is 0, or a positive errno value; errno itself is left alone. A pointer result is NULL
- *        on failure, with errno set, as from malloc.
+ *        on failure, with errno set, as from malloc. A pointer argument is not NULL unless its comment says so.
  * Threads  Every function may be called from any thread at any time, but not from a signal handler.
  */
 #ifndef GCMALLOC_H
@@ -52,7 +52,7 @@ struct gc_type;
 
 /* A type of size bytes, a multiple of 8. Bit i % 64 of mask[i / 64] says whether word i may hold a pointer, for i below
  * n_bits; then the mask begins again, until the end of the object. The mask is copied.
- * NULL: errno is EINVAL (no mask, or no such size) or ENOMEM.
+ * NULL: errno is EINVAL (mask is NULL, n_bits is 0, or no such size) or ENOMEM.
  *     struct list { struct list *next; uint64_t hash; char *text; };
  *     uint64_t mask = 1 << 0 | 1 << 2;
  *     list_type = gc_type_create(sizeof(struct list), &mask, 3); */
@@ -63,7 +63,7 @@ const struct gc_type *gc_type_create(size_t size, const uint64_t *mask, size_t n
 struct gc_type_step {
     size_t n_data, n_pointers, n_times;
 };
-/* The same by steps, one behind the other; the rest of the object holds no pointers.
+/* The same by steps, one behind the other; the rest of the object holds no pointers. steps may be NULL where n_steps is 0.
  * NULL: errno is EINVAL (no such size, or the steps are longer than it) or ENOMEM. */
 const struct gc_type *gc_type_create_steps(size_t size, const struct gc_type_step *steps, size_t n_steps);
 
@@ -78,8 +78,8 @@ void *gc_new_array(const struct gc_type *type, size_t n);
 void *gc_new_sized(const struct gc_type *type, size_t size);
 size_t gc_type_size(const struct gc_type *type); /* in bytes, as given */
 
-/* The usable size in bytes of the block that gc_malloc(size, 0) or malloc(size) would return, without
- * allocating it; 0 where size is above PTRDIFF_MAX. */
+/* The usable size in bytes of the block that gc_malloc(size, 0) would return, without allocating it; 0 where no block
+ * is that large. malloc(size) keeps a byte more for pointers one past the end: its block has gc_good_size(size + 1). */
 size_t gc_good_size(size_t size);
 
 /* ---- collecting ---------------------------------------------------------------------------------------- */
@@ -172,8 +172,9 @@ static inline int gc_stack_resume(void *lowest, void *sp)
     return dead > 4096 ? gc_remove_roots(lowest, dead - 256) : 0;
 }
 
-/* The start of the block that contains address, or NULL where address lies in no block in use. errno stays.
- * *size_bytes, if not NULL, receives the usable size of the block in bytes. */
+/* The start of the block that contains address (any value, NULL too), or NULL where address lies in no block in use. errno
+ * stays. *size_bytes, if not NULL, receives the usable size of the block in bytes. Short blocks that share 16 bytes (see
+ * gc_malloc) are one block here, as they are to gc_heap_walk and gc_get_classes. */
 void *gc_find_object(const void *address, size_t *size_bytes);
 
 /* ---- finalizers ---------------------------------------------------------------------------------------- */
@@ -207,7 +208,8 @@ struct gc_finalizer {
 int gc_exchange_finalizer(void *obj, const struct gc_finalizer *set, struct gc_finalizer *old);
 
 /* fn(arg) is called after the block that starts at obj is gone; any number per block, in no order. arg is
- * kept reachable: it must not reach obj, or obj is never gone. Errors: EINVAL, ENOMEM as above. */
+ * kept reachable: it must not reach obj, or obj is never gone. EINVAL: obj is not the start of a block, or fn is NULL.
+ * ENOMEM. */
 int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg);
 
 /* is_on 0: finalizers run in gc_run_finalizers and gc_collect_level(GC_FULL_EAGER) only, from when this has returned and
@@ -305,15 +307,17 @@ enum gc_profile_kind {
     GC_PROFILE_UNREACHABLE = 1 /* samples that the last collection found unreachable, and that any did */
 };
 /* Write the heap profile, in the text format that pprof, google-pprof and jeprof read. A file is made, or emptied; %p in
- * its name stands for the process id; its mode is 0600, and path must not be a symbolic link. EINVAL: path is NULL, or
- * there is no such kind; else the error of opening or writing. */
+ * its name stands for the process id, %% for a percent sign; where there is no %p, a child of fork adds a dot and its
+ * process id. The mode is 0600, and path must not be a symbolic link. EINVAL: path is NULL, or there is no such kind;
+ * else the error of opening or writing. */
 int gc_profile_write(const char *path, int kind);
 int gc_profile_write_fd(int fd, int kind);
 
 enum gc_leaks_format { GC_LEAKS_TEXT = 0, GC_LEAKS_JSON = 1 };
 /* Collect twice and write which blocks were found unreachable both times, or taken, and never freed, by the places that
  * allocated them. Only blocks that were sampled are known: set option leaks, or the rate 1 early. Blocks of gc_malloc are no
- * leaks. Nothing leaked: the text is empty. Files as above. ECANCELED: a collection was given up; the report says why. */
+ * leaks. Nothing leaked: the text is empty. Files as above. EINVAL: path is NULL, or there is no such format.
+ * ECANCELED: a collection was given up; the report says why. ENOMEM; else the error of opening or writing. */
 int gc_leaks_write(const char *path, int format);
 int gc_leaks_write_fd(int fd, int format);
 
@@ -331,7 +335,7 @@ struct gc_class_stats {
     int is_malloc;   /* of malloc, not gc_malloc */
 };
 /* Fill up to n_max entries, one for each size and kind that has memory; returns how many there are, which may be
- * more. Entries are a snapshot only where no other thread allocates. */
+ * more. classes may be NULL where n_max is 0. Entries are a snapshot only where no other thread allocates. */
 size_t gc_get_classes(struct gc_class_stats *classes, size_t n_max);
 
 struct gc_block {

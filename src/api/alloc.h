@@ -89,7 +89,7 @@ void emergency_run_deferred(void);
 
 /* ---- realloc.c ---- */
 void *realloc_block(void *p, size_t size_bytes); /* pre: p is not NULL, size_bytes > 0 */
-/* Usable size of a block of ours or of libc; what: the texts of misuse. */
+/* Usable size of a block of ours or of libc. */
 size_t usable_size(void *p);
 
 /* ---- malloc_info.c ---- */
@@ -101,7 +101,7 @@ void *passthrough_calloc(size_t n, size_t size_bytes);
 void *passthrough_realloc(void *p, size_t size_bytes);
 void *passthrough_memalign(size_t align, size_t size_bytes);
 
-/* ---- init.c, fork.c, signal_thunk ---- */
+/* ---- thread.c, fork.c, signal_defer.c ---- */
 void api_thread_adopt(void);        /* this thread has no record: it gets one, without locks of libc */
 void api_thread_retire(void);
 void api_fork_install(void);        /* constructor */

@@ -1,4 +1,4 @@
-/* When reports are written: at exit, and when the signal comes; see findings.h.
+/* When findings are written: at exit, and when the signal comes; see findings.h.
  *
  * Exit    by on_exit, registered by the first constructor of the process: so it runs last, when the program's and the
  *         libraries' own destructors have freed what they free. exit may be called again from there: it goes on with what is

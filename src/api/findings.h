@@ -1,7 +1,8 @@
-/* The reports on allocations: heap profile and leaks; when they are written, and how.
+/* What is found out about allocations: heap profile and leaks; when it is written, and how.
  *
  * When    at exit, by the signal that option signal names, and by the gc_* functions.
  * Callers  outside malloc and critical sections; at exit other threads may still run.
+ * Not here  reports of the process's end, stats, doctor and snapshot: report.h.
  */
 #ifndef API_FINDINGS_H
 #define API_FINDINGS_H

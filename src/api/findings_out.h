@@ -1,6 +1,7 @@
-/* Text of any length to a file descriptor, through a buffer; the files that reports are written to; and addresses in words.
+/* Text of any length to a file descriptor, through a buffer; the files that findings are written to; addresses in words.
  *
  * Callers  outside malloc and critical sections: symbols are asked of ld.so, which locks.
+ * Not here  lines for people, which handlers may write too: out.h.
  */
 #ifndef API_FINDINGS_OUT_H
 #define API_FINDINGS_OUT_H
@@ -22,8 +23,8 @@ void findings_out_init(struct findings_out *out, int fd);
 struct fmt *findings_out_text(struct findings_out *out);
 int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value */
 
-/* A report's file: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent sign; a
- * child of fork writes to a file of its own even where the name says nothing of that. -errno. */
+/* A file for findings: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent
+ * sign; a child of fork writes to a file of its own even where the name says nothing of that. -errno. */
 int findings_file_open(const char *pattern);
 void findings_file_close(int fd);
 void findings_init(void); /* constructor: whose settings these are, and the program's path */

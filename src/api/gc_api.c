@@ -1,8 +1,8 @@
 /* The gc_* functions that collect and keep blocks; contract in include/gcmalloc.h.
  *
  * Locks   all are called outside critical sections and enter none while the program's functions run.
- * Not here  algorithms: gc; finalizers and weak references: gc_api_lifetime.c; figures: gc_api_stats.c;
- *         allocating: gc_malloc.c.
+ * Not here  algorithms: gc; finalizers and weak references: gc_api_lifetime.c; figures: gc_api_stats.c; profile and
+ *         leaks: gc_api_profile.c; snapshots: gc_api_snapshot.c; the walk: gc_walk.c; allocating: gc_malloc.c, gc_type.c.
  */
 #include "gcmalloc.h"
 

@@ -63,7 +63,6 @@ EXPORT size_t gc_run_finalizers(void)
     size_t n_run = finalizer_run_queued();
 
     event_run_pending();
-
     api_exit_slow();
     return n_run;
 }

@@ -1,7 +1,7 @@
-/* gc_malloc's slow half, types, and gc_new; contract in include/gcmalloc.h.
+/* gc_malloc's slow half and gc_good_size; contract in include/gcmalloc.h.
  *
  * Locks   as alloc_slow.c.
- * Not here  the fast path: gc_malloc_fast.c; what layouts look like: heap/layout.h.
+ * Not here  the fast path: gc_malloc_fast.c; types and gc_new: gc_type.c; what layouts look like: heap/layout.h.
  */
 #include "api/gc_malloc.h"
 

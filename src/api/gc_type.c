@@ -45,17 +45,17 @@ static void type_set_bit(struct heap_type *type, size_t word_no)
     type->bits[word_no / 64] |= UINT64_C(1) << (word_no % 64);
 }
 
-EXPORT const struct gc_type *gc_type_create(size_t size_bytes, const uint64_t *mask, size_t n_mask_words)
+EXPORT const struct gc_type *gc_type_create(size_t size_bytes, const uint64_t *mask, size_t n_bits)
 {
     struct heap_type *type;
 
-    if (n_mask_words == 0 || mask == NULL)
+    if (n_bits == 0 || mask == NULL)
         return type_fail(EINVAL);
     type = type_alloc(size_bytes);
     if (type == NULL)
         return NULL;
     for (size_t i = 0; i < type->n_words; i++) {
-        size_t at = i % n_mask_words;
+        size_t at = i % n_bits;
 
         if ((mask[at / 64] >> (at % 64)) & 1)
             type_set_bit(type, i);

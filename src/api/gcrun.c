@@ -19,9 +19,9 @@
 #include <unistd.h>
 #include "base/options.h"
 
-/* How an option of gcrun is written, and which settings it makes. */
 #define GCRUN_PROFILE_FILE "heap.%p"
 
+/* How an option of gcrun is written, and which settings it makes. */
 enum gcrun_form {
     GCRUN_VALUE, /* --percent N: percent=N */
     GCRUN_FLAG,  /* --doctor: doctor=1 */

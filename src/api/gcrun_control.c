@@ -115,8 +115,7 @@ static void target_fill(const struct target *t, siginfo_t *info)
     info->si_value.sival_ptr = (void *)((uintptr_t)t->id << CONTROL_REQUEST_BITS | (uintptr_t)t->request);
 }
 
-/* The library's own threads sleep in calls that nobody else sees: they come first. Else the main thread, which is
- * there in most programs, then one after the other. */
+/* First the main thread, which is there in most programs, then one after the other. */
 static pid_t task_choose(const struct target *t, unsigned round)
 {
     char *path = gcrun_format("/proc/%d/task", t->pid);

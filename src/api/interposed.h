@@ -71,7 +71,7 @@
     R(pthread_create, NULL)                                                                                  \
     R(thrd_create, NULL)
 
-/* Calls that wait in the kernel and run nothing of ours meanwhile: interpose_block.c and its neighbours. */
+/* Calls that wait in the kernel and run nothing of ours meanwhile: interpose_wait.c, interpose_io.c. */
 #define INTERPOSED_BLOCK_REAL(R)                                                                             \
     R(poll, NULL)                                                                                            \
     R(__poll, NULL)                                                                                          \

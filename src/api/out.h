@@ -1,4 +1,5 @@
-/* Text for people, line by line to a descriptor: no stdio, no allocation, async-signal-safe. */
+/* Text for people, line by line to a descriptor: no stdio, no allocation, async-signal-safe. Longer texts, with addresses in
+ * words: findings_out.h. */
 #ifndef API_OUT_H
 #define API_OUT_H
 

@@ -180,7 +180,6 @@ static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
         *obj = (struct heap_obj){obj->span, addr, layout_part_bytes(obj->span, addr), obj->idx};
         return HEAP_LIVE;
     }
-
     if (LIKELY(is_block) || (!realloc_is_taken_slice(addr) && !slice_is_doubtful(addr)))
         return found;
     *obj = (struct heap_obj){.start = addr, .size_bytes = realloc_taken_bytes(addr)};

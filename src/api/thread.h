@@ -10,9 +10,9 @@ void thread_begin(void);
  * locks of libc: from wrapped calls and gc_* functions only. */
 int thread_start_finalizer(void *(*fn)(void *), void *arg);
 int thread_start_marker(void *(*fn)(void *), void *arg);
+int thread_start_reporter(void *(*fn)(void *), void *arg);
 /* After pthread_create, the real one. */
 void thread_created(void);
-int thread_start_reporter(void *(*fn)(void *), void *arg);
 /* Start those of them that are wanted and missing; not behind a filter of system calls. From gc_* functions
  * only. */
 void thread_poke_helpers(void);

@@ -1,4 +1,4 @@
-/* The file named by option trace_file.
+/* Files that lines are appended to: options trace_file, alloctrace_file, stats_file.
  *
  * What    %p in the name is the pid, %% a percent sign. Opened for appending, closed on exec, mode 0600, and
  *         not through a symbolic link: the name may lie in a directory that others write to.

@@ -27,7 +27,7 @@ void watch_freed(void *p); /* p, a block of the heap, is about to be freed. pre:
 struct tracked_block watch_lift(void *p);
 void watch_put(void *p, struct tracked_block block, size_t size_bytes);
 
-void watch_init(const struct options *o); /* constructor, last */
+void watch_init(const struct options *o); /* constructor, once malloc works. *o stays */
 void watch_fork_child(void);
 void watch_set_profile_rate(size_t rate_bytes);
 uint64_t watch_written_rate(void); /* the one that profiles name: the last that was not 0 */

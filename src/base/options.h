@@ -8,7 +8,7 @@
  * No allocation, stdio, locale or errno: it may run before libc is initialised.
  * Not here    reading the environment, and what the settings mean (api, gc).
  *
- * An option is one row in options.c and one field here; delete both together.
+ * An option is one row in options_table.c and one field here; delete both together.
  */
 #ifndef BASE_OPTIONS_H
 #define BASE_OPTIONS_H

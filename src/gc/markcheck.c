@@ -2,9 +2,9 @@
  * heap_find_object, each block scanned when it is popped.
  *
  * What    the bits of the first marker are put aside, all roots are given again, and the two results are
- *         compared: they are the same, but for what the first found hidden by setjmp. The kernel may write to memory of a stopped thread (a read in progress), so one
- *         difference is no proof: both markers run again, and only the second difference is an internal
- *         error.
+ *         compared: they are the same, but for what the first found hidden by setjmp. The kernel may write
+ *         to memory of a stopped thread (a read in progress), so one difference is no proof: both markers
+ *         run again, and only the second difference is an internal error.
  * Owns    scratch memory behind the marker's own (SCRATCH_OTHER), and the marker's stack while the marker
  *         rests.
  */

@@ -1,7 +1,7 @@
 /* When to collect, and how far away the next one is.
  *
  * What    goal = live * (1 + percent/100), at least `floor`; adaptive distance; CPU budget; memory limit.
- *         See DESIGN in the head of pacer.c: the equations are there.
+ *         The equations are in the head of pacer.c.
  * pacer_is_due is called from slow paths only, in a critical section, and is a few loads in the common case.
  */
 #ifndef GC_PACER_H

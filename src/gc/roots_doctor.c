@@ -1,4 +1,4 @@
-/* What the last collection made of each mapping, in words; see roots_doctor.h. */
+/* See roots_doctor.h. */
 #include "gc/roots_doctor.h"
 
 #include "gc/roots_int.h"

@@ -1,6 +1,5 @@
-/* What the last collection made of each mapping, in words.
- *
- * Callers   no collection may run meanwhile: cycle_inhibit, then cycle_wait. pre: one was tried.
+/* What others ask about the roots of the last collection: what became of each mapping, in words (the doctor), and what a
+ * clone needs to read them again (snapshots).
  */
 #ifndef GC_ROOTS_DOCTOR_H
 #define GC_ROOTS_DOCTOR_H
@@ -8,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* No collection may run meanwhile: cycle_inhibit, then cycle_wait. pre: one was tried. */
 const char *roots_verdict(uintptr_t addr);
 
 /* In a clone of the process, made while the world was stopped: descriptors that show the original are closed and opened

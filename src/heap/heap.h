@@ -49,13 +49,16 @@ bool heap_free_by_message(void *p);
 bool heap_is_special(uintptr_t addr); /* the span of this block start has SPAN_SPECIAL */
 
 /* ---- spans; used inside the storey ---- */
-struct span *heap_new_span(unsigned class_no, unsigned flavor); /* from new slices, published, without owner; NULL: no memory */
+/* From new slices, published, without owner; NULL: no memory. */
+struct span *heap_new_span(unsigned class_no, unsigned flavor);
 void heap_release_span(struct span *s); /* pre: retired (span_retire_empty), on no list. Its slices go back to the arena */
 void heap_add_used(size_t bytes);       /* to the estimate */
 
 /* ---- accounting ---- */
-size_t heap_used_estimate(void);  /* bytes in windows handed out since the last recount, plus large blocks: an upper bound, cheap */
-size_t heap_recount(void);        /* exact bytes of allocated blocks that are neither dead nor suspect; walks all spans, any thread; resets the estimate */
+/* Bytes in windows handed out since the last recount, plus large blocks: an upper bound, cheap. */
+size_t heap_used_estimate(void);
+/* Exact bytes of allocated blocks that are neither dead nor suspect; walks all spans, any thread; resets the estimate. */
+size_t heap_recount(void);
 size_t heap_mapped_bytes(void);   /* slices in use by spans */
 size_t heap_committed_bytes(void);
 size_t heap_purged_bytes(void);   /* of committed: given back to the kernel */

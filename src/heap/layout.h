@@ -2,7 +2,8 @@
  *
  * What    a span of small blocks of flavor TYPED has one bit per word: the word may hold a pointer. One of flavor TINY
  *         has one byte per block, bit i of it for bytes 4 * i and on: a part begins here, or the room behind the last
- *         part; so each part's length is known. (Four bits would do; a byte needs no shifting on the fast path.) A large block of flavor TYPED has its type, whose bits repeat from object to object.
+ *         part; so each part's length is known. (Four bits would do; a byte needs no shifting on the fast path.) A large
+ *         block of flavor TYPED has its type, whose bits repeat from object to object.
  * Owns    the bits, in meta, from span_new to span_delete; types, which are never freed.
  * Locks   none: the owner of a span writes them while it hands out a block, the collector reads them while stopped.
  *         Bits of a block that is not handed out mean nothing.

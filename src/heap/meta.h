@@ -23,7 +23,15 @@ void meta_fork_child(void);                     /* resets the lock; what a vanis
 
 /* Scratch: grows in place at fixed addresses, for one cycle's use; content is not zeroed between uses. Each user has
  * its own region. Pages are given back by scratch_release. */
-enum meta_scratch { SCRATCH_WORLD, SCRATCH_MAPS, SCRATCH_MARK_STACK, SCRATCH_ROOTS, SCRATCH_GC_STACK, SCRATCH_OTHER, SCRATCH_N };
+enum meta_scratch {
+    SCRATCH_WORLD,
+    SCRATCH_MAPS,
+    SCRATCH_MARK_STACK,
+    SCRATCH_ROOTS,
+    SCRATCH_GC_STACK,
+    SCRATCH_OTHER,
+    SCRATCH_N
+};
 /* Make at least size_bytes of the region usable; NULL: no memory. The address never changes. */
 void *meta_scratch_reserve(enum meta_scratch region, size_t size_bytes);
 size_t meta_scratch_size(enum meta_scratch region); /* usable bytes now */

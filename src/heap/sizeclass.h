@@ -4,7 +4,7 @@
  *         to 32 KiB, so that a block wastes at most 12.5 % from 64 bytes on.
  *         Every size is a multiple of 16; every alignment up to a class's
  *         largest power of two divisor holds for its blocks.
- * Owns    constant tables, computed here and checked exhaustively by the test.
+ * All of it is arithmetic, without tables, and checked exhaustively by the test.
  */
 #ifndef HEAP_SIZECLASS_H
 #define HEAP_SIZECLASS_H

@@ -2,7 +2,8 @@
  *
  * What    the vocabulary of the whole heap: where an address belongs, and what state its block is in. See src/README.md
  *         for the bits, flags and ownership rules; this file is their one definition.
- * Owns    the layout of struct slice and struct span. Nothing outside storey heap and the marker touches fields.
+ * Owns    the layout of struct slice and struct span. Outside storey heap fields are touched by the marker, and read by
+ *         realloc.c, gc_walk.c and the fast paths.
  * Not here  where slices come from (arena.h), who owns a span (tcache.h, central.h).
  */
 #ifndef HEAP_SPAN_H
@@ -123,7 +124,7 @@ struct heap_map {
     _Atomic uintptr_t arena_bytes; /* committed; only grows. Release: pairs with readers that index the table */
     struct slice *slices;
     char *meta_base;
-    uintptr_t window_lo, window_hi; /* everything of ours: never a root */
+    uintptr_t window_lo, window_hi; /* all that is ours lies between; what is not (heap_next_own) is the program's */
     uint8_t cycle_no;               /* 1 to 255, round and round; changes while the world is stopped */
 } __attribute__((aligned(64)));
 extern struct heap_map heap_map;

@@ -2,6 +2,7 @@
  *
  * What    a personality routine, which an unwinder asks at the frame of os_call_nothrow. It is named by hand, because gcc's
  *         own would load libgcc_s, and asks too late: an exception that nobody catches is never unwound.
+ * Not here  what a cancelled thread undoes on its way out of a wrapped call: block_unwind, in the storey above.
  */
 #include <unwind.h>
 

@@ -25,7 +25,7 @@ int os_write_all(int fd, const void *buf, size_t len);
 pid_t os_getpid(void); /* raw, never cached */
 pid_t os_gettid(void); /* raw; OS_TID_UNKNOWN behind a filter: nobody is stopped there, so nobody needs it */
 #define OS_TID_UNKNOWN (-1)
-/* This process shares its memory with its parent, whose pid os_process_init recorded. */
+/* This process shares its memory with its parent, whose pid os_process_init recorded (process.c). */
 bool os_is_vfork_child(void);
 /* A filter is in force: only mmap, munmap, futex, write and clock_gettime may be called from now on, and the
  * functions here keep to that. Found by os_process_init for an inherited filter, told by the wrappers of
@@ -37,7 +37,7 @@ void os_seccomp_note(void);
 void os_seccomp_trust(void);
 __attribute__((noreturn)) void os_exit_group(int status);
 
-/* ---- vm.c: address space --------------------------------------------------- */
+/* ---- vm.c, vm_info.c: address space ----------------------------------------- */
 #define OS_PAGE_SIZE_MIN 4096u
 size_t os_page_size(void);
 /* Map zeroed read/write memory exactly at addr; never replaces a mapping.
@@ -173,7 +173,7 @@ bool os_gate_is_tight(void);
 bool os_gate_suspend(void); /* true: was published; waits while the world is stopped */
 void os_gate_resume(bool was_published);
 
-/* ---- stop.c: stopping threads by signal 33, shared with glibc ------------------- */
+/* ---- stop.c, stop_handler.c: stopping threads by signal 33, shared with glibc --- */
 enum os_stop_state {
     OS_STOP_SENT = 0,  /* signal sent, no answer */
     OS_STOP_STOPPED,   /* parked in the handler: sp, frame valid */
@@ -241,6 +241,7 @@ void os_request_set_server(void (*serve)(uint64_t request));
 /* The handler is put in place (again): at start, and after libc put its own there with the first thread. Until a
  * cycle ran, nobody else would. */
 void os_request_listen(void);
+/* ---- task.c: the threads that the kernel knows of ---------------------------------- */
 /* Ids of all threads of the process, this one included; raw getdents64 of /proc/PID/task. Count or -errno;
  * -E2BIG: more than max. */
 long os_task_list(pid_t *tids, size_t max);
@@ -253,7 +254,7 @@ int os_task_state(pid_t tid, struct os_task_state *out);
 /* false: gone, dead, or a worker of the kernel in our thread group (io_uring): such are never signalled. */
 bool os_task_is_stoppable(const struct os_task_state *state);
 
-/* ---- maps.c: what is mapped, what has content ------------------------------------ */
+/* ---- maps.c, pages.c: what is mapped, what has content ---------------------------- */
 struct os_map {
     uintptr_t lo, hi;
     uint64_t offset, inode;
@@ -304,11 +305,12 @@ int os_file_rename(const char *from, const char *to);
 void os_file_remove(const char *path);
 int os_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* 0, or -errno where not all was written */
 
-/* ---- stack.S / stack.c: running on a stack of ours ---------------------------------- */
+/* ---- stack_*.S: running on a stack of ours -------------------------------------------- */
 /* Call fn(arg, caller_sp) on the stack that ends at top. All callee-saved registers were pushed at or above
  * caller_sp before. */
 void os_call_on_stack(void (*fn)(void *arg, uintptr_t caller_sp), void *arg, void *top);
 
+/* ---- process.c ----------------------------------------------------------------------- */
 void os_process_init(void);       /* records the owner pid; constructor or first slow path */
 void os_process_fork_child(void); /* new owner pid */
 

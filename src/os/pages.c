@@ -3,9 +3,10 @@
  * What    For a range of addresses, the runs of pages that are present or swapped and
  *         not a file's. The ioctl PAGEMAP_SCAN says it for gigabytes in microseconds;
  *         kernels without it are asked by reading pagemap, eight bytes per page.
- *         The zero page has no content (pagemap cannot tell it: there it counts). A guard page
- * (MADV_GUARD_INSTALL) reads as swapped; newer kernels tell it apart, for others a byte of each swapped page
- *         is read through /proc/thread-self/mem, which fails for a guard page.
+ *         The zero page has no content (pagemap cannot tell it: there it counts). A
+ *         guard page (MADV_GUARD_INSTALL) reads as swapped; newer kernels tell it
+ *         apart, for others a byte of each swapped page is read through
+ *         /proc/thread-self/mem, which fails for a guard page.
  * Owns    the two descriptors, from os_pages_prepare to os_pages_finish (one cycle:
  *         kept longer, they could show the parent of a fork child).
  * Locks and callers  prepare and finish: one collector at a time; the rest: its markers.
