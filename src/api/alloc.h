@@ -98,7 +98,6 @@ struct mallinfo malloc_info_clipped(void); /* mallinfo, whose fields are too sma
 /* ---- passthrough.c: the other allocator ---- */
 void *passthrough_malloc(size_t size_bytes);
 void *passthrough_calloc(size_t n, size_t size_bytes);
-void *passthrough_realloc(void *p, size_t size_bytes);
 void *passthrough_memalign(size_t align, size_t size_bytes);
 
 /* ---- thread.c, fork.c, signal_defer.c ---- */

@@ -1,7 +1,8 @@
 /* The process has another malloc: the program defines its own, or a sanitizer brought one. Then ours, which
  * some library may still be bound to, hands on to the definition after ours, as if we were not there.
  *
- * Invariants  a block is told by its address: free and realloc of a block of ours stay with us.
+ * Invariants  a block is told by its address: free and realloc of a block of ours stay with us, and those of another
+ *         go to libc as foreign blocks do anyway (free_slow.c, realloc.c).
  * Not here  finding out: init.c.
  */
 #include "api/alloc.h"
@@ -25,16 +26,6 @@ void *passthrough_calloc(size_t n, size_t size_bytes)
 
     if (real_calloc != NULL)
         return real_calloc(n, size_bytes);
-    errno = ENOMEM;
-    return NULL;
-}
-
-void *passthrough_realloc(void *p, size_t size_bytes)
-{
-    void *(*real_realloc)(void *, size_t) = REAL_KNOWN(realloc);
-
-    if (real_realloc != NULL)
-        return real_realloc(p, size_bytes);
     errno = ENOMEM;
     return NULL;
 }

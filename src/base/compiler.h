@@ -9,7 +9,6 @@
 #define COLD __attribute__((noinline, cold))
 #define NORETURN __attribute__((noreturn))
 #define EXPORT __attribute__((visibility("default")))
-#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 
 /* Fast paths live in one section, so that the stop handler can tell from the
  * interrupted PC that one of them is half done (src/README.md, "Stopping").
