@@ -98,19 +98,29 @@ FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
     return block;
 }
 
-/* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer.
- * A function of its own, because both halves of gc_new together have too many values for the registers. */
-FAST_TEXT static void *gc_fast_set_layout(uintptr_t block, const struct tcache_bin *bin, uint64_t bits)
+ALWAYS_INLINE uint64_t gc_fast_replace(uint64_t word, uint64_t mask, uint64_t bits)
 {
-    const struct span *s = bin->span;
+    return ((word ^ bits) & mask) ^ word;
+}
+
+/* Functions of their own, because all of gc_new together has too many values for the registers. */
+FAST_TEXT NOINLINE static void *gc_fast_set_layout_rest(uintptr_t block, uint64_t *word, uint64_t mask, uint64_t bits)
+{
+    *word = gc_fast_replace(*word, mask, bits);
+    return (void *)block;
+}
+
+/* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer. */
+FAST_TEXT NOINLINE static void *gc_fast_set_layout(uintptr_t block, const struct span *s, uint64_t bits, unsigned n_bits)
+{
     uintptr_t at = (block - s->start) / LAYOUT_WORD;
     uint64_t *word = &s->layout[at / 64];
-    unsigned n_bits = bin->size / LAYOUT_WORD, shift = at % 64;
-    uint64_t mask = bits_low_mask(n_bits);
+    uint64_t mask = UINT64_MAX >> (64 - n_bits); /* at least one bit: no branch */
+    unsigned shift = at % 64;
 
-    word[0] = (word[0] & ~(mask << shift)) | bits << shift;
+    *word = gc_fast_replace(*word, mask << shift, bits << shift);
     if (shift + n_bits > 64)
-        word[1] = (word[1] & ~(mask >> (64 - shift))) | bits >> (64 - shift);
+        return gc_fast_set_layout_rest(block, word + 1, mask >> (64 - shift), bits >> (64 - shift));
     return (void *)block;
 }
 
@@ -128,5 +138,5 @@ FAST_TEXT EXPORT void *gc_new(const struct gc_type *public_type)
     *bin->word = free_bits & (free_bits - 1);
     uintptr_t block = bin->base + bits_ctz64(free_bits) * bin->size;
     gc_fast_zero((char *)block, (char *)block + bin->size);
-    return gc_fast_set_layout(block, bin, type->bits[0]);
+    return gc_fast_set_layout(block, bin->span, type->bits[0], bin->size / LAYOUT_WORD);
 }

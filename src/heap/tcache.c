@@ -333,6 +333,7 @@ void tcache_abandon(struct tcache *tc)
     heap_add_used(tc->used_delta_bytes);
     tc->used_delta_bytes = 0;
     tc->tiny_at = tc->tiny_end = 0;
+    atomic_store_explicit(&tc->thread, NULL, memory_order_relaxed);
     __atomic_store_n(&tc->is_active, false, __ATOMIC_RELEASE);
 }
 

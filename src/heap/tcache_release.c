@@ -88,7 +88,7 @@ void tcache_release_of_waiting(void)
         return;
     for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next) {
         struct os_thread *t = atomic_load_explicit(&tc->thread, memory_order_acquire);
-        if (tc == tcache_self || t == NULL || tcache_is_as_it_was(tc) || !os_gate_borrow(t))
+        if (t == NULL || t == os_tls.thread || tcache_is_as_it_was(tc) || !os_gate_borrow(t))
             continue;
         tcache_release_borrowed(tc, t);
         os_gate_return(t);
