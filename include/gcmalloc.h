@@ -138,7 +138,8 @@ typedef void (*gc_event_fn)(int event, void *arg);
  * finalizers or by gc_run_finalizers; several may be told as one. arg is kept reachable.
  * EINVAL: no fn, no event, or an unknown one. ENOMEM: 16 are in use. */
 int gc_on_event(unsigned events, gc_event_fn fn, void *arg);
-/* No call begins after this has returned. EINVAL: there is no such fn with this arg. */
+/* fn is no longer called for what happens from now on; a call that another thread has begun may still run. EINVAL: there
+ * is no such fn with this arg. */
 int gc_off_event(gc_event_fn fn, void *arg);
 
 /* ---- keeping blocks, and roots ------------------------------------------------------------------------- */

@@ -47,9 +47,7 @@ COLD static bool alloc_first_use(void)
 /* A wiped page tells a child of a fork that went past the handlers (raw clone, _Fork). */
 static bool alloc_is_raw_fork_child(void)
 {
-    volatile uint32_t *canary = os_vm_fork_canary();
-
-    return api_state.is_initialised && canary != NULL && *canary == 0;
+    return api_state.is_initialised && os_is_raw_fork_child();
 }
 
 bool api_enter_slow(void)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/real.h"
+#include "api/report.h"
 #include "api/findings_out.h"
 #include "api/thread.h"
 #include "base/compiler.h"
@@ -23,6 +24,8 @@ enum { FINDINGS_STDERR = 2 };
 
 static struct {
     const struct options *options;
+    struct report_fd err;    /* stderr as it was at the start: programs close their own on the way out */
+    bool is_other_process;   /* than the one that report_pid names */
     uint32_t n_requests; /* futex; atomic */
 } findings_state;
 
@@ -38,11 +41,17 @@ static void findings_warn(const char *option)
     os_write_all(FINDINGS_STDERR, line, f.len);
 }
 
+/* A file that is the whole of gcrun's command's is not for the programs that the command becomes or starts. */
+static bool findings_is_others(const char *pattern)
+{
+    return findings_state.is_other_process && pattern[0] != '\0' && strstr(pattern, "%p") == NULL;
+}
+
 static void findings_write_profile(void)
 {
     const char *pattern = findings_state.options->profile_file;
 
-    if (pattern[0] == '\0')
+    if (pattern[0] == '\0' || findings_is_others(pattern))
         return;
     int fd = findings_file_open(pattern);
     if (fd < 0 || findings_profile(fd, FINDINGS_LIVE) != 0)
@@ -61,16 +70,18 @@ static bool findings_is_json(const char *path)
 static uint64_t findings_write_leaks(void)
 {
     const char *pattern = findings_state.options->leaks_file;
-    int fd = FINDINGS_STDERR;
+    bool has_file = pattern[0] != '\0';
+    int fd = -1;
 
-    if (!findings_state.options->leaks)
+    if (!findings_state.options->leaks || findings_is_others(pattern))
         return 0;
-    if (pattern[0] != '\0' && (fd = findings_file_open(pattern)) < 0) {
+    if (has_file && (fd = findings_file_open(pattern)) < 0)
         findings_warn("leaks_file");
-        fd = FINDINGS_STDERR;
-    }
-    struct findings_leaks_result result = findings_leaks(fd, fd != FINDINGS_STDERR && findings_is_json(pattern));
-    if (fd != FINDINGS_STDERR)
+    has_file = fd >= 0;
+    if (!has_file)
+        fd = report_kept_fd(&findings_state.err);
+    struct findings_leaks_result result = findings_leaks(fd, has_file && findings_is_json(pattern));
+    if (has_file)
         findings_file_close(fd);
     return result.n_blocks;
 }
@@ -121,12 +132,15 @@ static void findings_take_signal(enum option_signal which)
 
     sigfillset(&action.sa_mask);
     if (thread_start_reporter(findings_thread, NULL) == 0)
-        REAL(sigaction)(numbers[which], &action, NULL);
+        sigaction(numbers[which], &action, NULL); /* ours: a handler without its trampoline makes no gate trusted */
 }
 
 void findings_start(const struct options *o)
 {
     findings_state.options = o;
+    findings_state.is_other_process = o->report_pid != 0 && o->report_pid != os_getpid();
+    if (o->leaks)
+        report_keep_fd(&findings_state.err, FINDINGS_STDERR, false);
     findings_leaks_read_suppressions(o->suppressions);
     if (o->leaks || o->profile_file[0] != '\0')
         on_exit(findings_at_exit, NULL);

@@ -18,7 +18,11 @@
 enum {
     GC_FAST_MAX = 1024, /* zeroing more is memset's business, which a leaf function cannot call */
     GC_FAST_FLAGS = GC_NOSCAN | GC_NOZERO,
+#ifdef __clang__
+    GC_FAST_TYPED_MAX = 0, /* it finds no way to set a layout without saving a register, which has no place here */
+#else
     GC_FAST_TYPED_MAX = 512, /* so that a block has at most 64 words */
+#endif
 };
 _Static_assert(GC_NOSCAN == 1 && FLAVOR_GC_NOSCAN == FLAVOR_GC + GC_NOSCAN, "a flag leads to its flavor");
 
@@ -98,29 +102,19 @@ FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
     return block;
 }
 
-ALWAYS_INLINE uint64_t gc_fast_replace(uint64_t word, uint64_t mask, uint64_t bits)
+/* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer.
+ * A function of its own, because both halves of gc_new together have too many values for the registers. */
+FAST_TEXT static void *gc_fast_set_layout(uintptr_t block, const struct tcache_bin *bin, uint64_t bits)
 {
-    return ((word ^ bits) & mask) ^ word;
-}
-
-/* Functions of their own, because all of gc_new together has too many values for the registers. */
-FAST_TEXT NOINLINE static void *gc_fast_set_layout_rest(uintptr_t block, uint64_t *word, uint64_t mask, uint64_t bits)
-{
-    *word = gc_fast_replace(*word, mask, bits);
-    return (void *)block;
-}
-
-/* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer. */
-FAST_TEXT NOINLINE static void *gc_fast_set_layout(uintptr_t block, const struct span *s, uint64_t bits, unsigned n_bits)
-{
+    const struct span *s = bin->span;
     uintptr_t at = (block - s->start) / LAYOUT_WORD;
     uint64_t *word = &s->layout[at / 64];
-    uint64_t mask = UINT64_MAX >> (64 - n_bits); /* at least one bit: no branch */
-    unsigned shift = at % 64;
+    unsigned n_bits = bin->size / LAYOUT_WORD, shift = at % 64;
+    uint64_t mask = bits_low_mask(n_bits);
 
-    *word = gc_fast_replace(*word, mask << shift, bits << shift);
+    word[0] = (word[0] & ~(mask << shift)) | bits << shift;
     if (shift + n_bits > 64)
-        return gc_fast_set_layout_rest(block, word + 1, mask >> (64 - shift), bits >> (64 - shift));
+        word[1] = (word[1] & ~(mask >> (64 - shift))) | bits >> (64 - shift);
     return (void *)block;
 }
 
@@ -129,7 +123,7 @@ FAST_TEXT EXPORT void *gc_new(const struct gc_type *public_type)
     const struct heap_type *type = (const struct heap_type *)public_type;
     struct tcache_set *set = tcache_self->sets[FLAVOR_GC_TYPED];
 
-    if (UNLIKELY(set == NULL || type->size_bytes > GC_FAST_TYPED_MAX))
+    if (GC_FAST_TYPED_MAX == 0 || UNLIKELY(set == NULL || type->size_bytes > GC_FAST_TYPED_MAX))
         return alloc_slow_new_object(public_type);
     struct tcache_bin *bin = &set->bins[sizeclass_of(type->size_bytes)];
     uint64_t free_bits = *bin->word;
@@ -138,5 +132,5 @@ FAST_TEXT EXPORT void *gc_new(const struct gc_type *public_type)
     *bin->word = free_bits & (free_bits - 1);
     uintptr_t block = bin->base + bits_ctz64(free_bits) * bin->size;
     gc_fast_zero((char *)block, (char *)block + bin->size);
-    return gc_fast_set_layout(block, bin->span, type->bits[0], bin->size / LAYOUT_WORD);
+    return gc_fast_set_layout(block, bin, type->bits[0]);
 }

@@ -137,7 +137,8 @@ static void settings_add(struct settings *s, const char *key, const char *value)
 /* What is said at exit is the command's matter, not that of each process that it starts. */
 static void settings_finish(struct settings *s)
 {
-    if (!s->parsed.stats && !s->parsed.doctor && !s->parsed.snapshot_file[0])
+    if (!s->parsed.stats && !s->parsed.doctor && !s->parsed.snapshot_file[0] && !s->parsed.leaks_file[0] &&
+        !s->parsed.profile_file[0])
         return;
     char *pid = gcrun_format("%d", (int)getpid());
     settings_add(s, "report_pid", pid);

@@ -3,8 +3,8 @@
  * What    a signal of the collector that was sent to the thread and not yet taken would outlive the exec, and signal 33
  *         ends a program that has no handler for it. So cycles are held off as for a fork; a successful exec never comes
  *         back, and needs to undo nothing.
- * Callers  signal handlers and children of vfork, too. The latter share our memory and are no target of signals: they must
- *         leave no trace here. A handler that interrupted a slow path must not wait for the cycle that waits for it.
+ * Callers  signal handlers and children of vfork and of raw forks, too. The second share our memory and are no target of
+ *         signals: they must leave no trace here. In the third whoever was collecting is not there, and nobody may wait. A handler that interrupted a slow path must not wait for the cycle that waits for it.
  * Not here  posix_spawn and its like, whose child of libc's own calls the kernel itself: interpose_process.c.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@
 /* true: exec_failed must follow where the exec does. */
 static bool exec_begin(void)
 {
-    if (os_tls.critical != 0 || api_tls.in_cycle != 0 || os_is_vfork_child())
+    if (os_tls.critical != 0 || api_tls.in_cycle != 0 || os_is_vfork_child() || os_is_raw_fork_child())
         return false;
     cycle_fork_prepare();
     return true;

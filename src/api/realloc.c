@@ -176,9 +176,10 @@ static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
     enum heap_find found = heap_find_object(addr, obj);
     bool is_block = (found == HEAP_LIVE || found == HEAP_TAKEN) && obj->start == addr;
 
-    if (found == HEAP_LIVE && obj->span->flavor == FLAVOR_GC_TINY && layout_is_part(obj->span, addr)) {
+    if ((found == HEAP_LIVE || found == HEAP_TAKEN) && obj->span->flavor == FLAVOR_GC_TINY &&
+        layout_is_part(obj->span, addr)) {
         *obj = (struct heap_obj){obj->span, addr, layout_part_bytes(obj->span, addr), obj->idx};
-        return HEAP_LIVE;
+        return found;
     }
     if (LIKELY(is_block) || (!realloc_is_taken_slice(addr) && !slice_is_doubtful(addr)))
         return found;

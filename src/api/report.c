@@ -21,9 +21,8 @@ enum { REPORT_FD_MIN = 100 };
 
 static struct {
     const struct options *options; /* NULL: not initialised */
-    int fd;
-    struct stat fd_is;
-} report = {.fd = -1};
+    struct report_fd out;
+} report = {.out = {.fd = -1}};
 
 const struct options *report_options(void)
 {
@@ -42,14 +41,20 @@ static int report_set_aside(int fd, bool is_ours)
     return high;
 }
 
-static void report_open(const char *pattern)
+void report_keep_fd(struct report_fd *kept, int fd, bool is_ours)
 {
-    int fd = trace_file_open(pattern);
+    kept->fd = fd >= 0 ? report_set_aside(fd, is_ours) : -1;
+    if (kept->fd < 0 || fstat(kept->fd, &kept->is) != 0)
+        kept->fd = -1;
+}
 
-    if (fd >= 0)
-        report.fd = report_set_aside(fd, pattern[0] != '\0');
-    if (report.fd < 0 || fstat(report.fd, &report.fd_is) != 0)
-        report.fd = -1;
+int report_kept_fd(const struct report_fd *kept)
+{
+    struct stat now;
+
+    return kept->fd >= 0 && fstat(kept->fd, &now) == 0 && now.st_dev == kept->is.st_dev && now.st_ino == kept->is.st_ino
+               ? kept->fd
+               : -1;
 }
 
 /* By its own pid, which an exec keeps. */
@@ -66,15 +71,7 @@ void report_init(const struct options *options)
     if (!report_is_asked())
         return;
     if (options->stats || options->doctor)
-        report_open(options->stats_file);
-}
-
-static bool report_has_file(void)
-{
-    struct stat now;
-
-    return report.fd >= 0 && fstat(report.fd, &now) == 0 && now.st_dev == report.fd_is.st_dev &&
-           now.st_ino == report.fd_is.st_ino;
+        report_keep_fd(&report.out, trace_file_open(options->stats_file), options->stats_file[0] != '\0');
 }
 
 static void report_snapshot(void)
@@ -95,10 +92,11 @@ __attribute__((destructor)) static void report_at_exit(void)
     if (!report_is_asked() || api_state.is_passthrough || os_seccomp_is_on() || os_is_vfork_child())
         return;
     report_snapshot();
-    if (!report_has_file())
+    int fd = report_kept_fd(&report.out);
+    if (fd < 0)
         return;
     if (report.options->doctor)
-        report_doctor(report.fd);
+        report_doctor(fd);
     if (report.options->stats)
-        report_stats(report.fd);
+        report_stats(fd);
 }

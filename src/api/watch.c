@@ -40,7 +40,7 @@ static void *watch_move_apart(void *p, const struct watch_request *r, bool *is_z
     bool is_new_zero = false;
     void *q;
 
-    if (r->is_large || sample_rate() < WATCH_APART_RATE)
+    if (r->is_large || r->flavor == FLAVOR_GC_TINY || sample_rate() < WATCH_APART_RATE)
         return p;
     q = heap_large_alloc(alloc_padded(r->size_bytes, r->align, r->flavor), r->align, r->flavor, &is_new_zero);
     if (q == NULL)

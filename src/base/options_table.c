@@ -87,7 +87,7 @@ static const struct option_row option_rows[] = {
              "at exit: what a collection meets in this process, which mappings it reads and which threads it stops"),
     ROW_PATH("stats_file", stats_file, "where `stats` and `doctor` go (`%p`: process id); default: stderr"),
     ROW_INT("report_pid", report_pid, 0, INT32_MAX, 0,
-            "process that `stats`, `doctor` and `snapshot_file` are for; 0: each that inherits them"),
+            "process that `stats`, `doctor` and `snapshot_file` are for, and files of reports without `%p`; 0: each that inherits them"),
     ROW_PATH("snapshot_file", snapshot_file,
              "at exit: a snapshot of the heap in Chrome's .heapsnapshot format (`%p`: process id)"),
     ROW_INT("stress", stress, 0, 1000000000, 0, "collect at every n-th slow path; 0: off"),

@@ -3,6 +3,7 @@
 
 #include "gc/mark_filter.h"
 #include "heap/heap.h"
+#include "heap/layout.h"
 #include "os/os.h"
 
 static uint64_t blocks_live(const struct span *s, uint32_t w)
@@ -85,6 +86,7 @@ struct blocks_scan {
     uintptr_t at, end, start;
     void (*fn)(size_t offset, uint32_t ordinal, void *ctx);
     void *ctx;
+    const struct span *layout; /* that says which words may be pointers; NULL: all */
 };
 
 static void blocks_scan(void *arg)
@@ -95,8 +97,10 @@ static void blocks_scan(void *arg)
     while (scan->at < scan->end) {
         uint64_t word = *(const uint64_t *)scan->at;
 
+        bool is_pointer = scan->layout == NULL || (layout_pointer_bits(scan->layout, scan->at) & 1) != 0;
+
         scan->at += sizeof(word); /* before fn: what faults is the read alone */
-        if (snapshot_find(word, &ordinal))
+        if (is_pointer && snapshot_find(word, &ordinal))
             scan->fn(scan->at - sizeof(word) - scan->start, ordinal, scan->ctx);
     }
 }
@@ -105,7 +109,8 @@ static void blocks_scan(void *arg)
 void snapshot_edges(struct span *s, uint32_t idx, void (*fn)(size_t offset, uint32_t ordinal, void *ctx), void *ctx)
 {
     uintptr_t start = span_block(s, idx), fault_addr;
-    struct blocks_scan scan = {start, start + bits_round_down(s->size_bytes, sizeof(uint64_t)), start, fn, ctx};
+    struct blocks_scan scan = {start, start + bits_round_down(s->size_bytes, sizeof(uint64_t)), start, fn, ctx,
+                               s->flavor == FLAVOR_GC_TYPED ? s : NULL};
 
     if (flavor_is_noscan(s->flavor))
         return;

@@ -122,6 +122,8 @@ static void file_class_strings(void)
         [FLAVOR_GC_NOSCAN] = "gc_malloc(GC_NOSCAN) ",
         [FLAVOR_ROOT] = "gc_malloc(GC_ROOT) ",
         [FLAVOR_ROOT_NOSCAN] = "gc_malloc(GC_ROOT | GC_NOSCAN) ",
+        [FLAVOR_GC_TYPED] = "gc_new ",
+        [FLAVOR_GC_TINY] = "gc_malloc(GC_NOSCAN) parts ",
     };
     char text[64];
 

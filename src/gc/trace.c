@@ -129,7 +129,8 @@ void trace_write(const struct trace_cycle *c)
 
 void trace_unseen_use(const char *what, uintptr_t addr, size_t size_bytes, unsigned flavor, const void *caller)
 {
-    static const char *const kinds[FLAVOR_N] = {"malloc", "gc_malloc", "gc_malloc noscan", "root", "root noscan"};
+    static const char *const kinds[FLAVOR_N] = {"malloc", "gc_malloc", "gc_malloc noscan", "root", "root noscan",
+                                               "gc_new", "gc_malloc noscan part"};
     static uint32_t n_told;
     char line[TRACE_LINE_MAX];
     struct fmt f = fmt_init(line, sizeof(line) - 1);

@@ -265,6 +265,8 @@ static void tracked_scan_block(void *record)
     const struct tracked_record *r = record;
     const uintptr_t *word = (const uintptr_t *)r->start, *end = word + r->size_bytes / sizeof(*word);
 
+    if (flavor_is_noscan(slice_of(r->start)->flavor))
+        return;
     for (; word < end; word++)
         if (heap_contains(*word))
             tracked_note_word(r, *word);

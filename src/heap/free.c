@@ -25,6 +25,8 @@ static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
 {
     uintptr_t in_span = ((addr - heap_map.arena_base) & (SLICE_SIZE - 1)) + ((uintptr_t)e->slice_no << SLICE_SHIFT);
     bool is_start = e->recip == 0 ? in_span == 0 : slice_is_block_start(e, in_span);
+    if (e->flavor == TOMB_TAKEN && slice_block_size(e) == LAYOUT_TINY_BLOCK && addr % LAYOUT_PART == 0)
+        return HEAP_FREED_TAKEN; /* maybe a part of a block */
     if (is_start && e->flavor == TOMB_TAKEN)
         return HEAP_FREED_TAKEN;
     return free_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
@@ -131,9 +133,11 @@ static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t
     return HEAP_FREED;
 }
 
-/* The common case of a message, told apart by reads only. No critical section is needed for it: the caller's frame holds
- * the block, so a cycle that comes in between finds it reachable, and a bit without an announcement is one that its setter
- * has yet to announce, as everywhere. */
+/* What a free of must be decided by heap_free. */
+enum { FREE_BY_HAND = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY };
+
+/* The common case of a message, told apart by reads only. Bit and announcement belong together: a handler that leaves by
+ * longjmp from between them would leave a span that nobody ever announces again. */
 bool heap_free_by_message(void *p)
 {
     uintptr_t addr = (uintptr_t)p;
@@ -145,17 +149,18 @@ bool heap_free_by_message(void *p)
     bool is_start;
     if (LOAD_ONCE(os_tls.is_fast_cut) != 0)
         return false; /* tcache_self is not this thread's now, and the way through a critical section is where it parks */
-    if (owner == NULL || owner == tcache_self || (flags_before & (SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED)) != 0)
+    if (owner == NULL || owner == tcache_self || (flags_before & FREE_BY_HAND) != 0)
         return false; /* the nil span has no owner */
     uint32_t idx = slice_block_at(e, addr - s->start, &is_start);
     if (!is_start || idx >= s->n_blocks || span_is_free(s, idx) || LOAD_ONCE(e->span) != ref)
         return false;
     uint64_t bit = UINT64_C(1) << (idx & 63);
-    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) != 0)
-        return false; /* freed twice: told by heap_free, which finds the same */
-    inbox_announce(s, flags_before);
-    __asm__ volatile("" : : "r"(p)); /* until here it was reachable */
-    return true;
+    os_critical_enter();
+    bool is_first = (__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) == 0;
+    if (is_first)
+        inbox_announce(s, flags_before);
+    os_critical_leave();
+    return is_first; /* freed twice: told by heap_free, which finds the same */
 }
 
 enum heap_free_result heap_free(void *p)

@@ -48,6 +48,8 @@ void *heap_large_alloc(size_t size_bytes, size_t align, unsigned flavor, bool *i
 {
     if (size_bytes > PTRDIFF_MAX - SLICE_SIZE || align > PTRDIFF_MAX)
         return NULL;
+    if (flavor == FLAVOR_GC_TINY)
+        flavor = FLAVOR_GC_NOSCAN; /* parts share small blocks only */
     size_t usable = large_usable(size_bytes);
     size_t n_slices = large_slices(usable), n_align = align <= SLICE_SIZE ? 1 : align >> SLICE_SHIFT;
     if (n_slices > UINT32_MAX || n_align > UINT32_MAX)

@@ -23,9 +23,10 @@ void os_signals_release(const uint64_t *old)
     kernel_sigprocmask(SIG_SETMASK, old, NULL);
 }
 
+/* libc's signal 32 cancels at once where the handler interrupted a call that may be cancelled. */
 void os_signals_hold_in_handler(void)
 {
-    uint64_t held = ~MASK_OPEN;
+    uint64_t held = ~MASK_OPEN | UINT64_C(1) << (32 - 1);
 
     kernel_sigprocmask(SIG_SETMASK, &held, NULL);
 }

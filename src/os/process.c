@@ -83,6 +83,13 @@ void os_process_fork_child(void)
     os_vm_canary_rearm();
 }
 
+bool os_is_raw_fork_child(void)
+{
+    volatile uint32_t *canary = os_vm_fork_canary();
+
+    return canary != NULL && *canary == 0;
+}
+
 /* A fork child that no handler has prepared yet has another pid too, but its canary page was wiped. Behind a
  * filter nothing is asked: no cycle runs there, which is all that the answer is for. */
 bool os_is_vfork_child(void)

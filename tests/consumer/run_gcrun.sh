@@ -39,7 +39,11 @@ expect 0 "GCMALLOC=trace=1,trace_file=$dir/trace" "$gcrun" --trace="$dir/trace" 
 expect 125 'takes no value' "$gcrun" --doctor=1 true
 expect 125 "needs a value" "$gcrun" --snapshot
 expect 0 ',snapshot_file=/x,report_pid=' "$gcrun" --percent 9 --snapshot=/x env
-expect 0 "GCMALLOC=leaks=1,leaks_file=$dir/f" "$gcrun" "--leaks=$dir/f" env
+expect 0 "GCMALLOC=leaks=1,leaks_file=$dir/f,report_pid=" "$gcrun" "--leaks=$dir/f" env
+# At their end coreutils have closed stderr; and what a command starts leaves its file alone.
+printf 'b\na\n' > "$dir/lines"
+expect 0 '/sort+' "$gcrun" --leaks sort "$dir/lines"
+expect 0 '' bash -c '"$2" "--leaks=$1/whole" -- bash -c "sort $1/lines; exit 0"; ! grep -q "/sort+" "$1/whole"' - "$dir" "$gcrun"
 expect 0 "GCMALLOC=profile=on,profile_file=$dir/f" "$gcrun" "--profile=$dir/f" env
 expect 0 '' bash -c 'cd "$1" && "$2" --profile true && head -n 1 heap.[0-9]* | grep -q "^heap profile: .* @ heap_v2/524288$"' \
     - "$dir" "$(realpath "$gcrun")"

@@ -16,3 +16,8 @@ foreach(source IN LISTS interface_sources)
   set_tests_properties(${name}_stress PROPERTIES LABELS full TIMEOUT 300 ENVIRONMENT GCMALLOC=stress=50)
   set_tests_properties(${name}_check PROPERTIES LABELS full TIMEOUT 300 ENVIRONMENT GCMALLOC=check=yes)
 endforeach()
+# Sampled blocks that are moved apart, at the rates at which they are.
+foreach(program malloc types)
+  add_test(NAME interface.${program}_profiled COMMAND interface_${program})
+  set_tests_properties(interface.${program}_profiled PROPERTIES LABELS quick TIMEOUT 120 ENVIRONMENT GCMALLOC=profile=128K)
+endforeach()

@@ -1,5 +1,5 @@
 /* Forks that bypass libc's handlers: by _Fork and by the system call, while other threads allocate and collect. The
- * child allocates, frees and collects. */
+ * child allocates, frees and collects, or becomes another program at once. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -20,8 +20,10 @@ static void *body(void *arg)
     return NULL;
 }
 
-static void child(uintptr_t hidden)
+static void child(uintptr_t hidden, int n)
 {
+    if (n % 5 == 0)
+        execl("/proc/self/exe", "again", "end", NULL);
     void *volatile block = trap_reveal(hidden);
     root = NULL;
     for (int i = 0; i < 2000; i++) {
@@ -37,8 +39,11 @@ static void child(uintptr_t hidden)
     _exit(test_is_filled(block, TRAP_SIZE, 1) ? 7 : 4);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argv;
+    if (argc == 2)
+        return 7;
     pid_t (*bare_fork)(void) = (pid_t(*)(void))dlsym(RTLD_DEFAULT, "_Fork");
     uintptr_t hidden = trap_new();
     root = trap_reveal(hidden);
@@ -52,7 +57,7 @@ int main(void)
                         : (pid_t)syscall(SYS_clone, (long)SIGCHLD, NULL, NULL, NULL, 0L);
         TEST_CHECK(pid >= 0);
         if (pid == 0)
-            child(hidden);
+            child(hidden, n);
         int status = 0;
         TEST_CHECK(waitpid(pid, &status, 0) == pid);
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 7)
