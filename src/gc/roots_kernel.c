@@ -1,7 +1,7 @@
 /* Pointers that only the kernel holds; see roots_int.h.
  *
  *     epoll      the data word of each registered descriptor, from fdinfo of each epoll instance
- *     timers     sigev_value, from /proc/self/timers (empty once the main thread has exited: then they are not seen)
+ *     timers     sigev_value, from /proc/self/timers, which is whole even after the main thread has exited
  *     io_uring   nobody can list what is in flight: an instance, mapped or not, ends the cycle
  *     sigaltstack of the collecting thread; that of a stopped one is in its signal frame
  * What a descriptor is, is asked by two calls that only look: epoll_ctl that removes something that was never added,

@@ -39,7 +39,7 @@ static uint64_t seconds(void)
 int main(void)
 {
     pthread_t ids[3];
-    uint64_t until = seconds() + test_env_number("GCM_SECONDS", 6);
+    uint64_t until = seconds() + test_env_number("GCM_SECONDS", 30);
     pthread_create(&ids[0], NULL, reader, NULL);
     pthread_create(&ids[1], NULL, reader, NULL);
     pthread_create(&ids[2], NULL, flusher, NULL);

@@ -46,6 +46,7 @@ foreach(program eintr eintr_others)
   endforeach()
 endforeach()
 
+gcm_preload_test(trap.stdio_locked_fork_10min LABEL long TIMEOUT 900 COMMAND stdio_locked_fork ENV GCM_SECONDS=600)
 gcm_preload_test(trap.sleeping_threads_1000 LABEL full TIMEOUT 240 COMMAND sleeping_threads 1000)
 gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleeping_threads 5000)
 gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M)
