@@ -82,6 +82,16 @@ enum cycle_skip api_collect(enum cycle_cause cause)
     return skip;
 }
 
+enum cycle_skip api_collect_after_others(enum cycle_cause cause)
+{
+    enum cycle_skip skip = api_collect(cause);
+
+    if (skip != SKIP_BUSY)
+        return skip;
+    cycle_wait();
+    return api_collect(cause);
+}
+
 static unsigned alloc_class(size_t size_bytes, size_t align)
 {
     unsigned class_no;

@@ -70,21 +70,10 @@ static void control_close(const struct control_file *file)
 
 /* ---- the answers ---- */
 
-/* If another thread collects just now, once more after it. */
-static enum cycle_skip control_cycle(void)
-{
-    enum cycle_skip skip = api_collect(CYCLE_EXPLICIT);
-
-    if (skip != SKIP_BUSY)
-        return skip;
-    cycle_wait();
-    return api_collect(CYCLE_EXPLICIT);
-}
-
 static void control_collect(int fd)
 {
     uint64_t blocks = counter_get(COUNTER_BLOCKS_RECLAIMED), bytes = counter_get(COUNTER_BYTES_RECLAIMED);
-    enum cycle_skip skip = control_cycle();
+    enum cycle_skip skip = api_collect_after_others(CYCLE_EXPLICIT);
     struct out o;
 
     out_init(&o, fd);
@@ -139,7 +128,7 @@ static void control_snapshot(struct control_file *file)
     struct out o;
 
     if (snapshot_begin(&request)) {
-        control_cycle();
+        api_collect_after_others(CYCLE_EXPLICIT);
         error = snapshot_end(false);
     }
     if (error == 0) {

@@ -312,13 +312,8 @@ static enum cycle_skip leaks_settle(void)
 {
     enum cycle_skip skip = SKIP_NONE;
 
-    for (int i = 0; i < 2 && skip == SKIP_NONE; i++) {
-        skip = api_collect(CYCLE_EXPLICIT);
-        if (skip == SKIP_BUSY) {
-            cycle_wait();
-            skip = api_collect(CYCLE_EXPLICIT);
-        }
-    }
+    for (int i = 0; i < 2 && skip == SKIP_NONE; i++)
+        skip = api_collect_after_others(CYCLE_EXPLICIT);
     api_exit_slow();
     return skip;
 }

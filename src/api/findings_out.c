@@ -16,13 +16,13 @@
 static struct {
     pid_t first_pid; /* the process that read the options */
     char program[PATH_MAX];
-} report;
+} findings_process;
 
 void findings_init(void)
 {
-    report.first_pid = os_getpid();
-    long n = os_probe_readlink("/proc/self/exe", report.program, sizeof(report.program) - 1);
-    report.program[n > 0 ? n : 0] = '\0';
+    findings_process.first_pid = os_getpid();
+    long n = os_probe_readlink("/proc/self/exe", findings_process.program, sizeof(findings_process.program) - 1);
+    findings_process.program[n > 0 ? n : 0] = '\0';
 }
 
 /* ---- text ---- */
@@ -64,7 +64,7 @@ int findings_file_open(const char *pattern)
     struct fmt out = fmt_init(path, sizeof(path));
     bool is_told = trace_file_expand(&out, pattern);
 
-    if (!is_told && os_getpid() != report.first_pid) {
+    if (!is_told && os_getpid() != findings_process.first_pid) {
         fmt_char(&out, '.');
         fmt_u64(&out, (uint64_t)os_getpid());
     }
@@ -87,7 +87,7 @@ struct findings_place findings_place_nolock(uintptr_t pc)
     if (!os_walk_place(pc - 1, &place))
         return (struct findings_place){.module = "", .offset = pc - 1, .symbol = ""};
     return (struct findings_place){
-        .module = place.module[0] != '\0' ? place.module : report.program, .offset = place.offset, .symbol = ""};
+        .module = place.module[0] != '\0' ? place.module : findings_process.program, .offset = place.offset, .symbol = ""};
 }
 
 struct findings_place findings_place(uintptr_t pc)

@@ -36,12 +36,8 @@ static bool gc_is_due(enum cycle_cause *cause)
 static int gc_run(enum cycle_cause cause)
 {
     event_run(EVENT_BEGIN);
-    enum cycle_skip skip = api_collect(cause);
+    enum cycle_skip skip = api_collect_after_others(cause);
 
-    if (skip == SKIP_BUSY) {
-        cycle_wait();
-        skip = api_collect(cause);
-    }
     api_exit_slow();
     if (cause == CYCLE_EXPLICIT)
         event_run(EVENT_END);

@@ -19,10 +19,7 @@ static int snapshot_run(const struct snapshot_request *r)
 {
     if (!snapshot_begin(r))
         return EAGAIN;
-    if (api_collect(CYCLE_EXPLICIT) == SKIP_BUSY) {
-        cycle_wait();
-        api_collect(CYCLE_EXPLICIT);
-    }
+    api_collect_after_others(CYCLE_EXPLICIT);
     return snapshot_end(true);
 }
 

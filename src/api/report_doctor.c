@@ -79,12 +79,8 @@ static void doctor_put_limits(struct out *o)
 static void doctor_put_trial(struct out *o)
 {
     uint64_t before_ns = counter_get(COUNTER_PAUSE_NS_TOTAL);
-    enum cycle_skip skip = api_collect(CYCLE_EXPLICIT);
+    enum cycle_skip skip = api_collect_after_others(CYCLE_EXPLICIT);
 
-    if (skip == SKIP_BUSY) {
-        cycle_wait();
-        skip = api_collect(CYCLE_EXPLICIT);
-    }
     out_label(o, "collection");
     if (skip == SKIP_NONE) {
         fmt_str(&o->f, "possible; pause ");
