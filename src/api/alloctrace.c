@@ -20,6 +20,7 @@
 #include "base/compiler.h"
 #include "base/fmt.h"
 #include "os/os.h"
+#include "os/probe.h"
 
 enum { ALLOCTRACE_LINE_MAX = 160, ALLOCTRACE_SITE_MAX = 4096 };
 
@@ -106,7 +107,7 @@ void alloctrace_fork_child(void)
 
     if (alloctrace.fd < 0 || !trace_file_expand(&f, alloctrace.pattern))
         return;
-    findings_file_close(alloctrace.fd);
+    os_probe_close(alloctrace.fd);
     alloctrace.fd = trace_file_open(alloctrace.pattern);
     for (struct site *s = site_newest(); s != NULL; s = s->older)
         s->is_announced = 0;

@@ -9,15 +9,14 @@
 #include "api/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <sys/syscall.h>
 #include "api/alloc.h"
 #include "api/out.h"
 #include "api/report.h"
 #include "base/counters.h"
 #include "gc/snapshot.h"
 #include "os/os.h"
+#include "os/probe.h"
 
 enum { CONTROL_N_ANSWERED = 32 };
 
@@ -64,8 +63,8 @@ static bool control_open(struct control_file *file, uint32_t id)
 
 static void control_close(const struct control_file *file)
 {
-    os_syscall(SYS_close, file->fd, 0, 0, 0, 0, 0);
-    os_syscall(SYS_renameat2, AT_FDCWD, (long)file->part, AT_FDCWD, (long)file->path, 0, 0);
+    os_probe_close(file->fd);
+    os_file_rename(file->part, file->path);
 }
 
 /* ---- the answers ---- */
@@ -132,7 +131,7 @@ static void control_snapshot(struct control_file *file)
         error = snapshot_end(false);
     }
     if (error == 0) {
-        os_syscall(SYS_close, file->fd, 0, 0, 0, 0, 0);
+        os_probe_close(file->fd);
         return;
     }
     out_init(&o, file->fd);

@@ -19,6 +19,7 @@
 #include "api/thread.h"
 #include "base/compiler.h"
 #include "os/os.h"
+#include "os/probe.h"
 
 enum { FINDINGS_STDERR = 2 };
 
@@ -57,7 +58,7 @@ static void findings_write_profile(void)
     if (fd < 0 || findings_profile(fd, FINDINGS_LIVE) != 0)
         findings_warn("profile_file");
     if (fd >= 0)
-        findings_file_close(fd);
+        os_probe_close(fd);
 }
 
 static bool findings_is_json(const char *path)
@@ -82,7 +83,7 @@ static uint64_t findings_write_leaks(void)
         fd = report_kept_fd(&findings_state.err);
     struct findings_leaks_result result = findings_leaks(fd, has_file && findings_is_json(pattern));
     if (has_file)
-        findings_file_close(fd);
+        os_probe_close(fd);
     return result.n_blocks;
 }
 

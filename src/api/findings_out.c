@@ -73,11 +73,6 @@ int findings_file_open(const char *pattern)
                            0600, 0, 0);
 }
 
-void findings_file_close(int fd)
-{
-    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-}
-
 /* ---- addresses ---- */
 
 struct findings_place findings_place_nolock(uintptr_t pc)

@@ -26,7 +26,6 @@ int findings_out_finish(struct findings_out *out); /* 0, or the error as a posit
 /* A file for findings: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent
  * sign; a child of fork writes to a file of its own even where the name says nothing of that. -errno. */
 int findings_file_open(const char *pattern);
-void findings_file_close(int fd);
 void findings_init(void); /* constructor: whose settings these are, and the program's path */
 
 /* What an address is called. */

@@ -9,6 +9,7 @@
 #include "api/findings.h"
 #include "api/findings_out.h"
 #include "api/watch.h"
+#include "os/probe.h"
 
 #define PROFILE_RATE_MAX ((size_t)1 << 40)
 
@@ -49,7 +50,7 @@ static int profile_write_path(const char *path, int (*write_fd)(int fd, int how)
     if (fd < 0)
         return -fd;
     int error = write_fd(fd, how);
-    findings_file_close(fd);
+    os_probe_close(fd);
     return error;
 }
 

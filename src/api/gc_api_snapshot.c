@@ -2,9 +2,7 @@
 #include "gcmalloc.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include "api/alloc.h"
 #include "api/out.h"
 #include "api/report.h"
@@ -12,6 +10,7 @@
 #include "base/options.h"
 #include "gc/snapshot.h"
 #include "os/os.h"
+#include "os/probe.h"
 
 #define SNAPSHOT_PART ".part"
 
@@ -26,7 +25,7 @@ static int snapshot_run(const struct snapshot_request *r)
 /* A part that an earlier process left behind, killed while it wrote, goes. */
 static int snapshot_open(const char *part)
 {
-    os_syscall(SYS_unlinkat, AT_FDCWD, (long)part, 0, 0, 0, 0);
+    os_file_remove(part);
     return out_create(part);
 }
 
@@ -49,8 +48,8 @@ EXPORT int gc_snapshot_write(const char *path)
         return -r.fd;
     error = snapshot_run(&r);
     if (error != 0)
-        os_syscall(SYS_unlinkat, AT_FDCWD, (long)part, 0, 0, 0, 0);
-    os_syscall(SYS_close, r.fd, 0, 0, 0, 0, 0);
+        os_file_remove(part);
+    os_probe_close(r.fd);
     api_exit_slow();
     return error;
 }
