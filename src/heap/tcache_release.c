@@ -84,9 +84,12 @@ static void tcache_release_borrowed(struct tcache *tc, struct os_thread *t)
 
 void tcache_release_of_waiting(void)
 {
+    struct tcache *first = tcache_first();
+    if (first == NULL || (first == tcache_self && first->next == NULL)) /* no cache but ours: spare it the questions below */
+        return;
     if (os_seccomp_is_on() || !os_gate_is_tight()) /* a handler could run on in a thread whose gate is borrowed */
         return;
-    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next) {
+    for (struct tcache *tc = first; tc != NULL; tc = tc->next) {
         struct os_thread *t = atomic_load_explicit(&tc->thread, memory_order_acquire);
         if (t == NULL || t == os_tls.thread || tcache_is_as_it_was(tc) || !os_gate_borrow(t))
             continue;
