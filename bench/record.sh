@@ -1,21 +1,27 @@
 #!/bin/bash
 # Takes the figures of README.md anew: about ten minutes on two cores that nobody else uses.
-# usage: bench/record.sh [--build DIR] [--library FILE] [--rounds N] [--brief]
+# usage: bench/record.sh [--build DIR] [--library FILE] [--rounds N] [--peer 'NAME=FILE (VERSION)'] [--brief]
 # What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, pictures of them beside (picture.awk), their tables and
 #       the machine's description between the two markers of README.md. Without the library it records the
 #       peers alone.
+# --peer: one more allocator for the macro and micro programs, built by hand and newer than what is packaged; may be repeated.
 # --brief: one round at a small scale, to try the script itself; writes to a temporary folder instead.
 set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=$here/../build library='' rounds=5 scale=10 gc_scale=32 brief=no
 readme=$here/README.md results=$here/results
+peers='' peer_texts=()
 
 while [ $# -gt 0 ]; do
     case $1 in
     --build) build=$2; shift 2 ;;
     --library) library=$2; shift 2 ;;
     --rounds) rounds=$2; shift 2 ;;
+    --peer)
+        peers+=,${2%% (*}
+        peer_texts+=("${2%%=*} ${2##* }")
+        shift 2 ;;
     --brief) brief=yes; shift ;;
     *) sed -n '3p' "$0" >&2; exit 2 ;;
     esac
@@ -36,7 +42,7 @@ tables=$(mktemp)
 trap 'rm -f "$tables"' EXIT
 
 losses=()
-plain='glibc,mimalloc?,jemalloc?,tcmalloc?' gc='free:exe=free'
+plain="glibc,mimalloc?,jemalloc?,tcmalloc?$peers" gc='free:exe=free'
 mimalloc=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 ~ /^libmimalloc\.so/ { print $NF; exit }')
 [ -z "$mimalloc" ] || gc+=",mimalloc-free=$mimalloc:exe=free"
 gc+=',boehm?:exe=boehm'
@@ -82,6 +88,7 @@ machine_print() {
     # shellcheck disable=SC2016 # backticks of markdown
     printf 'Load when it began: %s. Raw figures: `results/%s`.\n' \
         "$(cut -d' ' -f1-3 /proc/loadavg)" "${csv##*/}"
+    [ ${#peer_texts[@]} = 0 ] || printf 'Built from source: %s.\n' "$(printf '%s, ' "${peer_texts[@]}" | sed 's/, $//')"
     printf '%s rounds; scale %s (gc: %s).\n' "$rounds" "$scale" "$gc_scale"
 }
 
