@@ -45,22 +45,56 @@ _Static_assert(FAST_BIN_BYTES * SIZECLASS_N <= UINT16_MAX, "bin offsets fit in 1
 
 typedef void *(*fast_slow_fn)(size_t size_bytes);
 
-ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_slow_fn slow)
+/* What the program did not ask for it never writes: an old pointer left there would keep garbage, in chains. */
+ALWAYS_INLINE void *fast_block(const struct tcache_bin *bin, uint32_t bit)
 {
-    struct tcache_bin *bin = (struct tcache_bin *)((char *)tcache_self + bin_offset);
-    uint64_t *word = bin->word;
-    uint64_t bits = *word;
+    uint32_t size_bytes = bin->size;
+    uint64_t *block = (uint64_t *)(bin->base + bit * size_bytes); /* at most 63 * 32 KiB: 32 bits */
+    uint64_t *end = (uint64_t *)((char *)block + size_bytes);
+
+    end[-1] = 0;
+    end[-2] = 0;
+    return block;
+}
+
+/* The hint's bit is not free: the slot was the last one of its word, or another path took it. */
+ALWAYS_INLINE void *fast_take_other(size_t size_bytes, struct tcache_bin *bin, fast_slow_fn slow)
+{
+    uint64_t *word = bin->word, bits = *word;
 
     if (UNLIKELY(bits == 0))
         return slow(size_bytes);
     *word = bits & (bits - 1);
-    uint64_t *block = (uint64_t *)(bin->base + bits_ctz64(bits) * bin->size); /* at most 63 * 32 KiB: 32 bits */
-    uint64_t *end = (uint64_t *)((char *)block + bin->size);
+    bin->hint = (uint8_t)bits_ctz64_or_any(bits & (bits - 1));
+    return fast_block(bin, bits_ctz64(bits));
+}
 
-    /* What the program did not ask for it never writes: an old pointer left there would keep garbage, in chains. */
-    end[-1] = 0;
-    end[-2] = 0;
-    return block;
+FAST_TEXT NOINLINE static void *fast_other(size_t size_bytes, struct tcache_bin *bin)
+{
+    return fast_take_other(size_bytes, bin, alloc_slow);
+}
+
+FAST_TEXT NOINLINE static void *fast_other_new(size_t size_bytes, struct tcache_bin *bin)
+{
+    return fast_take_other(size_bytes, bin, alloc_slow_new);
+}
+
+typedef void *(*fast_other_fn)(size_t size_bytes, struct tcache_bin *bin);
+
+/* The lowest bit as it is now would be known only when the free before, on its long way from an address to a bit, has
+ * stored it; what was left last time is known at once, and mostly still there. */
+ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_other_fn other)
+{
+    struct tcache_bin *bin = (struct tcache_bin *)((char *)tcache_self + bin_offset);
+    uint64_t *word = bin->word;
+    uint64_t bits = *word;
+    uint32_t hint = bin->hint;
+
+    if (UNLIKELY(!bits_test_and_clear64(&bits, hint)))
+        return other(size_bytes, bin);
+    *word = bits;
+    bin->hint = (uint8_t)bits_ctz64_or_any(bits);
+    return fast_block(bin, hint);
 }
 
 FAST_TEXT static void *fast_medium(size_t size_bytes)
@@ -68,7 +102,7 @@ FAST_TEXT static void *fast_medium(size_t size_bytes)
     if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow(size_bytes);
     return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes,
-                     alloc_slow);
+                     fast_other);
 }
 
 FAST_TEXT static void *fast_medium_new(size_t size_bytes)
@@ -76,21 +110,21 @@ FAST_TEXT static void *fast_medium_new(size_t size_bytes)
     if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow_new(size_bytes);
     return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes,
-                     alloc_slow_new);
+                     fast_other_new);
 }
 
 FAST_TEXT EXPORT void *malloc(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > FAST_TABLE_MAX))
         return fast_medium(size_bytes);
-    return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, alloc_slow);
+    return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, fast_other);
 }
 
 FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > FAST_TABLE_MAX))
         return fast_medium_new(size_bytes);
-    return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, alloc_slow_new);
+    return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, fast_other_new);
 }
 
 /* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for:

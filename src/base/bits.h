@@ -44,6 +44,30 @@ ALWAYS_INLINE bool bits_test_and_set64(uint64_t *bits, uint64_t i)
     return (before & bit) != 0;
 #endif
 }
+/* Clears bit i modulo 64; true: it was set before. */
+ALWAYS_INLINE bool bits_test_and_clear64(uint64_t *bits, uint64_t i)
+{
+#if defined(__x86_64__)
+    bool was_set;
+    __asm__("btrq %[i], %[bits]" : [bits] "+r"(*bits), "=@ccc"(was_set) : [i] "r"(i));
+    return was_set;
+#else
+    uint64_t before = *bits, bit = UINT64_C(1) << (i & 63);
+    *bits = before & ~bit;
+    return (before & bit) != 0;
+#endif
+}
+/* The lowest bit; of 0 any number below 64, without a branch. */
+ALWAYS_INLINE unsigned bits_ctz64_or_any(uint64_t x)
+{
+#if defined(__x86_64__)
+    uint64_t i;
+    __asm__("rep bsfq %[x], %[i]" : [i] "=r"(i) : [x] "r"(x) : "cc");
+    return (unsigned)i & 63;
+#else
+    return x == 0 ? 0 : bits_ctz64(x);
+#endif
+}
 /* Bits [0, n) set; n in 0..64. */
 ALWAYS_INLINE uint64_t bits_low_mask(unsigned n)
 {

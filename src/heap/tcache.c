@@ -141,6 +141,7 @@ static bool tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
         bin->span = s;
         bin->size = (uint32_t)s->size_bytes;
         bin->base = s->start + (size_t)w * 64 * s->size_bytes;
+        bin->hint = (uint8_t)bits_ctz64(s->words[w].free);
         SIGNAL_FENCE(); /* base before word: malloc in a handler reads word first */
         STORE_ONCE(bin->word, &s->words[w].free);
         s->list_no = LIST_CURRENT;

@@ -17,6 +17,7 @@ struct tcache_bin {
     uintptr_t base;  /* address of the block of bit 0 of that word */
     uint32_t size;
     uint16_t n_due;  /* samples that the next block stands for; sample.h */
+    uint8_t hint;    /* bit that malloc tries first, below 64: the lowest that was left when it last took one */
     bool is_veiled;  /* word is &tcache_no_word though the span has a window */
     struct span *span; /* LIST_CURRENT, or NULL */
 };

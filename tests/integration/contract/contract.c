@@ -106,6 +106,29 @@ static void blocks_do_not_overlap(void)
         free(blocks[i]);
 }
 
+/* Of one size, many in use, a few freed and as many allocated: no slot is handed out while it is in use. */
+static void slots_in_use_are_left_alone(void)
+{
+    enum { N = 500, SIZE = 40, AT_ONCE = 4, ROUNDS = 50000 };
+    static uint64_t *blocks[N];
+    uint64_t random = 11;
+    for (uint64_t i = 0; i < N; i++)
+        *(blocks[i] = malloc(SIZE)) = i;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uint64_t first = test_random(&random) % (N - AT_ONCE), n = 1 + test_random(&random) % AT_ONCE;
+        for (uint64_t i = first; i < first + n; i++) {
+            TEST_CHECK(*blocks[i] == i);
+            free(blocks[i]);
+        }
+        for (uint64_t i = first; i < first + n; i++)
+            *(blocks[i] = malloc(SIZE)) = i;
+    }
+    for (uint64_t i = 0; i < N; i++) {
+        TEST_CHECK(*blocks[i] == i);
+        free(blocks[i]);
+    }
+}
+
 #define REFUSES(expression)                                                                                  \
     do {                                                                                                     \
         errno = MARK;                                                                                        \
@@ -429,6 +452,7 @@ int main(void)
     RUN(malloc_gives_aligned_usable_blocks);
     RUN(malloc_zero_is_unique);
     RUN(blocks_do_not_overlap);
+    RUN(slots_in_use_are_left_alone);
     RUN(impossible_sizes_are_refused);
     RUN(products_that_overflow_are_refused);
     RUN(calloc_gives_zeroes);

@@ -24,6 +24,32 @@ static void test_single_bits(void **state)
     assert_false(bits_is_pow2(0));
 }
 
+/* i counts modulo 64. */
+static void test_test_and_change(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 128; i++) {
+        uint64_t bit = UINT64_C(1) << (i & 63), none = 0, all = ~UINT64_C(0);
+        assert_false(bits_test_and_set64(&none, i));
+        assert_true(none == bit);
+        assert_true(bits_test_and_set64(&none, i));
+        assert_true(bits_test_and_clear64(&none, i));
+        assert_true(none == 0);
+        assert_false(bits_test_and_clear64(&none, i));
+        assert_true(none == 0);
+        assert_true(bits_test_and_clear64(&all, i));
+        assert_true(all == ~bit);
+    }
+}
+
+static void test_lowest_or_any(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 64; i++)
+        assert_int_equal(bits_ctz64_or_any(~UINT64_C(0) << i), i);
+    assert_true(bits_ctz64_or_any(0) < 64);
+}
+
 static void test_low_masks(void **state)
 {
     (void)state;
@@ -64,6 +90,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_bits),
+        cmocka_unit_test(test_test_and_change),
+        cmocka_unit_test(test_lowest_or_any),
         cmocka_unit_test(test_low_masks),
         cmocka_unit_test(test_rounding),
         cmocka_unit_test(test_counting),
