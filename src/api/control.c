@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include "api/alloc.h"
+#include "api/findings.h"
 #include "api/out.h"
 #include "api/report.h"
 #include "base/counters.h"
@@ -98,12 +99,31 @@ static void control_off(int fd)
     out_line(&o, "collection is off");
 }
 
+/* Where each block comes from must have been recorded from the start. */
+static void control_leaks(int fd)
+{
+    static struct findings_out findings; /* is_serving; too large for the stack of a handler */
+    struct findings_leaks_result result;
+    struct out o;
+
+    out_init(&o, fd);
+    if (!findings_leaks_are_recorded()) {
+        out_line(&o, "gcmalloc: leaks: not recorded; start the process with gcrun --leaks, or GCMALLOC=leaks=1");
+        return;
+    }
+    findings_out_init(&findings, fd, FINDINGS_IN_HANDLER);
+    result = findings_leaks(&findings, false);
+    if (result.error == 0 && result.n_blocks == 0)
+        out_line(&o, "gcmalloc: leaks: none");
+}
+
 static void control_answer(int fd, enum control_request request)
 {
     switch (request) {
     case CONTROL_REPORT:
         report_stats(fd);
         report_doctor(fd);
+        control_leaks(fd);
         return;
     case CONTROL_STATS:
         report_stats(fd);

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum control_request {
-    CONTROL_REPORT = 1, /* stats and doctor */
+    CONTROL_REPORT = 1, /* stats, doctor, and leaks where they are recorded */
     CONTROL_STATS,
     CONTROL_SNAPSHOT, /* the file is written by a clone of the process; repeated afterwards, the request reaps it */
     CONTROL_COLLECT,

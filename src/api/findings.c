@@ -81,7 +81,9 @@ static uint64_t findings_write_leaks(void)
     has_file = fd >= 0;
     if (!has_file)
         fd = report_kept_fd(&findings_state.err);
-    struct findings_leaks_result result = findings_leaks(fd, has_file && findings_is_json(pattern));
+    struct findings_out out;
+    findings_out_init(&out, fd, FINDINGS_AT_EASE);
+    struct findings_leaks_result result = findings_leaks(&out, has_file && findings_is_json(pattern));
     if (has_file)
         os_probe_close(fd);
     return result.n_blocks;
@@ -134,6 +136,11 @@ static void findings_take_signal(enum option_signal which)
     sigfillset(&action.sa_mask);
     if (thread_start_reporter(findings_thread, NULL) == 0)
         sigaction(numbers[which], &action, NULL); /* ours: a handler without its trampoline makes no gate trusted */
+}
+
+bool findings_leaks_are_recorded(void)
+{
+    return findings_state.options != NULL && findings_state.options->leaks;
 }
 
 void findings_start(const struct options *o)

@@ -8,6 +8,7 @@
 #define API_FINDINGS_H
 
 #include <stdbool.h>
+#include "api/findings_out.h"
 #include "base/options.h"
 
 void findings_start(const struct options *o); /* constructor: what is to be written, and when. *o stays */
@@ -21,8 +22,9 @@ struct findings_leaks_result {
     uint64_t n_blocks, n_bytes; /* leaked, not suppressed */
     int error;                  /* 0, ECANCELED (a collection was skipped, nothing can be told), or of writing */
 };
-/* Runs two collections, then writes. */
-struct findings_leaks_result findings_leaks(int fd, bool is_json);
+/* Runs two collections, then writes and finishes out. */
+struct findings_leaks_result findings_leaks(struct findings_out *out, bool is_json);
+bool findings_leaks_are_recorded(void); /* option leaks */
 void findings_leaks_read_suppressions(const char *path); /* "": none */
 
 #endif

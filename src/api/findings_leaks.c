@@ -7,7 +7,7 @@
  *             #1 (/usr/lib/libc.so.6+0x27249)
  *
  *         libgcmalloc: 1 block with 8 bytes suppressed
- * Places  MODULE+OFFSET as addr2line -e MODULE OFFSET takes them; the symbol before it where the dynamic linker knows one.
+ * Places  MODULE+OFFSET as addr2line -e MODULE OFFSET takes them; the symbol before it where the module's file has one.
  * JSON    {"blocks":N,"bytes":N,"suppressed_blocks":N,"suppressed_bytes":N,"not_recorded":N,"leaks":[{"kind":"direct" or
  *         "indirect","blocks":N,"bytes":N,"stack":[{"symbol":S,"module":S,"offset":"0x..."}]}]}
  * A leak is indirect if another leaked block points to it; those of a ring are all indirect. Largest first.
@@ -18,7 +18,7 @@
 #include <string.h>
 #include "api/alloc.h"
 #include "api/findings_out.h"
-#include "base/compiler.h"
+#include "base/sort.h"
 #include "base/suppress.h"
 #include "gc/tracked.h"
 #include "heap/meta.h"
@@ -90,22 +90,22 @@ void findings_leaks_read_suppressions(const char *path)
         os_write_all(2, line, sizeof(line) - 1);
 }
 
-static bool leaks_pattern_matches(const struct suppress_pattern *pattern, const struct site *s)
+static bool leaks_pattern_matches(struct findings_out *out, const struct suppress_pattern *pattern, const struct site *s)
 {
     for (uint32_t i = 0; i < s->n_pcs; i++) {
-        struct findings_place place = findings_place(s->pcs[i]);
+        struct findings_place place = findings_place(out, s->pcs[i]);
         if (suppress_matches(pattern, place.symbol) || suppress_matches(pattern, place.module))
             return true;
     }
     return false;
 }
 
-static bool leaks_is_suppressed(const struct site *s)
+static bool leaks_is_suppressed(struct findings_out *out, const struct site *s)
 {
     struct suppress_pattern pattern;
 
     for (const char *text = leaks.suppressions; suppress_next(&text, &pattern);)
-        if (leaks_pattern_matches(&pattern, s))
+        if (leaks_pattern_matches(out, &pattern, s))
             return true;
     return false;
 }
@@ -119,34 +119,26 @@ static struct site_count leaks_of(const struct site *s, enum site_figure now, en
     return (struct site_count){a.n + b.n, a.bytes + b.bytes};
 }
 
-static void leaks_add(struct leaks_list *l, const struct site *s, bool is_indirect)
+static void leaks_add(struct findings_out *out, struct leaks_list *l, const struct site *s, bool is_indirect)
 {
     struct site_count count = is_indirect ? leaks_of(s, SITE_LEAKED_INDIRECT, SITE_TAKEN_INDIRECT)
                                           : leaks_of(s, SITE_LEAKED, SITE_TAKEN);
 
     if (count.n == 0)
         return;
-    struct site_count *sum = leaks_is_suppressed(s) ? &l->suppressed : &l->sum;
+    struct site_count *sum = leaks_is_suppressed(out, s) ? &l->suppressed : &l->sum;
     sum->n += count.n;
     sum->bytes += count.bytes;
     if (sum == &l->sum && l->n < l->max)
         l->entries[l->n++] = (struct leaks_entry){s, count, is_indirect};
 }
 
-/* Largest first; the gaps shrink by a third, which is fast enough for as many places as a program has. */
-static void leaks_sort(struct leaks_list *l)
+static bool leaks_is_before(const void *a, const void *b)
 {
-    for (size_t gap = l->n / 2; gap != 0; gap = gap == 2 ? 1 : gap / 3 + (gap / 3 == 0 && gap > 2))
-        for (size_t i = gap; i < l->n; i++) {
-            struct leaks_entry e = l->entries[i];
-            size_t j = i;
-            for (; j >= gap && l->entries[j - gap].count.bytes < e.count.bytes; j -= gap)
-                l->entries[j] = l->entries[j - gap];
-            l->entries[j] = e;
-        }
+    return ((const struct leaks_entry *)a)->count.bytes > ((const struct leaks_entry *)b)->count.bytes;
 }
 
-static bool leaks_collect(struct leaks_list *l)
+static bool leaks_collect(struct findings_out *out, struct leaks_list *l)
 {
     const struct site *newest = site_newest();
 
@@ -157,10 +149,10 @@ static bool leaks_collect(struct leaks_list *l)
     if (l->entries == NULL)
         return false;
     for (const struct site *s = newest; s != NULL; s = s->older) {
-        leaks_add(l, s, false);
-        leaks_add(l, s, true);
+        leaks_add(out, l, s, false);
+        leaks_add(out, l, s, true);
     }
-    leaks_sort(l);
+    sort_items(l->entries, l->n, sizeof(*l->entries), leaks_is_before); /* largest first */
     return true;
 }
 
@@ -183,7 +175,7 @@ static void leaks_put_sum(struct fmt *f, struct site_count c)
 
 static void leaks_put_place(struct findings_out *out, uint32_t i, uintptr_t pc)
 {
-    struct findings_place place = findings_place(pc);
+    struct findings_place place = findings_place(out, pc);
     struct fmt *f = findings_out_text(out);
 
     fmt_str(f, "    #");
@@ -258,7 +250,7 @@ static void leaks_put_number(struct fmt *f, const char *key, uint64_t value)
 
 static void leaks_put_json_place(struct findings_out *out, uintptr_t pc)
 {
-    struct findings_place place = findings_place(pc);
+    struct findings_place place = findings_place(out, pc);
     struct fmt *f = findings_out_text(out);
 
     fmt_str(f, "{\"symbol\":");
@@ -318,38 +310,42 @@ static enum cycle_skip leaks_settle(void)
     return skip;
 }
 
-static int leaks_refuse(struct findings_out *out, bool is_json, enum cycle_skip skip)
+static void leaks_refuse(struct findings_out *out, bool is_json, enum cycle_skip skip)
 {
     struct fmt *f = findings_out_text(out);
 
     fmt_str(f, is_json ? "{\"error\":\"" : "libgcmalloc: no leak report: ");
     fmt_str(f, cycle_skip_name(skip));
     fmt_str(f, is_json ? "\"}\n" : "\n");
-    findings_out_finish(out);
-    return ECANCELED;
 }
 
-struct findings_leaks_result findings_leaks(int fd, bool is_json)
+static int leaks_put(struct findings_out *out, bool is_json, struct site_count *sum)
 {
-    struct findings_leaks_result result = {0};
-    struct findings_out out;
     struct leaks_list list;
-    enum cycle_skip skip = leaks_settle();
 
-    findings_out_init(&out, fd);
-    if (skip != SKIP_NONE) {
-        result.error = leaks_refuse(&out, is_json, skip);
-        return result;
-    }
-    if (!leaks_collect(&list)) {
-        result.error = ENOMEM;
-        return result;
-    }
+    if (!leaks_collect(out, &list))
+        return ENOMEM;
     if (is_json)
-        leaks_put_json(&out, &list);
+        leaks_put_json(out, &list);
     else if (list.sum.n != 0 || list.suppressed.n != 0 || tracked_n_lost() != 0)
-        leaks_put_text(&out, &list);
+        leaks_put_text(out, &list);
     leaks_free(list.entries, (list.max + 1) * sizeof(*list.entries));
-    result = (struct findings_leaks_result){list.sum.n, list.sum.bytes, findings_out_finish(&out)};
-    return result;
+    *sum = list.sum;
+    return 0;
+}
+
+struct findings_leaks_result findings_leaks(struct findings_out *out, bool is_json)
+{
+    enum cycle_skip skip = leaks_settle();
+    struct site_count sum = {0, 0};
+    int error = 0, write_error;
+
+    if (skip != SKIP_NONE) {
+        leaks_refuse(out, is_json, skip);
+        error = ECANCELED;
+    } else {
+        error = leaks_put(out, is_json, &sum);
+    }
+    write_error = findings_out_finish(out);
+    return (struct findings_leaks_result){sum.n, sum.bytes, error != 0 ? error : write_error};
 }

@@ -1,6 +1,6 @@
 /* Text of any length to a file descriptor, through a buffer; the files that findings are written to; addresses in words.
  *
- * Callers  outside malloc and critical sections: symbols are asked of ld.so, which locks.
+ * Callers  outside malloc and critical sections.
  * Not here  lines for people, which handlers may write too: out.h.
  */
 #ifndef API_FINDINGS_OUT_H
@@ -9,19 +9,26 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/fmt.h"
+#include "os/symbols.h"
 
-enum { FINDINGS_BUFFER = 8192, FINDINGS_ROOM = 2048 };
+enum { FINDINGS_BUFFER = 8192, FINDINGS_ROOM = 2048, FINDINGS_SYMBOL_MAX = 512 };
+
+/* In a handler of ours nothing may lock or call the program's libraries; and this struct is too large for its stack. */
+enum findings_where { FINDINGS_AT_EASE, FINDINGS_IN_HANDLER };
 
 struct findings_out {
     int fd;
     int error; /* of the first write that failed, 0 none */
+    enum findings_where where;
+    struct os_symbols symbols;
     struct fmt f;
     char buffer[FINDINGS_BUFFER];
+    char symbol[FINDINGS_SYMBOL_MAX]; /* of the last place, where it had to be made */
 };
-void findings_out_init(struct findings_out *out, int fd);
+void findings_out_init(struct findings_out *out, int fd, enum findings_where where);
 /* The text to append to; at least FINDINGS_ROOM bytes fit. */
 struct fmt *findings_out_text(struct findings_out *out);
-int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value */
+int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value. Not to be left out */
 
 /* A file for findings: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent
  * sign; a child of fork writes to a file of its own even where the name says nothing of that. -errno. */
@@ -34,9 +41,10 @@ struct findings_place {
     uintptr_t offset;   /* in the module, for addr2line; the address itself where the module is unknown */
     const char *symbol; /* "" unknown */
 };
-/* pc: a return address: the place is that of the call. */
-struct findings_place findings_place(uintptr_t pc);
-/* The same without the symbol, and without locks: also inside malloc. */
+/* pc: a return address: the place is that of the call. The symbol comes from the module's file, static functions included, C++
+ * names readable where that can be done; valid until the next call. */
+struct findings_place findings_place(struct findings_out *out, uintptr_t pc);
+/* The same without the symbol: also inside malloc. */
 struct findings_place findings_place_nolock(uintptr_t pc);
 
 #endif

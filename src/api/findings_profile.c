@@ -100,7 +100,7 @@ int findings_profile(int fd, enum findings_kind kind)
 {
     struct findings_out out;
 
-    findings_out_init(&out, fd);
+    findings_out_init(&out, fd, FINDINGS_AT_EASE);
     profile_put_head(&out, kind);
     for (const struct site *s = site_newest(); s != NULL; s = s->older)
         profile_put_site(&out, s, kind);

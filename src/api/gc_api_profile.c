@@ -36,11 +36,14 @@ EXPORT int gc_profile_write_fd(int fd, int kind)
 
 EXPORT int gc_leaks_write_fd(int fd, int format)
 {
+    struct findings_out out;
+
     if (format != GC_LEAKS_TEXT && format != GC_LEAKS_JSON)
         return EINVAL;
     if (!api_enter_slow())
         return ENOMEM;
-    return findings_leaks(fd, format == GC_LEAKS_JSON).error;
+    findings_out_init(&out, fd, FINDINGS_AT_EASE);
+    return findings_leaks(&out, format == GC_LEAKS_JSON).error;
 }
 
 static int profile_write_path(const char *path, int (*write_fd)(int fd, int how), int how)

@@ -1,7 +1,7 @@
 /* gcrun --analyze: what a snapshot says, in words.
  *
  *     summary           size, groups of roots, and the blocks that hold most
- *     --why ADDRESS     the shortest chain of references from a root to the block
+ *     --why ADDRESS     the shortest chain of references from a root to the block, and where it was allocated
  *     --diff OLDER      which kinds of blocks became more, and what holds those that are new
  */
 #include "api/gcrun.h"
@@ -75,6 +75,23 @@ static void print_chain(const struct snap *s, const struct snap_ways *ways, uint
     free(chain);
 }
 
+/* As leak reports write it. A name that is its place has no symbol. */
+static void print_stack(const struct snap *s, uint32_t node)
+{
+    uint32_t call = s->call[node];
+    unsigned n = 0;
+
+    if (call == 0)
+        return;
+    puts("  allocated from");
+    for (; call != 0 && (s->calls[call].caller != 0 || s->calls[call].name != 0); call = s->calls[call].caller) {
+        const char *name = s->strings[s->calls[call].name], *place = s->strings[s->calls[call].place];
+        size_t len = strlen(place), len_name = strlen(name);
+        bool is_place = len >= len_name && strcmp(place + len - len_name, name) == 0;
+        printf("    #%u %s%s(%s)\n", n++, is_place ? "" : name, is_place ? "" : " ", place);
+    }
+}
+
 /* ---- the largest of many -------------------------------------------------------------------------------------- */
 
 struct top {
@@ -132,12 +149,21 @@ static void summary_roots(const struct analysis *a)
     }
 }
 
+/* Of a list, each block keeps most of what the one before it keeps: such a block tells nothing new. */
+static bool summary_goes_on(const struct analysis *a, uint32_t node)
+{
+    uint32_t by = a->dominators[node];
+
+    return snap_is_block(a->s, by) && 2 * a->retained[node] >= a->retained[by];
+}
+
 static void summary_blocks(const struct analysis *a)
 {
     struct top top = {.n = 0};
 
     for (uint32_t i = a->s->n_groups + 1; i < a->s->n_nodes; i++)
-        top_add(&top, i, a->retained[i]);
+        if (!summary_goes_on(a, i))
+            top_add(&top, i, a->retained[i]);
     puts("\nblocks that keep most: with each, so much would go\n    bytes     blocks  block, and the root by which it is reached");
     for (unsigned i = 0; i < top.n; i++) {
         uint32_t node = top.nodes[i], at = node;
@@ -178,6 +204,7 @@ static void why_print(const struct snap *s, const char *word)
     print_node(s, node);
     puts(" is alive");
     print_chain(s, &ways, node);
+    print_stack(s, node);
 }
 
 /* ---- growth --------------------------------------------------------------------------------------------------- */

@@ -8,11 +8,16 @@
 #include <string.h>
 #include "api/gcrun.h"
 
-enum { SNAP_ID_FIRST = 1000, SNAP_ID_UNIT = 16, SNAP_NODE_FIELDS = 7 };
+enum { SNAP_ID_FIRST = 1000, SNAP_ID_UNIT = 16, SNAP_NODE_FIELDS = 7, SNAP_DEPTH_MAX = 256, SNAP_CALL_ROOT = 1 };
 
+struct snap_function {
+    uint32_t name, place;
+};
 struct snap_reader {
     const char *path;
     char *at;
+    struct snap_function *functions;
+    uint32_t n_functions;
 };
 
 static __attribute__((noreturn)) void snap_reject(const struct snap_reader *r, const char *what)
@@ -82,6 +87,7 @@ static void snap_read_head(struct snap_reader *r, struct snap *s)
     s->base = snap_number(r, 16);
     s->n_nodes = snap_count(r, "\"node_count\":");
     s->n_edges = snap_count(r, "\"edge_count\":");
+    r->n_functions = snap_count(r, "\"trace_function_count\":");
 }
 
 static void snap_read_nodes(struct snap_reader *r, struct snap *s)
@@ -91,6 +97,7 @@ static void snap_read_nodes(struct snap_reader *r, struct snap *s)
     s->name = snap_array(s->n_nodes, sizeof(*s->name));
     s->id = snap_array(s->n_nodes, sizeof(*s->id));
     s->size = snap_array(s->n_nodes, sizeof(*s->size));
+    s->call = snap_array(s->n_nodes, sizeof(*s->call));
     s->first_edge = snap_array((size_t)s->n_nodes + 1, sizeof(*s->first_edge));
     snap_go_to(r, "\"nodes\":[");
     for (uint32_t i = 0; i < s->n_nodes; i++) {
@@ -100,7 +107,7 @@ static void snap_read_nodes(struct snap_reader *r, struct snap *s)
         s->size[i] = snap_number(r, 10);
         n_edges += snap_number(r, 10);
         s->first_edge[i + 1] = (uint32_t)n_edges;
-        snap_number(r, 10);
+        s->call[i] = (uint32_t)snap_number(r, 10);
         snap_number(r, 10);
     }
     if (n_edges != s->n_edges || s->n_nodes == 0)
@@ -119,6 +126,68 @@ static void snap_read_edges(struct snap_reader *r, struct snap *s)
         s->to[i] = (uint32_t)(snap_number(r, 10) / SNAP_NODE_FIELDS);
         if (s->to[i] >= s->n_nodes)
             snap_reject(r, "an edge to no node");
+    }
+}
+
+/* ---- where blocks came from ---- */
+
+static void snap_read_functions(struct snap_reader *r)
+{
+    r->functions = snap_array(r->n_functions, sizeof(*r->functions));
+    snap_go_to(r, "\"trace_function_infos\":[");
+    for (uint32_t i = 0; i < r->n_functions; i++) {
+        snap_number(r, 10);
+        r->functions[i].name = (uint32_t)snap_number(r, 10);
+        r->functions[i].place = (uint32_t)snap_number(r, 10);
+        for (int j = 0; j < 3; j++)
+            snap_number(r, 10);
+    }
+}
+
+/* A node of the tree up to its children; its number. */
+static uint32_t snap_read_call(struct snap_reader *r, struct snap *s, size_t *max, uint32_t caller)
+{
+    uint64_t id = snap_number(r, 10), function = snap_number(r, 10);
+
+    snap_number(r, 10);
+    snap_number(r, 10);
+    if (function >= r->n_functions || id > UINT32_MAX / 2)
+        snap_reject(r, "a call of no function");
+    while (id >= *max) {
+        s->calls = realloc(s->calls, 2 * *max * sizeof(*s->calls));
+        if (s->calls == NULL)
+            gcrun_fail(STATUS_FAILED, "out of memory");
+        memset(s->calls + *max, 0, *max * sizeof(*s->calls));
+        *max *= 2;
+    }
+    s->calls[id] = (struct snap_call){caller, r->functions[function].name, r->functions[function].place};
+    s->n_calls = id >= s->n_calls ? id + 1 : s->n_calls;
+    r->at += strspn(r->at, ", \n");
+    if (*r->at++ != '[')
+        snap_reject(r, "a call without a list");
+    return (uint32_t)id;
+}
+
+/* The root is no call. */
+static void snap_read_calls(struct snap_reader *r, struct snap *s)
+{
+    uint32_t open[SNAP_DEPTH_MAX] = {0};
+    size_t max = 1024, depth = 1;
+
+    s->calls = snap_array(max, sizeof(*s->calls));
+    s->n_calls = 1;
+    snap_go_to(r, "\"trace_tree\":[");
+    while (depth != 0) {
+        r->at += strspn(r->at, ", \n");
+        if (*r->at == ']') {
+            r->at++;
+            depth--;
+        } else if (depth == SNAP_DEPTH_MAX) {
+            snap_reject(r, "too many calls");
+        } else {
+            uint32_t id = snap_read_call(r, s, &max, open[depth - 1]);
+            open[depth++] = id == SNAP_CALL_ROOT ? 0 : id;
+        }
     }
 }
 
@@ -148,8 +217,11 @@ static void snap_read_strings(struct snap_reader *r, struct snap *s)
 static void snap_check_strings(const struct snap_reader *r, const struct snap *s)
 {
     for (uint32_t i = 0; i < s->n_nodes; i++)
-        if (s->name[i] >= s->n_strings)
+        if (s->name[i] >= s->n_strings || s->call[i] >= (s->n_calls > 1 ? s->n_calls : SNAP_CALL_ROOT + 1))
             snap_reject(r, "a name is missing");
+    for (size_t i = 0; i < s->n_calls; i++)
+        if (s->calls[i].name >= s->n_strings || s->calls[i].place >= s->n_strings)
+            snap_reject(r, "the name of a call is missing");
     if (s->n_groups >= s->n_nodes)
         snap_reject(r, "too few nodes");
     for (uint32_t e = 0; e < s->first_edge[s->n_groups + 1]; e++)
@@ -160,11 +232,14 @@ static void snap_check_strings(const struct snap_reader *r, const struct snap *s
 struct snap *snap_load(const char *path)
 {
     struct snap *s = snap_array(1, sizeof(*s));
-    struct snap_reader r = {path, s->text = snap_read(path)};
+    struct snap_reader r = {.path = path, .at = s->text = snap_read(path)};
 
     snap_read_head(&r, s);
     snap_read_nodes(&r, s);
     snap_read_edges(&r, s);
+    snap_read_functions(&r);
+    snap_read_calls(&r, s);
+    free(r.functions);
     snap_read_strings(&r, s);
     snap_check_strings(&r, s);
     return s;

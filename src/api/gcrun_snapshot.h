@@ -6,6 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A call on the way to an allocation. */
+struct snap_call {
+    uint32_t caller;      /* index of calls; 0: none */
+    uint32_t name, place; /* indexes of strings */
+};
 /* Node 0 is the root of all, the nodes that it refers to are groups of roots, the others are blocks by address. */
 struct snap {
     char *text; /* the file; strings lie in it */
@@ -15,6 +20,9 @@ struct snap {
     uint32_t *name;       /* index of strings */
     uint32_t *first_edge; /* n_nodes + 1 */
     uint32_t *to, *label; /* of edges: a node; an offset, or from a group the index of a string */
+    uint32_t *call;       /* of nodes: that allocated it, an index of calls; 0: not on record */
+    struct snap_call *calls;
+    size_t n_calls;
     const char **strings;
     size_t n_strings;
 };

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 
+#include "base/bits.h"
 #include "base/check.h"
 #include "gc/roots_doctor.h"
 #include "gc/snapshot_int.h"
+#include "heap/meta.h"
 #include "os/os.h"
 
 enum { SNAPSHOT_EXIT_FAILED = 1 };
@@ -19,12 +21,23 @@ static struct {
 
 struct snapshot snapshot;
 
+void *snapshot_room(size_t n_bytes)
+{
+    static size_t n_used; /* of the region: the marker's part is over */
+    char *base = meta_scratch_reserve(SCRATCH_OTHER, n_used + n_bytes);
+
+    if (base == NULL)
+        return NULL;
+    n_used += bits_round_up(n_bytes, sizeof(uint64_t));
+    return base + n_used - bits_round_up(n_bytes, sizeof(uint64_t));
+}
+
 /* ---- the clone ------------------------------------------------------------------------------------------------ */
 
 static bool snapshot_make(int fd)
 {
     snapshot_number_blocks();
-    if (!roots_reopen_in_clone() || !snapshot_names_read() || !snapshot_collect_roots())
+    if (!roots_reopen_in_clone() || !snapshot_names_read() || !snapshot_collect_roots() || !snapshot_sites_read())
         return false;
     os_close_all_but(fd); /* what peers wait for must not be held open longer than the program itself holds it */
     return snapshot_write(fd) && !snapshot.is_void;

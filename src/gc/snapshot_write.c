@@ -1,15 +1,20 @@
 /* The file of a snapshot: Chrome's .heapsnapshot, which its DevTools open (Memory, Load).
  *
  *     nodes    0 the root of all; then one for each group of roots; then one for each block, in the order of addresses.
- *              name: what it was asked by and its size; id: 1000 + (address - base) / 16, so that it is the same in two
- *              snapshots of one process and fits 32 bits; self_size: usable bytes.
+ *              name: the call that allocated it, where that is on record (function module+0xoffset), else what it was asked
+ *              by and its size; id: 1000 + (address - base) / 16, so that it is the same in two snapshots of one process
+ *              and fits 32 bits; self_size: usable bytes; trace_node_id: the call in trace_tree, 0 not on record.
  *     edges    from the root to each group; from a group to a block, named by the word that refers to it
- *              (library+0xoffset, or +0xoffset from the stack pointer); from block to block, with the offset.
+ *              (library+0xoffset (variable+0xoffset), or +0xoffset from the stack pointer); from block to block, with the
+ *              offset.
+ *     traces   trace_function_infos: 0 the root of all, then one for each call: function, and as script path+0xoffset for
+ *              addr2line. trace_tree: from the root one chain for each site, from the outermost call to the one that
+ *              allocated; count and size are those of its blocks in the snapshot. All empty where nothing is on record.
  *     gcmalloc beside meta, for gcrun --analyze: process, base.
  *
  * The counts stand before what they count, where DevTools want them: they are written over blanks at the end.
  */
-#include "gc/snapshot_int.h"
+#include "gc/snapshot_file.h"
 
 #include <string.h>
 
@@ -19,6 +24,7 @@
 
 enum {
     WRITE_FIELDS_PER_NODE = 7,
+    WRITE_TRACE_ROOT = 1, /* id in the tree of traces */
     WRITE_ID_FIRST = 1000,
     WRITE_ID_UNIT = 16,
     WRITE_COUNT_COLUMNS = 20,
@@ -30,172 +36,35 @@ enum {
 };
 
 static struct {
-    struct fmt f;
-    int fd;
-    uint64_t n_written; /* before what is in f */
     uint64_t n_edges;
     uint64_t edge_count_at; /* where in the file */
     uint64_t n_of_node;     /* edges of the node at hand */
-    bool is_failed;
-    bool is_first; /* of an array */
-} file;
-
-/* ---- output --------------------------------------------------------------------------------------------------- */
-
-static void file_flush(void)
-{
-    if (!file.is_failed && os_write_all(file.fd, file.f.buf, file.f.len) != 0)
-        file.is_failed = true;
-    file.n_written += file.f.len;
-    file.f.len = 0;
-}
-
-static void file_room(void)
-{
-    if (file.f.cap - file.f.len < 512)
-        file_flush();
-}
-
-static void file_text(const char *text)
-{
-    file_room();
-    fmt_str(&file.f, text);
-}
-
-static void file_number(uint64_t value)
-{
-    file_room();
-    if (!file.is_first)
-        fmt_char(&file.f, ',');
-    file.is_first = false;
-    fmt_u64(&file.f, value);
-}
-
-static void file_end_row(void)
-{
-    fmt_char(&file.f, '\n');
-}
-
-/* What JSON cannot hold as it is becomes a question mark. */
-static void file_string(const char *text)
-{
-    file_room();
-    fmt_str(&file.f, file.is_first ? "\"" : ",\n\"");
-    file.is_first = false;
-    for (; *text != '\0'; text++) {
-        bool is_plain = *text >= ' ' && *text < 127 && *text != '"' && *text != '\\';
-        fmt_char(&file.f, is_plain ? *text : '?');
-    }
-    fmt_char(&file.f, '"');
-}
-
-static void file_begin_array(const char *head)
-{
-    file_text(head);
-    file.is_first = true;
-}
-
-/* ---- strings: the order in which file_strings writes them ----------------------------------------------------- */
-
-static uint32_t string_of_group(size_t group)
-{
-    return 1 + (uint32_t)group;
-}
-
-static uint32_t string_of_span(const struct span *s)
-{
-    uint32_t class_no = span_is_large(s) ? SIZECLASS_N : s->class_no;
-
-    return 1 + (uint32_t)snapshot.n_groups + s->flavor * (SIZECLASS_N + 1) + class_no;
-}
-
-static uint32_t string_of_root(size_t rank)
-{
-    return 1 + (uint32_t)snapshot.n_groups + FLAVOR_N * (SIZECLASS_N + 1) + (uint32_t)rank;
-}
-
-static void file_class_strings(void)
-{
-    static const char *const flavors[FLAVOR_N] = {
-        [FLAVOR_MALLOC] = "malloc ",
-        [FLAVOR_GC] = "gc_malloc ",
-        [FLAVOR_GC_NOSCAN] = "gc_malloc(GC_NOSCAN) ",
-        [FLAVOR_ROOT] = "gc_malloc(GC_ROOT) ",
-        [FLAVOR_ROOT_NOSCAN] = "gc_malloc(GC_ROOT | GC_NOSCAN) ",
-        [FLAVOR_GC_TYPED] = "gc_new ",
-        [FLAVOR_GC_TINY] = "gc_malloc(GC_NOSCAN) parts ",
-    };
-    char text[64];
-
-    for (unsigned flavor = 0; flavor < FLAVOR_N; flavor++)
-        for (unsigned class_no = 0; class_no <= SIZECLASS_N; class_no++) {
-            struct fmt f = fmt_init(text, sizeof(text));
-            fmt_str(&f, flavors[flavor]);
-            if (class_no < SIZECLASS_N)
-                fmt_u64(&f, sizeclass_size(class_no));
-            else
-                fmt_str(&f, "large");
-            file_string(fmt_cstr(&f));
-        }
-}
-
-static void file_root_string(const struct snapshot_root *r)
-{
-    const struct snapshot_group *g = &snapshot.groups[r->group];
-    char text[2 * SNAPSHOT_NAME_MAX];
-    struct fmt f = fmt_init(text, sizeof(text));
-
-    fmt_str(&f, g->name);
-    if (r->at != 0) {
-        fmt_char(&f, r->at < g->base ? '-' : '+');
-        fmt_hex(&f, r->at < g->base ? g->base - r->at : r->at - g->base);
-    }
-    file_string(fmt_cstr(&f));
-}
-
-/* Roots in the order of their groups; fn gets the rank as well. */
-static void file_each_root(size_t group, size_t *rank, void (*fn)(const struct snapshot_root *r, size_t rank))
-{
-    if (snapshot.groups[group].n_roots == 0)
-        return;
-    for (size_t i = 0; i < snapshot.n_roots; i++)
-        if (snapshot.roots[i].group == group)
-            fn(&snapshot.roots[i], (*rank)++);
-}
-
-static void file_put_root_string(const struct snapshot_root *r, size_t rank)
-{
-    (void)rank;
-    file_root_string(r);
-}
-
-static void file_strings(void)
-{
-    size_t rank = 0;
-
-    file_begin_array("],\n\"strings\":[");
-    file_string("(roots)");
-    for (size_t i = 0; i < snapshot.n_groups; i++)
-        file_string(snapshot.groups[i].name);
-    file_class_strings();
-    for (size_t i = 0; i < snapshot.n_groups; i++)
-        file_each_root(i, &rank, file_put_root_string);
-    file_text("]}\n");
-}
+} writing;
 
 /* ---- nodes ---------------------------------------------------------------------------------------------------- */
 
-static void file_node(unsigned type, uint32_t name, uint64_t id, size_t size_bytes, uint64_t n_edges)
+struct file_node {
+    unsigned type;
+    uint32_t name;
+    uint64_t id, size_bytes, n_edges, trace;
+};
+
+static void file_node(const struct file_node *node)
 {
-    file_number(type);
-    file_number(name);
-    file_number(id);
-    file_number(size_bytes);
-    file_number(n_edges);
-    file_number(0); /* trace_node_id */
+    file_number(node->type);
+    file_number(node->name);
+    file_number(node->id);
+    file_number(node->size_bytes);
+    file_number(node->n_edges);
+    file_number(node->trace);
     file_number(0); /* detachedness */
     file_end_row();
-    file.n_edges += n_edges;
+    writing.n_edges += node->n_edges;
+}
+
+static uint64_t trace_of_site(const struct snapshot_site *s)
+{
+    return s->site->n_pcs != 0 ? s->first_node + s->site->n_pcs - 1 : WRITE_TRACE_ROOT;
 }
 
 static void file_count_edge(size_t offset, uint32_t ordinal, void *ctx)
@@ -203,27 +72,38 @@ static void file_count_edge(size_t offset, uint32_t ordinal, void *ctx)
     (void)offset;
     (void)ordinal;
     (void)ctx;
-    file.n_of_node++;
+    writing.n_of_node++;
 }
 
 static void file_block_node(struct span *s, uint32_t idx, void *ctx)
 {
-    uintptr_t from_base = span_block(s, idx) - heap_map.arena_base;
+    uintptr_t start = span_block(s, idx);
+    const struct snapshot_site *site = snapshot_site_of(start);
+    struct file_node node = {flavor_is_noscan(s->flavor) ? WRITE_NODE_NATIVE : WRITE_NODE_OBJECT, string_of_span(s),
+                             WRITE_ID_FIRST + (start - heap_map.arena_base) / WRITE_ID_UNIT, s->size_bytes, 0, 0};
 
     (void)ctx;
-    file.n_of_node = 0;
+    writing.n_of_node = 0;
     snapshot_edges(s, idx, file_count_edge, NULL);
-    file_node(flavor_is_noscan(s->flavor) ? WRITE_NODE_NATIVE : WRITE_NODE_OBJECT, string_of_span(s),
-              WRITE_ID_FIRST + from_base / WRITE_ID_UNIT, s->size_bytes, file.n_of_node);
+    node.n_edges = writing.n_of_node;
+    if (site != NULL) {
+        node.name = string_of_site((size_t)(site - snapshot.sites));
+        node.trace = trace_of_site(site);
+    }
+    file_node(&node);
 }
 
 /* Ids below WRITE_ID_FIRST are for the root and, as far as they go, for groups; these are new in each snapshot. */
 static void file_nodes(void)
 {
+    struct file_node root = {WRITE_NODE_SYNTHETIC, 0, 1, 0, snapshot.n_groups, 0};
+
     file_begin_array("\"nodes\":[");
-    file_node(WRITE_NODE_SYNTHETIC, 0, 1, 0, snapshot.n_groups);
-    for (size_t i = 0; i < snapshot.n_groups; i++)
-        file_node(WRITE_NODE_SYNTHETIC, string_of_group(i), UINT32_MAX - i, 0, snapshot.groups[i].n_roots);
+    file_node(&root);
+    for (size_t i = 0; i < snapshot.n_groups; i++) {
+        struct file_node group = {WRITE_NODE_SYNTHETIC, string_of_group(i), UINT32_MAX - i, 0, snapshot.groups[i].n_roots, 0};
+        file_node(&group);
+    }
     snapshot_walk(file_block_node, NULL);
 }
 
@@ -271,6 +151,85 @@ static void file_edges(void)
     snapshot_walk(file_block_edges, NULL);
 }
 
+/* ---- where blocks came from ----------------------------------------------------------------------------------- */
+
+static size_t trace_n_functions(void)
+{
+    return snapshot.n_sites != 0 ? 1 + snapshot.n_calls : 0;
+}
+
+static void trace_number_sites(void)
+{
+    uint32_t next = WRITE_TRACE_ROOT + 1;
+
+    for (size_t i = 0; i < snapshot.n_sites; i++) {
+        snapshot.sites[i].first_node = next;
+        next += snapshot.sites[i].site->n_pcs;
+    }
+}
+
+static void file_function(size_t id, uint32_t name, uint32_t script)
+{
+    file_number(id);
+    file_number(name);
+    file_number(script);
+    for (int i = 0; i < 3; i++)
+        file_number(0); /* script_id, line, column */
+    file_end_row();
+}
+
+static void file_functions(void)
+{
+    file_begin_array("],\n\"trace_function_infos\":[");
+    if (trace_n_functions() != 0)
+        file_function(0, 0, 0);
+    for (size_t i = 0; i < snapshot.n_calls; i++)
+        file_function(1 + i, string_of_call(i), string_of_call(i) + 1);
+}
+
+/* A node up to its list of children, which stays open. */
+static void file_open_trace(uint64_t id, size_t function, uint64_t n_blocks, uint64_t n_bytes)
+{
+    file_number(id);
+    file_number(function);
+    file_number(n_blocks);
+    file_number(n_bytes);
+    file_text(",[");
+    file.is_first = true;
+}
+
+static void file_close_trace(void)
+{
+    file_text("]");
+    file.is_first = false;
+}
+
+static void file_trace_of_site(const struct snapshot_site *s)
+{
+    uint32_t n = s->site->n_pcs;
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool is_last = i == n - 1;
+        file_open_trace(s->first_node + i, 1 + snapshot_call_rank(s->site->pcs[n - 1 - i]), is_last ? s->n_blocks : 0,
+                        is_last ? s->n_bytes : 0);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        file_close_trace();
+    file_end_row();
+}
+
+static void file_traces(void)
+{
+    file_functions();
+    file_begin_array("],\n\"trace_tree\":[");
+    if (trace_n_functions() == 0)
+        return;
+    file_open_trace(WRITE_TRACE_ROOT, 0, 0, 0);
+    for (size_t i = 0; i < snapshot.n_sites; i++)
+        file_trace_of_site(&snapshot.sites[i]);
+    file_close_trace();
+}
+
 /* ---- the whole ------------------------------------------------------------------------------------------------ */
 
 static void file_head(void)
@@ -293,10 +252,12 @@ static void file_head(void)
     file_text("\"},\n\"node_count\":");
     fmt_u64(&file.f, node_of_block(snapshot.n_blocks));
     file_text(",\n\"edge_count\":");
-    file.edge_count_at = file.n_written + file.f.len;
+    writing.edge_count_at = file_position();
     for (int i = 0; i < WRITE_COUNT_COLUMNS; i++)
         fmt_char(&file.f, ' ');
-    file_text(",\n\"trace_function_count\":0},\n");
+    file_text(",\n\"trace_function_count\":");
+    fmt_u64(&file.f, trace_n_functions());
+    file_text("},\n");
 }
 
 static void file_put_edge_count(void)
@@ -304,18 +265,20 @@ static void file_put_edge_count(void)
     char text[WRITE_COUNT_COLUMNS + 1];
     struct fmt f = fmt_init(text, sizeof(text));
 
-    fmt_u64(&f, file.n_edges);
-    if (os_write_at(file.fd, text, f.len, file.edge_count_at) != 0)
+    fmt_u64(&f, writing.n_edges);
+    if (os_write_at(file.fd, text, f.len, writing.edge_count_at) != 0)
         file.is_failed = true;
 }
 
 static void file_all(void *unused)
 {
     (void)unused;
+    trace_number_sites();
     file_head();
     file_nodes();
     file_edges();
-    file_begin_array("],\n\"trace_function_infos\":[],\"trace_tree\":[],\"samples\":[],\"locations\":[");
+    file_traces();
+    file_text("],\n\"samples\":[],\"locations\":[");
     file_strings();
     file_flush();
     file_put_edge_count();
@@ -326,10 +289,7 @@ bool snapshot_write(int fd)
 {
     uintptr_t fault_addr;
 
-    file.f = fmt_init(snapshot.out, SNAPSHOT_OUT_BYTES);
-    file.fd = fd;
-    file.n_written = 0;
-    file.n_edges = 0;
-    file.is_failed = false;
+    file_begin(fd);
+    writing.n_edges = 0;
     return os_fault_guard(file_all, NULL, &fault_addr) && !file.is_failed;
 }

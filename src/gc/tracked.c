@@ -304,6 +304,13 @@ void tracked_judge(void)
     tracked_walk(tracked_sum);
 }
 
+struct site *tracked_site_of(uintptr_t start)
+{
+    const struct tracked_record *r = tracked_find(tracked.table, start);
+
+    return r != NULL ? r->site : NULL;
+}
+
 void tracked_fork_child(void)
 {
     os_lock_reset(&tracked.lock);

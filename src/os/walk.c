@@ -66,6 +66,7 @@ bool os_walk_place(uintptr_t pc, struct os_place *out)
         return false;
     out->module = module.map->l_name;
     out->offset = pc - module.map->l_addr;
+    out->base = module.lo;
     return true;
 }
 

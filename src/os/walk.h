@@ -23,6 +23,7 @@ void os_walk_forget(void); /* a module is about to be loaded, maybe where anothe
 struct os_place {
     const char *module; /* path as ld.so knows it, "" for the program; valid while it is loaded */
     uintptr_t offset;   /* address as the module's own symbols count it */
+    uintptr_t base;     /* where its first page is mapped */
 };
 bool os_walk_place(uintptr_t pc, struct os_place *out); /* false: in no module that is loaded now */
 

@@ -2,54 +2,34 @@
 # usage: control.sh GCRUN TARGET
 # Each request to a process that is idle, busy in the allocator, computing, of several threads, or in another root; who may
 # not be asked; and what is left behind: nothing, and no interrupted call.
-set -u
 gcrun=$1 target=$2
-dir=$(mktemp -d) || exit 1
-pid=''
-trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"' EXIT
-unset LD_PRELOAD GCMALLOC
-n_failed=0
-failed() {
-    printf 'FAILED %s\n' "$*"
-    n_failed=$((n_failed + 1))
-}
+. "$(dirname "$0")/common.sh"
 
-start() { # start COMMAND... : in the background, ready; its number in $pid
-    mkfifo "$dir/ready"
-    "$@" >"$dir/ready" &
-    pid=$!
-    read -r _ <"$dir/ready" || failed "$*: did not start"
-    rm "$dir/ready"
-}
-finish() {
-    kill -TERM "$pid"
-    wait "$pid"
-    local status=$?
-    pid=''
-    [ "$status" -eq "${1:-0}" ] || failed "the process ended with status $status"
-}
-expect() { # expect STATUS TEXT COMMAND ... : exit status, and a text in its output
-    local status=$1 text=$2 out got
-    shift 2
-    out=$("$@" 2>&1)
-    got=$?
-    if [ "$got" -ne "$status" ] || [[ $out != *"$text"* ]]; then
-        failed "$* : status $got, expected $status and \"$text\":"$'\n'"$out"
-    fi
-}
-files() { find /tmp /dev/shm /var/tmp -maxdepth 1 -name 'gcmalloc-*' -user "$(id -u)" 2>/dev/null | sort; }
-
-before=$(files)
 for how in idle busy computes threads altstack; do
     start "$gcrun" -- "$target" "$how"
     expect 0 'pauses' "$gcrun" --pid "$pid" stats
     expect 0 '  mappings' "$gcrun" --pid "$pid" report
+    expect 0 'gcmalloc: leaks: not recorded' "$gcrun" --pid "$pid" report
     if [ $how = threads ]; then # on a busy machine four threads that live in malloc may not stand in time
         expect 0 'ed: ' "$gcrun" --pid "$pid" collect
     else
         expect 0 'collected: ' "$gcrun" --pid "$pid" collect
-        expect 0 ' explicit 2,' "$gcrun" --pid "$pid" stats # the report's own trial was the first
+        expect 0 ' explicit 3,' "$gcrun" --pid "$pid" stats # the reports' own trials came before
     fi
+    finish
+done
+
+# Leaks, of a process that records them; its heap stays as it is.
+start env GCMALLOC=mode=report "$gcrun" --leaks="$dir/leaks" -- "$target" leaks
+for round in 1 2; do
+    out=$("$gcrun" --pid "$pid" report) || failed "report, round $round"
+    expect_lines "report, round $round" "$out" 'gcmalloc: process' '  mappings' \
+        'libgcmalloc: 7 blocks with 700 bytes leaked' 'lost directly' '#0 lose'
+done
+finish
+for how in idle altstack; do
+    start "$gcrun" --leaks="$dir/leaks" -- "$target" $how
+    expect 0 'gcmalloc: leaks: none' "$gcrun" --pid "$pid" report
     finish
 done
 
@@ -88,14 +68,7 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
     expect 125 'not permitted' setpriv --reuid 65534 --regid 65534 --clear-groups "$dir/gcrun" --pid "$pid" stats
     finish
 fi
-# An answer of another test's lies there for a moment; one that was left stays.
-for file in $(comm -13 <(echo "$before") <(files)); do
-    for ((i = 0; i < 100; i++)); do
-        [ -e "$file" ] || continue 2
-        sleep 0.1
-    done
-    failed "left behind: $file"
-done
+expect_no_answers_left
 
 # What is written at exit is written once, by the command and not by what it starts.
 out=$("$gcrun" --stats -- sh -c 'sh -c true; "$0" -c true; exit 3' sh 2>&1)
@@ -112,5 +85,4 @@ for text in 'gcmalloc: process' 'pauses' 'from us' 'gcmalloc: doctor' "malloc   
     "skipped: shared with a file" 'asks: its own collections'; do
     grep -qF -- "$text" "$dir/texts" || failed "--stats --doctor did not say: $text"
 done
-[ "$n_failed" -eq 0 ] && echo "control: all as promised"
-exit $((n_failed != 0))
+conclude control

@@ -1,11 +1,12 @@
 /* A process for gcrun --pid to ask.
  *
- * usage: control_target idle|busy|computes|threads|altstack
+ * usage: control_target idle|busy|computes|threads|altstack|leaks
  *     idle      sleeps in poll for ever
  *     busy      allocates and frees without a pause
  *     computes  never allocates, never waits
  *     threads   a sleeping main thread, four that allocate
  *     altstack  idle, with an alternate signal stack
+ *     leaks     idle, having lost 7 blocks of 100 bytes
  * Prints one line when it is ready. SIGTERM ends it with status 0, and only when no call was interrupted by anything
  * else.
  */
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,7 @@
 
 static volatile sig_atomic_t is_over;
 static char altstack[64 * 1024];
+static volatile uintptr_t hidden;
 static void *volatile kept[64];
 
 static void on_term(int sig)
@@ -44,6 +47,27 @@ static void *churn_own(void *arg)
     return arg;
 }
 
+static __attribute__((noinline)) void *lose(void)
+{
+    void *volatile p = malloc(100);
+    return p;
+}
+
+static __attribute__((noinline)) void lose_all(void)
+{
+    for (int i = 0; i < 7; i++)
+        hidden = ~(uintptr_t)lose();
+}
+
+/* What a dead frame still holds is no leak. */
+static __attribute__((noinline)) void forget(void)
+{
+    volatile char room[8192];
+
+    memset((char *)room, 0, sizeof(room));
+    __asm__ volatile("" : : "r"(room) : "memory");
+}
+
 static void compute(void)
 {
     for (volatile unsigned long i = 0; !is_over; i++)
@@ -63,11 +87,21 @@ static void idle(void)
     }
 }
 
+static void tell(void)
+{
+    printf("ready\n");
+    fflush(stdout);
+}
+
 static void run(const char *how)
 {
     pthread_t thread;
     stack_t stack = {.ss_sp = altstack, .ss_size = sizeof(altstack)};
 
+    if (strcmp(how, "leaks") == 0)
+        lose_all();
+    forget();
+    tell();
     if (strcmp(how, "busy") == 0)
         churn(NULL);
     else if (strcmp(how, "computes") == 0)
@@ -91,8 +125,6 @@ int main(int argc, char **argv)
     sigaddset(&term, SIGTERM);
     if (strcmp(how, "busy") != 0 && strcmp(how, "computes") != 0)
         sigprocmask(SIG_BLOCK, &term, NULL);
-    printf("ready\n");
-    fflush(stdout);
     run(how);
     return 0;
 }

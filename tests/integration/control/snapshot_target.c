@@ -24,6 +24,7 @@ struct list {
 };
 void **planted_global;            /* -> 200 bytes, at word 3 -> 3000 bytes, at word 5 -> 50 bytes */
 static struct list *planted_list; /* all of it through its first */
+static void *planted_array[10];   /* [5] -> 400 bytes */
 static void **grown;
 static __thread void *planted_tls;
 static volatile sig_atomic_t n_children;
@@ -35,7 +36,7 @@ static void on_child(int sig)
     n_children++;
 }
 
-static void **block(size_t size)
+static __attribute__((noinline)) void **plant_block(size_t size)
 {
     void **p = calloc(1, size);
     TEST_CHECK(p != NULL);
@@ -45,8 +46,9 @@ static void **block(size_t size)
 static void *sleeper(void *arg)
 {
     char byte;
-    void **volatile on_stack = block(800);
-    planted_tls = block(900);
+    pthread_setname_np(pthread_self(), "sleeper");
+    void **volatile on_stack = plant_block(800);
+    planted_tls = plant_block(900);
     printf("stack=%p\ntls=%p\nthread=%d\n", (void *)on_stack, planted_tls, gettid());
     fflush(stdout);
     *(volatile int *)arg = 1;
@@ -54,22 +56,30 @@ static void *sleeper(void *arg)
     return on_stack[0];
 }
 
-static void plant(void)
+static __attribute__((noinline)) void plant(void)
 {
-    planted_global = block(200);
-    planted_global[3] = block(3000);
-    ((void ***)planted_global)[3][5] = block(50);
+    planted_global = plant_block(200);
+    planted_global[3] = plant_block(3000);
+    ((void ***)planted_global)[3][5] = plant_block(50);
+    planted_array[5] = plant_block(400);
     for (int i = 0; i < N_LIST; i++) {
-        struct list *l = (struct list *)block(sizeof(*l));
+        struct list *l = (struct list *)plant_block(sizeof(*l));
         l->next = planted_list;
         planted_list = l;
     }
     void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    map[7] = block(700);
-    void *pinned = block(600), *root = gc_malloc(500, GC_ROOT);
+    map[7] = plant_block(700);
+    void *pinned = plant_block(600), *root = gc_malloc(500, GC_ROOT);
     TEST_CHECK(gc_pin(pinned) == 0 && root != NULL);
-    printf("chain=%p\nlist=%p\nmapping=%p\npinned=%p\nroot=%p\n", ((void ***)planted_global)[3][5],
-           (void *)planted_list, map[7], pinned, root);
+    printf("chain=%p\nlist=%p\narray=%p\nmapping=%p\npinned=%p\nroot=%p\n", ((void ***)planted_global)[3][5],
+           (void *)planted_list, planted_array[5], map[7], pinned, root);
+}
+
+static __attribute__((noinline)) void grow(void)
+{
+    grown = calloc(N_GROWN, sizeof(void *));
+    for (int i = 0; i < N_GROWN; i++)
+        grown[i] = calloc(1, GROWN_BYTES);
 }
 
 static __attribute__((noinline)) void clear_stack(void)
@@ -87,6 +97,7 @@ static void snapshot(const char *directory, const char *name)
     TEST_CHECK(gc_snapshot_write(path) == 0);
     TEST_CHECK(gc_get_stats(&stats, sizeof(stats)) == 0);
     printf("%s_bytes=%llu\n", name, (unsigned long long)stats.heap_used_bytes);
+    printf("%s_blocks=%d\n", name, N_LIST);
     fflush(stdout);
     TEST_CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD && n_children == 0);
 }
@@ -106,9 +117,7 @@ int main(int argc, char **argv)
         usleep(1000);
     clear_stack();
     snapshot(argv[1], "first");
-    grown = block(N_GROWN * sizeof(void *));
-    for (int i = 0; i < N_GROWN; i++)
-        grown[i] = block(GROWN_BYTES);
+    grow();
     clear_stack();
     snapshot(argv[1], "second");
     TEST_CHECK(gc_snapshot_write(NULL) == EINVAL && gc_snapshot_write("/nowhere/at/all") == ENOENT);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# usage: run_leaks.sh LIBRARY PLANTED
+# usage: run_leaks.sh LIBRARY PLANTED PLANTED_CXX
 # What the leak report says of planted leaks: counts, places, exit status, files, JSON, suppressions.
-library=$1 program=$2
+library=$1 program=$2 cxx=$3
 . "$(dirname "$0")/common.sh"
 
 # expect KIND BLOCKS BYTES DIRECT_BLOCKS PLACE
@@ -78,6 +78,17 @@ printf 'leak:^*/%s$\n' "$(basename "$program")" > "$dir/supp"
 run "leaks=1,leaks_exit=23,leaks_file=$dir/leaks,suppressions=$dir/supp" "$program" direct > /dev/null
 [ $? = 0 ] || bad "status of suppressed leaks"
 grep -q "^libgcmalloc: 3 blocks with 300 bytes suppressed$" "$dir/leaks" || bad "suppressed: $(cat "$dir/leaks")"
+# A function that nobody exports is named, and suppressed by its name; so is one of C++, as people write it.
+run "leaks=1,leaks_file=$dir/leaks" "$program" direct > /dev/null
+grep -q "^    #1 plant_direct ($program+0x" "$dir/leaks" || bad "a static function: $(cat "$dir/leaks")"
+printf 'leak:plant_direct\n' > "$dir/supp"
+run "leaks=1,leaks_exit=23,leaks_file=$dir/leaks,suppressions=$dir/supp" "$program" direct > /dev/null ||
+    bad "suppressed by the name of a static function: $(cat "$dir/leaks")"
+run "leaks=1,leaks_exit=23,leaks_file=$dir/leaks" "$cxx"
+[ $? = 23 ] || bad "C++: status"
+grep -qF " planted::keeper::lose(int) ($cxx+0x" "$dir/leaks" || bad "C++: $(cat "$dir/leaks")"
+printf 'leak:planted::keeper::lose\n' > "$dir/supp"
+run "leaks=1,leaks_exit=23,leaks_file=$dir/leaks,suppressions=$dir/supp" "$cxx" || bad "suppressed by a name of C++"
 run "leaks=1,suppressions=$dir/none" "$program" none > /dev/null 2> "$dir/err"
 grep -q "^libgcmalloc: option suppressions: the file cannot be read$" "$dir/err" || bad "no file: $(cat "$dir/err")"
 

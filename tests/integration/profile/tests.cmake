@@ -5,6 +5,8 @@ gcm_preload_path(profile_library)
 
 gcm_test_program(planted ${profile_dir}/planted.c)
 target_compile_options(planted PRIVATE -O0)
+gcm_test_program(planted_cxx ${profile_dir}/planted_cxx.cc)
+target_compile_options(planted_cxx PRIVATE -O0)
 set(CMAKE_REQUIRED_FLAGS -fsanitize=leak)
 check_c_source_compiles("int main(void) { return 0; }" GCM_HAS_LSAN)
 unset(CMAKE_REQUIRED_FLAGS)
@@ -17,7 +19,8 @@ if(GCM_HAS_LSAN)
 endif()
 
 function(profile_test name label script)
-  add_test(NAME profile.${name} COMMAND bash ${profile_dir}/${script} ${profile_library} $<TARGET_FILE:planted>)
+  add_test(NAME profile.${name} COMMAND bash ${profile_dir}/${script} ${profile_library} $<TARGET_FILE:planted>
+    $<TARGET_FILE:planted_cxx>)
   set_tests_properties(profile.${name} PROPERTIES LABELS ${label} TIMEOUT 400 SKIP_RETURN_CODE 77)
 endfunction()
 profile_test(leaks quick run_leaks.sh)
