@@ -28,13 +28,14 @@ _Static_assert(GC_NOSCAN == 1 && FLAVOR_GC_NOSCAN == FLAVOR_GC + GC_NOSCAN, "a f
 
 typedef uint64_t gc_pair __attribute__((vector_size(16)));
 
-/* Not written as memset, nor may the compiler make it one. */
+/* Not written as memset, nor may the compiler make it one. pre: p < end. */
 ALWAYS_INLINE void gc_fast_zero(char *p, const char *end)
 {
-    for (; p < end; p += sizeof(gc_pair)) {
+    do {
         *(gc_pair *)p = (gc_pair){0, 0};
+        p += sizeof(gc_pair);
         __asm__ volatile("" : "+r"(p));
-    }
+    } while (p < end);
 }
 
 /* The first part of a new block; the block with more room left stays in use. */
@@ -78,12 +79,8 @@ FAST_TEXT static void *gc_fast_tiny(size_t size_bytes, unsigned flags)
     return (void *)at;
 }
 
-FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
+ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags)
 {
-    if (UNLIKELY(size_bytes > GC_FAST_MAX || (flags & ~(unsigned)GC_FAST_FLAGS) != 0))
-        return alloc_slow_gc(size_bytes, flags);
-    if (size_bytes <= LAYOUT_TINY_MAX && (flags & GC_NOSCAN) != 0)
-        return gc_fast_tiny(size_bytes, flags);
     struct tcache_set *set = tcache_self->sets[FLAVOR_GC + (flags & GC_NOSCAN)];
     if (UNLIKELY(set == NULL))
         return alloc_slow_gc(size_bytes, flags);
@@ -100,6 +97,23 @@ FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
     else
         *(gc_pair *)(end - sizeof(gc_pair)) = (gc_pair){0, 0};
     return block;
+}
+
+FAST_TEXT static void *gc_fast_flagged(size_t size_bytes, unsigned flags)
+{
+    if (UNLIKELY(size_bytes > GC_FAST_MAX || (flags & ~(unsigned)GC_FAST_FLAGS) != 0))
+        return alloc_slow_gc(size_bytes, flags);
+    if (size_bytes <= LAYOUT_TINY_MAX && (flags & GC_NOSCAN) != 0)
+        return gc_fast_tiny(size_bytes, flags);
+    return gc_fast_block(size_bytes, flags);
+}
+
+/* Without a flag no question about flags is asked: a third of the instructions. */
+FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
+{
+    if (UNLIKELY(size_bytes > GC_FAST_MAX || flags != 0))
+        return gc_fast_flagged(size_bytes, flags);
+    return gc_fast_block(size_bytes, 0);
 }
 
 /* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer.

@@ -24,8 +24,8 @@ enum {
 /* pre: 1 <= size_bytes <= SIZECLASS_MAX_SMALL (0 counts as 1). */
 ALWAYS_INLINE unsigned sizeclass_of(size_t size_bytes)
 {
-    if (size_bytes <= 128)
-        return size_bytes <= 16 ? 0 : (unsigned)((size_bytes - 1) >> 4);
+    if (LIKELY(size_bytes <= 128))
+        return (unsigned)((size_bytes - (size_bytes != 0)) >> 4);
     unsigned exponent = bits_log2_floor(size_bytes - 1); /* 7..14 */
     return 8 + (exponent - 7) * 8 + (unsigned)(((size_bytes - 1) >> (exponent - 3)) & 7);
 }
