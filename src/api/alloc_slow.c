@@ -142,16 +142,29 @@ static bool alloc_is_cycle_due(const struct alloc_request *r, enum cycle_cause *
     return api_state.is_initialised && pacer_is_due(r->size_bytes, cause);
 }
 
+/* Another thread's cycle, which this one had to wait for at the end of its critical section, will do. One that is yet
+ * to stop us is waited for once the heap is well beyond its goal: with more threads than cores they all could
+ * allocate for long until the collecting one gets its turns. */
+static void alloc_collect(enum cycle_cause cause, uint64_t n_cycles)
+{
+    if (cycle_count() != n_cycles || api_collect(cause) != SKIP_BUSY)
+        return;
+    if (cause == CYCLE_LIMIT || pacer_is_overdue())
+        cycle_wait();
+}
+
 static void *alloc_serve(struct alloc_request *r)
 {
     enum cycle_cause cause;
+    uint64_t n_cycles;
     void *p;
 
     os_critical_enter();
     p = alloc_cached(r);
+    n_cycles = cycle_count();
     if (p == NULL && UNLIKELY(alloc_is_cycle_due(r, &cause))) {
         os_critical_leave();
-        api_collect(cause);
+        alloc_collect(cause, n_cycles);
         os_critical_enter();
     }
     if (p == NULL)

@@ -43,6 +43,7 @@ enum {
     PACER_FAIR_BUDGET = 25, /* after a cycle that recovered something */
     PACER_MOST_BUDGET = 50, /* after one that recovered much, and for the limit */
     PACER_GARBAGE_FLOOR_SHARE = 4,
+    PACER_OVERDUE_SHARE = 4,
 };
 #define PACER_DEFAULT_FLOOR ((size_t)64 << 20)
 #define PACER_LOOK_MIN_BYTES ((size_t)1 << 20)
@@ -256,6 +257,12 @@ bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
     if (LIKELY(pacer_add(heap_used_estimate(), extra_bytes) < LOAD_ONCE(pacer.check_at_bytes)))
         return false;
     return pacer_is_due_slow(extra_bytes, cause);
+}
+
+bool pacer_is_overdue(void)
+{
+    size_t goal = pacer_goal_bytes();
+    return heap_used_estimate() >= pacer_add(goal, goal / PACER_OVERDUE_SHARE);
 }
 
 /* ---- after a cycle ---- */

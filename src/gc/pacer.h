@@ -28,6 +28,8 @@ void pacer_set_limit(size_t bytes);
 void pacer_expect_garbage(void);
 /* extra_bytes: what the caller is about to take. cause is set when true. */
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause);
+/* The heap is so far beyond its goal that allocating should wait for the cycle. As the last look saw it: a few loads. */
+bool pacer_is_overdue(void);
 /* After a cycle (or a skipped one: is_complete false). */
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns);
 size_t pacer_goal_bytes(void);

@@ -1,5 +1,5 @@
 # Programs that leak: peak memory must follow what is live. Arguments: MB allocated in all, MB of peak allowed.
-foreach(name leak_churn leak_threads leak_cycles)
+foreach(name leak_churn leak_threads leak_cycles leak_crowd)
   gcm_test_program(${name} ${CMAKE_CURRENT_LIST_DIR}/${name}.c)
   target_compile_options(${name} PRIVATE -O2)
 endforeach()
@@ -11,6 +11,7 @@ gcm_preload_test(leaks.churn_20gb LABEL full TIMEOUT 600 COMMAND leak_churn 2048
 gcm_preload_test(leaks.churn_200gb LABEL long TIMEOUT 6000 COMMAND leak_churn 204800 200)
 gcm_preload_test(leaks.threads_1gb LABEL quick TIMEOUT 120 COMMAND leak_threads 1024 300)
 gcm_preload_test(leaks.threads_8gb LABEL full TIMEOUT 600 COMMAND leak_threads 8192 300)
+gcm_preload_test(leaks.crowd_4gb LABEL quick TIMEOUT 120 COMMAND leak_crowd 4096 240)
 gcm_preload_test(leaks.cycles_1gb LABEL quick TIMEOUT 120 COMMAND leak_cycles 1024 200)
 gcm_preload_test(leaks.cycles_4gb LABEL full TIMEOUT 600 COMMAND leak_cycles 4096 200)
 gcm_preload_test(leaks.cxx_maps_1gb LABEL quick TIMEOUT 120 COMMAND leak_cxx_maps 1024 200)

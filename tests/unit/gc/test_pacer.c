@@ -219,6 +219,23 @@ static void test_expecting_garbage(void **state)
     assert_true(pacer_goal_bytes() > 256 * MB);
 }
 
+static void test_overdue_a_quarter_beyond_the_goal(void **state)
+{
+    (void)state;
+    begin();
+    heap_set_used(79 * MB);
+    assert_false(pacer_is_overdue());
+    heap_set_used(80 * MB);
+    assert_true(pacer_is_overdue());
+    pacer_set_limit(128 * MB);
+    pacer_set_percent(-1);
+    assert_false(pacer_is_overdue());
+    pacer_set_limit(0);
+    heap_set_used(SIZE_MAX / 4);
+    assert_false(pacer_is_overdue()); /* no goal at all */
+    heap_set_used(0);
+}
+
 static void test_skipped_cycles_back_off(void **state)
 {
     (void)state;
@@ -280,6 +297,7 @@ int main(void)
         cmocka_unit_test(test_budget_shrinks_where_nothing_is_recovered),
         cmocka_unit_test(test_limit_takes_half_of_the_time),
         cmocka_unit_test(test_expecting_garbage),
+        cmocka_unit_test(test_overdue_a_quarter_beyond_the_goal),
         cmocka_unit_test(test_skipped_cycles_back_off),
         cmocka_unit_test(test_stress),
     };
