@@ -14,6 +14,8 @@
  * Errors An int result is 0, or a positive errno value; errno itself is left alone. A pointer result is NULL
  *        on failure, with errno set, as from malloc. A pointer argument is not NULL unless its comment says so.
  * Threads  Every function may be called from any thread at any time, but not from a signal handler.
+ * Callbacks  Functions that the library is given return: neither an exception nor longjmp leaves them. A C++ exception that
+ *        does ends the program with a line that says so.
  */
 #ifndef GCMALLOC_H
 #define GCMALLOC_H
@@ -125,17 +127,19 @@ int gc_set_mode(int mode);
 size_t gc_trim(void);
 
 enum gc_event {
-    GC_ON_BEGIN = 1, /* a collection that the program asked for is about to begin */
-    GC_ON_END = 2,   /* a collection has ended */
-    GC_ON_LIMIT = 4  /* a collection was made because a memory limit was near, or there was no memory */
+    GC_ON_BEGIN = 1, /* a collection is about to begin */
+    GC_ON_END = 2,   /* one has ended, or was given up */
+    GC_ON_LIMIT = 4  /* one was made because a memory limit was near, or there was no memory */
 };
 typedef void (*gc_event_fn)(int event, void *arg);
 
 /* Call fn(event, arg) on these events (by |), for pools to drop what they cache. fn runs without any lock of the
- * library and may call every function here. Of gc_collect and gc_collect_level, BEGIN and END are told in the
- * calling thread; BEGIN is told of these only, because an allocation, which may start a collection, may come from a
- * place where no other code may run. Of other collections END and LIMIT are told soon after, by the thread that runs
- * finalizers or by gc_run_finalizers; several may be told as one. arg is kept reachable.
+ * library and may call every function here.
+ * Of gc_collect and gc_collect_level they are told in the calling thread, BEGIN before and END after; of what fn collects
+ * itself, nothing is told. An allocation, which may start a collection too, may come from a place where no other code may
+ * run. So of all other collections they are told by the thread that runs finalizers, or by gc_run_finalizers: BEGIN when
+ * an eighth of the growth up to the next collection is left, which is mostly in time, or else after it; END and LIMIT
+ * soon after. Several may be told as one. arg is kept reachable.
  * EINVAL: no fn, no event, or an unknown one. ENOMEM: 16 are in use. */
 int gc_on_event(unsigned events, gc_event_fn fn, void *arg);
 /* fn is no longer called for what happens from now on; a call that another thread has begun may still run. EINVAL: there
@@ -189,8 +193,7 @@ typedef void (*gc_finalizer_fn)(void *obj, void *arg);
  * after A is gone; blocks with finalizers that reach themselves never are finalized. fn NULL removes it. arg
  * is kept reachable as long as obj is. Finalizers run one after another in a thread of the library, in
  * gc_run_finalizers, or in gc_collect_level(GC_FULL_EAGER). free drops the finalizer without calling it. It may do
- * whatever the program may: allocate, collect, block, fork, exit, set a finalizer again. A C++ exception that leaves it
- * ends the program with a line that says so.
+ * whatever the program may: allocate, collect, block, fork, exit, set a finalizer again.
  * EINVAL: obj is not the start of a block. EEXIST: it has one already. ENOMEM. */
 int gc_set_finalizer(void *obj, gc_finalizer_fn fn, void *arg);
 
@@ -253,7 +256,8 @@ enum { GC_N_PAUSE_LENGTHS = 26 };
 /* Counters grow from the start of the process. A newer library may know more fields than the caller, and the
  * other way round: both go by size_bytes. Times in nanoseconds. */
 struct gc_stats {
-    uint64_t heap_used_bytes;      /* in blocks in use, from a count made by this call */
+    uint64_t heap_used_bytes;      /* in blocks in use. Counted by this call; in a heap beyond 256 MiB not more often than
+                                      * each 32 ms for each GiB of it, and after each collection */
     uint64_t heap_committed_bytes; /* taken from the kernel for blocks */
     uint64_t heap_purged_bytes;    /* of these, given back for now */
     uint64_t metadata_bytes;       /* taken from the kernel for the library's own tables */
@@ -279,6 +283,7 @@ struct gc_stats {
     uint64_t n_weak_cleared;
     uint64_t n_bytes_returned; /* to the kernel, ever */
     uint64_t stop_ns_total, mark_ns_total;
+    uint64_t n_blocks_used; /* in use, counted with heap_used_bytes */
     /* Pauses by length: [0] less than 1 us, [i] from 2^(i-1) us to less than 2^i us, the last one whatever is longer. */
     uint64_t n_pauses[GC_N_PAUSE_LENGTHS];
 };
@@ -327,28 +332,33 @@ int gc_leaks_write_fd(int fd, int format);
  * there is no such number, so the last was the last. Names of one version mean the same in later ones; numbers do not. */
 int gc_get_counter(unsigned number, const char **name, uint64_t *value);
 
+/* What blocks are, beside GC_NOSCAN and GC_ROOT. gc_malloc takes none of these. */
+#define GC_IS_MALLOC 0x100u /* of malloc or operator new */
+#define GC_IS_TYPED 0x200u  /* of gc_new and its like */
+#define GC_IS_SHARED 0x400u /* of gc_malloc, 16 bytes that several short blocks share */
+
 /* Blocks of one size and kind. */
 struct gc_class_stats {
     uint64_t size_bytes; /* of one block; 0: all larger ones together */
     uint64_t n_used, used_bytes;
     uint64_t n_free; /* room for so many is there */
-    unsigned flags;  /* GC_NOSCAN, GC_ROOT */
-    int is_malloc;   /* of malloc, not gc_malloc */
+    uint64_t flags;
 };
-/* Fill up to n_max entries, one for each size and kind that has memory; returns how many there are, which may be
- * more. classes may be NULL where n_max is 0. Entries are a snapshot only where no other thread allocates. */
-size_t gc_get_classes(struct gc_class_stats *classes, size_t n_max);
+/* Fill up to n_max entries of entry_bytes bytes each (sizeof(struct gc_class_stats)), one for each size and kind that has
+ * memory; returns how many there are, which may be more. classes may be NULL where n_max is 0. Of an entry, what the
+ * caller does not know is left out, and what this library does not know is 0. Entries are a snapshot only where no other
+ * thread allocates. */
+size_t gc_get_classes(struct gc_class_stats *classes, size_t entry_bytes, size_t n_max);
 
 struct gc_block {
     void *start;
     size_t size_bytes; /* usable */
-    unsigned flags;    /* GC_NOSCAN, GC_ROOT */
-    int is_malloc;     /* of malloc, not gc_malloc */
+    unsigned flags;
 };
 typedef int (*gc_walk_fn)(const struct gc_block *block, void *arg);
 /* Call fn(block, arg) for each block in use, by address, until it returns something else than 0, which is returned;
- * else 0. No collection runs meanwhile; other threads do, and what they allocate or free may be told or not. fn may call
- * every function here. */
+ * else 0. *block is there until fn returns. No collection runs meanwhile; other threads do, and what they allocate or free
+ * may be told or not. fn may call every function here. */
 int gc_heap_walk(gc_walk_fn fn, void *arg);
 
 #ifdef __cplusplus

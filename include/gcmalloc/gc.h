@@ -11,6 +11,7 @@
 #ifndef GCMALLOC_BOEHM_GC_H
 #define GCMALLOC_BOEHM_GC_H
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -61,6 +62,10 @@ struct GC_stack_base {
     void *mem_base;
 };
 typedef void *(*GC_stack_base_func)(struct GC_stack_base *base, void *arg);
+typedef int (*GC_has_static_roots_func)(const char *name, void *start, size_t size);
+struct GC_timeval_s {
+    unsigned long tv_ms, tv_nsec;
+};
 
 #define GC_SUCCESS 0
 #define GC_DUPLICATE 1
@@ -70,6 +75,13 @@ typedef void *(*GC_stack_base_func)(struct GC_stack_base *base, void *arg);
 #define GC_TIME_UNLIMITED 999999
 #define GC_CALL
 #define GC_CALLBACK
+#define GC_API extern
+#define GC_ATTR_MALLOC
+#define GC_ATTR_ALLOC_SIZE(n)
+#define GC_ATTR_CALLOC_SIZE(n, size)
+#define GC_ATTR_NONNULL(n)
+#define GC_ATTR_CONST
+#define GC_ATTR_DEPRECATED
 
 /* ---- settings: one object for the whole program, whoever includes this ------------------------------------ */
 
@@ -83,6 +95,13 @@ struct gcm_boehm {
     GC_start_callback_proc start_callback;
     GC_on_heap_resize_proc on_heap_resize;
     int n_disabled, is_listening;
+    pthread_mutex_t alloc_lock; /* all zero: glibc's initial value */
+    void (*same_obj_print_proc)(void *p, void *q);
+    void (*is_valid_displacement_print_proc)(void *p);
+    void (*is_visible_print_proc)(void *p);
+    char *stackbottom;
+    struct GC_timeval_s time_limit_tv;
+    int use_entire_heap;
     int finalize_on_demand, java_finalization, find_leak, dont_expand, dont_precollect, no_dls, parallel;
     int full_freq, pages_executable, force_unmap_on_gcollect, manual_vdb_allowed, not_all_interior_pointers, rate;
     int max_prior_attempts, handle_fork, suspend_signal, thr_restart_signal, disable_automatic_collection;
@@ -123,6 +142,7 @@ GCM_BOEHM_SETTING(GC_word, max_retries)
 GCM_BOEHM_SETTING(GC_word, time_limit)
 GCM_BOEHM_SETTING(size_t, min_bytes_allocd)
 GCM_BOEHM_SETTING(GC_word, allocd_bytes_per_finalizer)
+GCM_BOEHM_SETTING(struct GC_timeval_s, time_limit_tv)
 
 #define GC_oom_fn (gcm_boehm.oom_fn)
 #define GC_finalize_on_demand (gcm_boehm.finalize_on_demand)
@@ -136,6 +156,12 @@ GCM_BOEHM_SETTING(GC_word, allocd_bytes_per_finalizer)
 #define GC_max_retries (gcm_boehm.max_retries)
 #define GC_time_limit (gcm_boehm.time_limit)
 #define GC_finalizer_notifier (gcm_boehm.finalizer_notifier)
+#define GC_on_heap_resize (gcm_boehm.on_heap_resize)
+#define GC_use_entire_heap (gcm_boehm.use_entire_heap)
+#define GC_stackbottom (gcm_boehm.stackbottom)
+#define GC_same_obj_print_proc (gcm_boehm.same_obj_print_proc)
+#define GC_is_valid_displacement_print_proc (gcm_boehm.is_valid_displacement_print_proc)
+#define GC_is_visible_print_proc (gcm_boehm.is_visible_print_proc)
 #define GC_parallel 0
 #define GC_dont_gc GC_is_disabled()
 #define GC_gc_no GC_get_gc_no()
@@ -149,11 +175,30 @@ GCM_BOEHM_FN int GC_get_all_interior_pointers(void)
 {
     return !gcm_boehm.not_all_interior_pointers;
 }
-/* libgc's default is 3: a collection when about as much was allocated as is alive. */
+/* libgc's default divisor is 3: a collection when about as much was allocated as is alive. */
+GCM_BOEHM_FN void gcm_boehm_set_pace(void)
+{
+    GC_word divisor = gcm_boehm.free_space_divisor;
+
+    if (gcm_boehm.disable_automatic_collection)
+        gc_set_percent(-1);
+    else
+        gc_set_percent(divisor == 0 ? 100 : (int)(300 / (divisor > 300 ? 300 : divisor)));
+}
 GCM_BOEHM_FN void GC_set_free_space_divisor(GC_word divisor)
 {
     gcm_boehm.free_space_divisor = divisor;
-    gc_set_percent(divisor == 0 ? 100 : (int)(300 / (divisor > 300 ? 300 : divisor)));
+    gcm_boehm_set_pace();
+}
+/* A limit and a lack of memory still bring collections about. */
+GCM_BOEHM_FN void GC_set_disable_automatic_collection(int value)
+{
+    gcm_boehm.disable_automatic_collection = value;
+    gcm_boehm_set_pace();
+}
+GCM_BOEHM_FN int GC_get_disable_automatic_collection(void)
+{
+    return gcm_boehm.disable_automatic_collection;
 }
 GCM_BOEHM_FN GC_word GC_get_free_space_divisor(void)
 {
@@ -248,7 +293,8 @@ GCM_BOEHM_FN void *GC_realloc(void *p, size_t size)
 }
 GCM_BOEHM_FN char *GC_strndup(const char *text, size_t n)
 {
-    size_t len = strnlen(text, n);
+    const char *end = (const char *)memchr(text, 0, n);
+    size_t len = end != NULL ? (size_t)(end - text) : n;
     char *copy = (char *)GC_malloc_atomic(len + 1);
 
     if (copy != NULL) {
@@ -270,11 +316,15 @@ GCM_BOEHM_FN wchar_t *GC_wcsdup(const wchar_t *text)
 }
 GCM_BOEHM_FN int GC_posix_memalign(void **out, size_t align, size_t size)
 {
-    int error = posix_memalign(out, align, size);
+    void *p = NULL;
 
-    if (error == 0)
-        memset(*out, 0, size);
-    return error;
+    if (align % sizeof(void *) != 0 || align == 0 || (align & (align - 1)) != 0)
+        return EINVAL;
+    p = memalign(align, size);
+    if (p == NULL)
+        return ENOMEM;
+    *out = memset(p, 0, size);
+    return 0;
 }
 GCM_BOEHM_FN void *GC_memalign(size_t align, size_t size)
 {
@@ -350,13 +400,24 @@ GCM_BOEHM_FN void GC_exclude_static_roots(void *lo, void *hi_plus_1)
 {
     gc_exclude_roots(lo, (size_t)((char *)hi_plus_1 - (char *)lo));
 }
+/* Excludes others that take it; what a hidden pointer leads to is not taken meanwhile. Allocation does not wait for it. */
+GCM_BOEHM_FN void GC_alloc_lock(void)
+{
+    pthread_mutex_lock(&gcm_boehm.alloc_lock);
+    gc_inhibit();
+}
+GCM_BOEHM_FN void GC_alloc_unlock(void)
+{
+    gc_uninhibit();
+    pthread_mutex_unlock(&gcm_boehm.alloc_lock);
+}
 GCM_BOEHM_FN void *GC_call_with_alloc_lock(GC_fn_type fn, void *arg)
 {
     void *result;
 
-    gc_inhibit(); /* what a hidden pointer leads to is not taken meanwhile */
+    GC_alloc_lock();
     result = fn(arg);
-    gc_uninhibit();
+    GC_alloc_unlock();
     return result;
 }
 
@@ -393,53 +454,6 @@ GCM_BOEHM_FN int GC_should_invoke_finalizers(void)
     struct gc_stats s;
 
     return gc_get_stats(&s, sizeof(s)) == 0 && s.n_finalizers_queued != 0;
-}
-
-/* ---- disappearing links ------------------------------------------------------------------------------------ */
-
-GCM_BOEHM_FN int gcm_boehm_link(void **link, const void *obj, unsigned flags)
-{
-    int error = gc_weak_link(link, (void *)(size_t)obj, flags), is_there = error == EEXIST;
-
-    if (is_there) {
-        gc_weak_unlink(link);
-        error = gc_weak_link(link, (void *)(size_t)obj, flags);
-    }
-    if (error != 0)
-        return error == ENOMEM ? GC_NO_MEMORY : GC_UNIMPLEMENTED;
-    return is_there ? GC_DUPLICATE : GC_SUCCESS;
-}
-GCM_BOEHM_FN int GC_general_register_disappearing_link(void **link, const void *obj)
-{
-    return gcm_boehm_link(link, obj, 0);
-}
-GCM_BOEHM_FN int GC_register_disappearing_link(void **link)
-{
-    return gcm_boehm_link(link, GC_base((void *)link), 0);
-}
-GCM_BOEHM_FN int GC_register_long_link(void **link, const void *obj)
-{
-    return gcm_boehm_link(link, obj, GC_WEAK_LONG);
-}
-GCM_BOEHM_FN int GC_unregister_disappearing_link(void **link)
-{
-    return gc_weak_unlink(link) == 0;
-}
-GCM_BOEHM_FN int GC_unregister_long_link(void **link)
-{
-    return gc_weak_unlink(link) == 0;
-}
-GCM_BOEHM_FN int GC_move_disappearing_link(void **link, void **new_link)
-{
-    int error = gc_weak_move(link, new_link);
-
-    if (error == EEXIST)
-        return link == new_link ? GC_SUCCESS : GC_DUPLICATE;
-    return error == 0 ? GC_SUCCESS : error == ENOMEM ? GC_NO_MEMORY : GC_NOT_FOUND;
-}
-GCM_BOEHM_FN int GC_move_long_link(void **link, void **new_link)
-{
-    return GC_move_disappearing_link(link, new_link);
 }
 
 #include "gc_more.h"

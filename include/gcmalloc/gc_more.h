@@ -1,14 +1,63 @@
-/* gc_more.h: the second half of gc.h, which includes it: events, figures, threads, and the macros that most programs use. */
+/* gc_more.h: the second half of gc.h, which includes it: disappearing links, events, figures, threads, and the macros that
+ * most programs use. */
 #ifndef GCMALLOC_BOEHM_GC_MORE_H
 #define GCMALLOC_BOEHM_GC_MORE_H
 
+#include <stdio.h>
 #include "gc.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- events: START is told of collections that the program asks for, END of all ---------------------------- */
+/* ---- disappearing links ------------------------------------------------------------------------------------ */
+
+GCM_BOEHM_FN int gcm_boehm_link(void **link, const void *obj, unsigned flags)
+{
+    int error = gc_weak_link(link, (void *)(size_t)obj, flags), is_there = error == EEXIST;
+
+    if (is_there) {
+        gc_weak_unlink(link);
+        error = gc_weak_link(link, (void *)(size_t)obj, flags);
+    }
+    if (error != 0)
+        return error == ENOMEM ? GC_NO_MEMORY : GC_UNIMPLEMENTED;
+    return is_there ? GC_DUPLICATE : GC_SUCCESS;
+}
+GCM_BOEHM_FN int GC_general_register_disappearing_link(void **link, const void *obj)
+{
+    return gcm_boehm_link(link, obj, 0);
+}
+GCM_BOEHM_FN int GC_register_disappearing_link(void **link)
+{
+    return gcm_boehm_link(link, GC_base((void *)link), 0);
+}
+GCM_BOEHM_FN int GC_register_long_link(void **link, const void *obj)
+{
+    return gcm_boehm_link(link, obj, GC_WEAK_LONG);
+}
+GCM_BOEHM_FN int GC_unregister_disappearing_link(void **link)
+{
+    return gc_weak_unlink(link) == 0;
+}
+GCM_BOEHM_FN int GC_unregister_long_link(void **link)
+{
+    return gc_weak_unlink(link) == 0;
+}
+GCM_BOEHM_FN int GC_move_disappearing_link(void **link, void **new_link)
+{
+    int error = gc_weak_move(link, new_link);
+
+    if (error == EEXIST)
+        return link == new_link ? GC_SUCCESS : GC_DUPLICATE;
+    return error == 0 ? GC_SUCCESS : error == ENOMEM ? GC_NO_MEMORY : GC_NOT_FOUND;
+}
+GCM_BOEHM_FN int GC_move_long_link(void **link, void **new_link)
+{
+    return GC_move_disappearing_link(link, new_link);
+}
+
+/* ---- events: as gc_on_event tells them ---------------------------------------------------------------------- */
 
 GCM_BOEHM_FN void gcm_boehm_tell(int event, void *arg)
 {
@@ -68,6 +117,19 @@ GCM_BOEHM_FN size_t GC_get_prof_stats(struct GC_prof_stats_s *out, size_t size)
         memset((char *)out + sizeof(all), 0xff, size - sizeof(all));
     memcpy(out, &all, size < sizeof(all) ? size : sizeof(all));
     return size < sizeof(all) ? size : sizeof(all);
+}
+#define GC_get_prof_stats_unsafe GC_get_prof_stats
+/* Of pauses, in milliseconds. */
+GCM_BOEHM_FN unsigned long GC_get_full_gc_total_time(void)
+{
+    struct gc_stats s;
+
+    return gc_get_stats(&s, sizeof(s)) == 0 ? (unsigned long)(s.pause_ns_total / 1000000) : 0;
+}
+/* What so many bytes become. */
+GCM_BOEHM_FN size_t GC_get_size_map_at(int i)
+{
+    return i < 0 ? (size_t)-1 : gc_good_size((size_t)i);
 }
 GCM_BOEHM_FN struct GC_prof_stats_s gcm_boehm_stats(void)
 {
@@ -134,6 +196,11 @@ GCM_BOEHM_NOTHING(GC_atfork_child, (void))
 GCM_BOEHM_NOTHING(GC_allow_register_threads, (void))
 GCM_BOEHM_NOTHING(GC_use_threads_discovery, (void))
 GCM_BOEHM_NOTHING(GC_clear_roots, (void))
+GCM_BOEHM_NOTHING(GC_register_altstack, (void *stack __attribute__((unused)), GC_word size __attribute__((unused)),
+                                         void *alt __attribute__((unused)), GC_word alt_size __attribute__((unused))))
+GCM_BOEHM_NOTHING(GC_register_has_static_roots_callback, (GC_has_static_roots_func fn __attribute__((unused))))
+GCM_BOEHM_NOTHING(GC_set_stackbottom, (void *thread __attribute__((unused)),
+                                       const struct GC_stack_base *base __attribute__((unused))))
 GCM_BOEHM_NOTHING(GC_register_displacement, (size_t offset __attribute__((unused))))
 GCM_BOEHM_NOTHING(GC_end_stubborn_change, (const void *p __attribute__((unused))))
 GCM_BOEHM_NOTHING(GC_reachable_here, (const void *p __attribute__((unused))))
@@ -156,6 +223,12 @@ GCM_BOEHM_FN int GC_get_stack_base(struct GC_stack_base *base)
     base->mem_base = __builtin_frame_address(0);
     return GC_SUCCESS;
 }
+/* A handle of the thread, for GC_set_stackbottom. */
+GCM_BOEHM_FN void *GC_get_my_stackbottom(struct GC_stack_base *base)
+{
+    GC_get_stack_base(base);
+    return &gcm_boehm;
+}
 GCM_BOEHM_FN void *GC_call_with_stack_base(GC_stack_base_func fn, void *arg)
 {
     struct GC_stack_base base = {__builtin_frame_address(0)};
@@ -176,9 +249,36 @@ GCM_BOEHM_FN void GC_ptr_store_and_dirty(void *p, const void *q)
 }
 GCM_BOEHM_FN void *GC_same_obj(void *p, void *q)
 {
-    if (GC_base(p) != GC_base(q))
+    if (GC_base(p) == GC_base(q))
+        return p;
+    if (gcm_boehm.same_obj_print_proc == NULL)
         abort();
+    gcm_boehm.same_obj_print_proc(p, q);
     return p;
+}
+GCM_BOEHM_FN void *GC_pre_incr(void **p, ptrdiff_t how_much)
+{
+    char *before = (char *)*p;
+
+    *p = GC_same_obj(before + how_much, before);
+    return *p;
+}
+GCM_BOEHM_FN void *GC_post_incr(void **p, ptrdiff_t how_much)
+{
+    void *before = *p;
+
+    GC_pre_incr(p, how_much);
+    return before;
+}
+GCM_BOEHM_FN void GC_abort_on_oom(void)
+{
+    static const char text[] = "Insufficient memory for the allocation\n";
+
+    if (gcm_boehm.abort_func != NULL)
+        gcm_boehm.abort_func(text);
+    else
+        fputs(text, stderr);
+    abort();
 }
 GCM_BOEHM_FN void *GC_is_visible(void *p)
 {
@@ -220,6 +320,16 @@ GCM_BOEHM_FN void *GC_is_valid_displacement(void *p)
 #define GC_REGISTER_DISPLACEMENT(n) GC_register_displacement(n)
 #define GC_END_STUBBORN_CHANGE(p) GC_end_stubborn_change(p)
 #define GC_CHANGE_STUBBORN(p) ((void)(p))
+#define GC_change_stubborn(p) GC_CHANGE_STUBBORN(p)
+#define GC_PRE_INCR(p, n) ((p) += (n))
+#define GC_POST_INCR(p) ((p)++)
+#define GC_POST_DECR(p) ((p)--)
+#define GC_PROTECTS_NONE 0
+#define GC_PROTECTS_POINTER_HEAP 1
+#define GC_PROTECTS_PTRFREE_HEAP 2
+#define GC_PROTECTS_STATIC_DATA 4
+#define GC_PROTECTS_STACK 8
+#define GC_dlopen(path, mode) dlopen(path, mode)
 #define GC_HIDE_POINTER(p) (~(GC_hidden_pointer)(p))
 #define GC_REVEAL_POINTER(p) ((void *)GC_HIDE_POINTER(p))
 #define GC_PTR_ADD(p, n) ((p) + (n))
@@ -227,6 +337,18 @@ GCM_BOEHM_FN void *GC_is_valid_displacement(void *p)
 #define GC_PTR_STORE_AND_DIRTY(p, q) GC_ptr_store_and_dirty(p, q)
 #define GC_debug_malloc(n, ...) GC_malloc(n)
 #define GC_debug_malloc_atomic(n, ...) GC_malloc_atomic(n)
+#define GC_debug_malloc_stubborn(n, ...) GC_malloc(n)
+#define GC_debug_malloc_ignore_off_page(n, ...) GC_malloc(n)
+#define GC_debug_malloc_atomic_ignore_off_page(n, ...) GC_malloc_atomic(n)
+#define GC_debug_malloc_replacement(n) GC_malloc(n)
+#define GC_debug_realloc_replacement(p, n) GC_realloc(p, n)
+#define GC_debug_malloc_atomic_uncollectable(n, ...) GC_malloc_atomic_uncollectable(n)
+#define GC_debug_strndup(s, n, ...) GC_strndup(s, n)
+#define GC_debug_change_stubborn(p) GC_CHANGE_STUBBORN(p)
+#define GC_debug_end_stubborn_change(p) GC_end_stubborn_change(p)
+#define GC_debug_ptr_store_and_dirty(p, q) GC_ptr_store_and_dirty(p, q)
+#define GC_debug_register_displacement(n) GC_register_displacement(n)
+#define GC_debug_register_finalizer_unreachable GC_register_finalizer_unreachable
 #define GC_debug_malloc_uncollectable(n, ...) GC_malloc_uncollectable(n)
 #define GC_debug_realloc(p, n, ...) GC_realloc(p, n)
 #define GC_debug_strdup(s, ...) GC_strdup(s)

@@ -35,14 +35,11 @@ static bool gc_is_due(enum cycle_cause *cause)
 
 static int gc_run(enum cycle_cause cause)
 {
-    event_run(EVENT_BEGIN);
+    event_begin_here();
     enum cycle_skip skip = api_collect_after_others(cause);
 
     api_exit_slow();
-    if (cause == CYCLE_EXPLICIT)
-        event_run(EVENT_END);
-    else
-        event_run_pending();
+    event_end_here();
     thread_poke_helpers();
     return skip == SKIP_NONE ? 0 : ECANCELED;
 }
@@ -64,6 +61,7 @@ EXPORT int gc_on_event(unsigned events, gc_event_fn fn, void *arg)
 {
     int error = event_listen(events, fn, arg);
 
+    pacer_look_early();
     api_exit_slow();
     thread_poke_helpers();
     return error;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "api/alloc.h"
+#include "api/gc_malloc.h"
 #include "base/counters.h"
 #include "base/histogram.h"
 #include "gc/finalizer.h"
@@ -20,7 +21,9 @@ _Static_assert((int)GC_N_PAUSE_LENGTHS == (int)HISTOGRAM_N, "the public histogra
 static void stats_from_heap(struct gc_stats *s)
 {
     os_critical_enter();
-    s->heap_used_bytes = heap_recount();
+    struct heap_use use = heap_use_lately(os_clock_ns());
+    s->heap_used_bytes = use.used_bytes;
+    s->n_blocks_used = use.n_used;
     s->heap_committed_bytes = heap_committed_bytes();
     s->heap_purged_bytes = heap_purged_bytes();
     s->heap_mapped_bytes = heap_mapped_bytes();
@@ -100,7 +103,7 @@ static void stats_add_span(struct span *s, void *ctx)
 {
     struct stats_walk *walk = ctx;
     struct stats_class *c = &walk->of[s->flavor][span_is_large(s) ? STATS_CLASS_LARGE : s->class_no];
-    uint64_t n_used = heap_span_used(s) / s->size_bytes;
+    uint64_t n_used = heap_span_n_used(s);
 
     c->n_used += n_used;
     c->used_bytes += n_used * s->size_bytes;
@@ -114,12 +117,21 @@ static struct gc_class_stats stats_class_entry(const struct stats_class *c, unsi
         .n_used = c->n_used,
         .used_bytes = c->used_bytes,
         .n_free = c->n_free,
-        .flags = (flavor_is_noscan(flavor) ? GC_NOSCAN : 0) | (flavor_is_root(flavor) ? GC_ROOT : 0),
-        .is_malloc = flavor == FLAVOR_MALLOC,
+        .flags = gc_flags_of_flavor(flavor),
     };
 }
 
-EXPORT size_t gc_get_classes(struct gc_class_stats *classes, size_t n_max)
+/* As much of the entry as the caller knows, and 0 for what it knows beyond. */
+static void stats_put_entry(struct gc_class_stats *classes, size_t entry_bytes, size_t i,
+                            const struct gc_class_stats *entry)
+{
+    unsigned char *to = (unsigned char *)classes + i * entry_bytes;
+
+    memset(to, 0, entry_bytes);
+    memcpy(to, entry, entry_bytes < sizeof(*entry) ? entry_bytes : sizeof(*entry));
+}
+
+EXPORT size_t gc_get_classes(struct gc_class_stats *classes, size_t entry_bytes, size_t n_max)
 {
     struct stats_walk walk = {0};
     size_t n = 0;
@@ -134,8 +146,9 @@ EXPORT size_t gc_get_classes(struct gc_class_stats *classes, size_t n_max)
         for (unsigned c = 0; c < STATS_CLASSES; c++) {
             if (walk.of[f][c].n_used + walk.of[f][c].n_free == 0)
                 continue;
+            struct gc_class_stats entry = stats_class_entry(&walk.of[f][c], f, c);
             if (n < n_max)
-                classes[n] = stats_class_entry(&walk.of[f][c], f, c);
+                stats_put_entry(classes, entry_bytes, n, &entry);
             n++;
         }
     return n;

@@ -1,7 +1,6 @@
 /* Types and the blocks made of them: gc_type_create, gc_new; contract in include/gcmalloc.h.
  *
- * A type is unrolled once, to one bit per word of one object, whatever it was described by: that is 1/64 of one object,
- * not of each, so an interpreter in the marker would save nothing that anybody has.
+ * A type is unrolled once, to one bit per word of one object, whatever it was described by; figures in src/README.md.
  * Locks   as alloc_slow.c.
  * Not here  the bits: heap/layout.h; reading them: gc/mark_typed.c.
  */
@@ -71,6 +70,8 @@ static size_t type_steps_words(const struct gc_type_step *steps, size_t n_steps)
     for (size_t i = 0; i < n_steps; i++) {
         size_t n, all;
 
+        if (steps[i].n_times == 0)
+            continue;
         if (__builtin_add_overflow(steps[i].n_data, steps[i].n_pointers, &n) ||
             __builtin_mul_overflow(n, steps[i].n_times, &all) || __builtin_add_overflow(n_words, all, &n_words))
             return SIZE_MAX;
@@ -80,7 +81,9 @@ static size_t type_steps_words(const struct gc_type_step *steps, size_t n_steps)
 
 static size_t type_run_step(struct heap_type *type, size_t at, const struct gc_type_step *step)
 {
-    for (size_t time = 0; time < step->n_times; time++) {
+    size_t n_times = step->n_data + step->n_pointers != 0 ? step->n_times : 0;
+
+    for (size_t time = 0; time < n_times; time++) {
         at += step->n_data;
         for (size_t i = 0; i < step->n_pointers; i++)
             type_set_bit(type, at++);

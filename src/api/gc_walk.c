@@ -5,8 +5,11 @@
  * descriptor becomes another's, is at worst left out from there on.
  */
 #include "api/alloc.h"
+#include "api/gc_malloc.h"
+#include "base/check.h"
 #include "gcmalloc.h"
 #include "os/critical_inl.h"
+#include "os/os.h"
 
 struct walk_window {
     uint64_t live; /* bit i: the block at base + i * size_bytes is in use */
@@ -16,9 +19,16 @@ struct walk_window {
     uint32_t n_words, n_slices;
 };
 
-static unsigned walk_flags(unsigned flavor)
+unsigned gc_flags_of_flavor(unsigned flavor)
 {
-    return (flavor_is_noscan(flavor) ? GC_NOSCAN : 0) | (flavor_is_root(flavor) ? GC_ROOT : 0);
+    static const unsigned flags[FLAVOR_N] = {
+        [FLAVOR_MALLOC] = GC_IS_MALLOC,        [FLAVOR_GC] = 0,
+        [FLAVOR_GC_NOSCAN] = GC_NOSCAN,        [FLAVOR_ROOT] = GC_ROOT,
+        [FLAVOR_ROOT_NOSCAN] = GC_ROOT | GC_NOSCAN, [FLAVOR_GC_TYPED] = GC_IS_TYPED,
+        [FLAVOR_GC_TINY] = GC_NOSCAN | GC_IS_SHARED,
+    };
+
+    return flags[flavor];
 }
 
 /* Word w of the span that begins at the slice. false: no span begins there, or it has no such word. */
@@ -50,20 +60,39 @@ static bool walk_next(size_t slice, uint32_t w, struct walk_window *out)
     return is_there;
 }
 
+struct walk_call {
+    struct gc_block block;
+    gc_walk_fn fn;
+    void *arg;
+    int result;
+};
+
+static void walk_call(void *arg)
+{
+    struct walk_call *call = arg;
+
+    call->result = call->fn(&call->block, call->arg);
+}
+
+/* Collections would stay inhibited. */
+static void walk_threw(void *arg)
+{
+    check_misuse(MISUSE_CALLBACK_THREW, (uintptr_t)((const struct walk_call *)arg)->fn);
+}
+
 static int walk_tell(const struct walk_window *window, gc_walk_fn fn, void *arg)
 {
-    int result = 0;
+    struct walk_call call = {.fn = fn, .arg = arg};
 
-    for (uint64_t live = window->live; live != 0 && result == 0; live &= live - 1) {
-        struct gc_block block = {
+    for (uint64_t live = window->live; live != 0 && call.result == 0; live &= live - 1) {
+        call.block = (struct gc_block){
             .start = (void *)(window->base + bits_ctz64(live) * window->size_bytes),
             .size_bytes = window->size_bytes,
-            .flags = walk_flags(window->flavor),
-            .is_malloc = window->flavor == FLAVOR_MALLOC,
+            .flags = gc_flags_of_flavor(window->flavor),
         };
-        result = fn(&block, arg);
+        os_call_nothrow(walk_call, &call, walk_threw);
     }
-    return result;
+    return call.result;
 }
 
 static int walk_all(gc_walk_fn fn, void *arg)

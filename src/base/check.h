@@ -38,6 +38,7 @@ NORETURN COLD void check_failed(const char *file, int line, const char *cond);
 #define MISUSE_USABLE_FREED "malloc_usable_size of a freed block"
 #define MISUSE_FREE_PINNED "free of a pinned block"
 #define MISUSE_FINALIZER_THREW "exception leaves a finalizer"
+#define MISUSE_CALLBACK_THREW "exception leaves a callback"
 #define MISUSE_WRONG_SIZE "free_sized with a wrong size"
 
 #endif

@@ -261,11 +261,11 @@ static void cycle_tell_pacer(const struct trace_cycle *t)
     pacer_cycle_done(t->skip == SKIP_NONE, is_report ? live + dead : live, is_report ? 0 : dead, t->cpu_ns);
 }
 
-/* Of one that the program asked for, the caller tells. */
+/* BEGIN comes late where nothing announced the cycle. */
 static void cycle_raise_events(const struct trace_cycle *t)
 {
-    if (t->skip == SKIP_NONE && t->cause != CYCLE_EXPLICIT)
-        event_raise(EVENT_END);
+    if (t->skip != SKIP_OFF)
+        event_raise(pacer_is_announced() ? EVENT_END : EVENT_BEGIN | EVENT_END);
     if (t->cause == CYCLE_LIMIT || t->cause == CYCLE_NO_MEMORY)
         event_raise(EVENT_LIMIT);
 }
@@ -277,8 +277,8 @@ static void cycle_account(struct cycle *c)
         cycle_count_complete(t);
     else if (cycle_skips[t->skip].counter != COUNTER_COUNT)
         counter_add_skip(cycle_skips[t->skip].counter);
-    cycle_tell_pacer(t);
     cycle_raise_events(t);
+    cycle_tell_pacer(t);
     t->goal_bytes = pacer_goal_bytes();
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/bits.h"
+#include "base/check.h"
 #include "base/compiler.h"
 #include "gc/finalizer_table.h"
 #include "os/critical_inl.h"
@@ -18,6 +19,13 @@ struct event_listener {
 static struct event_listener listeners[EVENT_MAX_LISTENERS];
 static unsigned n_listeners;   /* atomic */
 static unsigned events_pending; /* atomic */
+
+/* Of the calling thread. */
+static __thread struct {
+    bool is_here;    /* between event_begin_here and event_end_here */
+    bool is_telling; /* a function of the program runs: what that collects is not told, or it could go on for ever */
+    unsigned events; /* raised meanwhile */
+} event_own __attribute__((tls_model("initial-exec")));
 
 static int event_listen_locked(unsigned events, event_fn fn, void *arg)
 {
@@ -83,7 +91,9 @@ bool event_is_wanted(void)
 
 void event_raise(unsigned events)
 {
-    if (event_is_wanted())
+    if (event_own.is_here)
+        event_own.events |= events;
+    else if (event_is_wanted())
         __atomic_fetch_or(&events_pending, events, __ATOMIC_RELEASE);
 }
 
@@ -101,20 +111,59 @@ static void event_copy(struct event_listener *copy)
     event_unlock_leave();
 }
 
-void event_run(unsigned events)
+struct event_call {
+    struct event_listener listener;
+    int event;
+};
+
+static void event_call(void *arg)
+{
+    const struct event_call *call = arg;
+    call->listener.fn(call->event, call->listener.arg);
+}
+
+static void event_threw(void *arg)
+{
+    check_misuse(MISUSE_CALLBACK_THREW, (uintptr_t)((const struct event_call *)arg)->listener.fn);
+}
+
+static void event_tell(const struct event_listener *listener, unsigned event)
+{
+    struct event_call call = {*listener, (int)event};
+    if ((listener->events & event) != 0)
+        os_call_nothrow(event_call, &call, event_threw);
+}
+
+static void event_run(unsigned events)
 {
     struct event_listener copy[EVENT_MAX_LISTENERS];
-    if (!event_is_wanted())
+    if (events == 0 || event_own.is_telling || !event_is_wanted())
         return;
     event_copy(copy);
+    event_own.is_telling = true;
     for (unsigned event = 1; event <= EVENT_ALL; event *= 2)
         for (size_t i = 0; (events & event) != 0 && i < EVENT_MAX_LISTENERS; i++)
-            if ((copy[i].events & event) != 0)
-                copy[i].fn((int)event, copy[i].arg);
+            event_tell(&copy[i], event);
+    event_own.is_telling = false;
+}
+
+void event_begin_here(void)
+{
+    event_run(EVENT_BEGIN);
+    event_own.events = 0;
+    event_own.is_here = true;
+}
+
+void event_end_here(void)
+{
+    event_own.is_here = false;
+    event_run((event_own.events | EVENT_END) & ~(unsigned)EVENT_BEGIN);
 }
 
 size_t event_run_pending(void)
 {
+    if (event_own.is_telling)
+        return 0;
     unsigned events = __atomic_exchange_n(&events_pending, 0, __ATOMIC_ACQ_REL);
     event_run(events);
     return bits_popcount64(events);

@@ -1,8 +1,9 @@
 /* Telling the program about collections.
  *
- * What    functions of the program that are called when a collection begins (only one that it asked for: an allocation may
- *         come from anywhere, with any lock held), has ended, or was made because a limit was near. The latter two wait
- *         until the finalizer thread or the program itself runs them; several of one kind become one.
+ * What    functions of the program that are called when a collection is near or begins, has ended, or was made because a
+ *         limit was near. An allocation may come from anywhere, with any lock held, so what an allocation brings about
+ *         waits until the finalizer thread or the program itself runs it; several of one kind become one. What a thread
+ *         collects because it was asked to is told at once, in that thread.
  * Locks   FIN for the table; none while a function runs.
  */
 #ifndef GC_EVENT_H
@@ -20,10 +21,13 @@ typedef void (*event_fn)(int event, void *arg);
 int event_listen(unsigned events, event_fn fn, void *arg);
 int event_unlisten(event_fn fn, void *arg); /* EINVAL: not there */
 bool event_is_wanted(void);                 /* somebody listens */
-void event_raise(unsigned events);          /* any thread; kept for event_run_pending, where somebody listens */
+/* Any thread, where somebody listens: kept for event_end_here of this thread, or else for event_run_pending. */
+void event_raise(unsigned events);
 bool event_is_pending(void);
-/* Not in a critical section; runs functions of the program. */
-void event_run(unsigned events);
+
+/* The others are called outside critical sections and run functions of the program: none of them from within one. */
+void event_begin_here(void); /* tells BEGIN; what this thread raises until event_end_here is told there */
+void event_end_here(void);   /* tells END in any case */
 size_t event_run_pending(void); /* how many kinds were pending */
 
 #endif

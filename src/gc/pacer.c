@@ -19,6 +19,7 @@
  *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
  *                always 1 and b at least 50. What grows and lives then costs a logarithmic number of cycles
  *                by itself.
+ *     announced  where somebody listens for the beginning of cycles, when an eighth of the distance is left
  * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal
  * is it counted exactly. `check_at` is the estimate from which on it is worth a look again: it moves ahead
  * after each look that found no cycle due, so that looking costs a small share of what is allocated in
@@ -29,6 +30,8 @@
 #include "gc/pacer.h"
 
 #include "base/compiler.h"
+#include "gc/event.h"
+#include "gc/finalizer.h"
 #include "heap/heap.h"
 #include "os/os.h"
 
@@ -37,6 +40,7 @@ enum {
     PACER_SCALED_STRETCH = 4, /* from here on a cycle's cost is taken to grow with the heap */
     PACER_GROWTH_FACTOR = 4,
     PACER_LOOK_SHARE = 32,
+    PACER_ANNOUNCED_SHARE = 8, /* of the distance: what is left of it when the next cycle is announced */
     PACER_MAX_SKIP_SHIFT = 6,
     PACER_DEFAULT_PERCENT = 100,
     PACER_DEFAULT_BUDGET = 10,
@@ -61,6 +65,7 @@ static struct {
     uint64_t limit_cpu_allowed_ns; /* the same for the limit */
     uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
     bool expects_garbage;
+    bool is_announced;
     uint64_t n_slow_paths;   /* for stress */
 } pacer = {
     .config = {.percent = PACER_DEFAULT_PERCENT,
@@ -123,11 +128,30 @@ static size_t pacer_limit_goal(size_t live)
     return pacer_max(limit - limit / 16, pacer_add(live, pacer_max(limit / 64, PACER_LOOK_MIN_BYTES)));
 }
 
+static bool pacer_may_announce(void)
+{
+    return event_is_wanted() && !LOAD_ONCE(pacer.is_announced) && cycle_mode() != MODE_OFF;
+}
+
+/* The use from which on there is something to do. */
+static size_t pacer_look_bytes(void)
+{
+    size_t goal = pacer_goal_bytes(), live = LOAD_ONCE(pacer.live_bytes);
+    if (goal == SIZE_MAX || goal <= live || !pacer_may_announce())
+        return goal;
+    return goal - (goal - live) / PACER_ANNOUNCED_SHARE;
+}
+
+void pacer_look_early(void)
+{
+    STORE_ONCE(pacer.check_at_bytes, pacer_min(LOAD_ONCE(pacer.check_at_bytes), pacer_look_bytes()));
+}
+
 static void pacer_set_goal(size_t live)
 {
     STORE_ONCE(pacer.growth_goal_bytes, pacer_growth_goal(live));
     STORE_ONCE(pacer.limit_goal_bytes, pacer_limit_goal(live));
-    STORE_ONCE(pacer.check_at_bytes, pacer_goal_bytes());
+    STORE_ONCE(pacer.check_at_bytes, pacer_look_bytes());
 }
 
 size_t pacer_goal_bytes(void)
@@ -154,7 +178,7 @@ void pacer_init(const struct pacer_config *config)
     pacer.stretch = 1;
     pacer.n_skips = 0;
     pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = 0;
-    pacer.expects_garbage = false;
+    pacer.expects_garbage = pacer.is_announced = false;
     pacer.n_slow_paths = 0;
     pacer_read_limit();
     pacer_set_goal(0);
@@ -223,16 +247,32 @@ static size_t pacer_look_step(void)
 /* Not now: look again when some more has been handed out, and at the limit in any case. */
 static void pacer_look_later(size_t used)
 {
-    size_t at = pacer_max(pacer_goal_bytes(), pacer_add(used, pacer_look_step()));
+    size_t at = pacer_max(pacer_look_bytes(), pacer_add(used, pacer_look_step()));
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes);
     STORE_ONCE(pacer.check_at_bytes, limit > used ? pacer_min(at, limit) : at);
+}
+
+static bool pacer_announce(size_t wanted)
+{
+    if (!pacer_may_announce() || wanted < pacer_look_bytes())
+        return false;
+    STORE_ONCE(pacer.is_announced, true);
+    STORE_ONCE(pacer.check_at_bytes, pacer_goal_bytes());
+    event_raise(EVENT_BEGIN);
+    finalizer_wake();
+    return true;
+}
+
+bool pacer_is_announced(void)
+{
+    return LOAD_ONCE(pacer.is_announced);
 }
 
 static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
 {
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes), used = heap_used_estimate();
     bool is_within = pacer_is_within_budget(used);
-    if (is_within || pacer_add(used, extra_bytes) >= limit)
+    if (is_within || pacer_may_announce() || pacer_add(used, extra_bytes) >= limit)
         used = heap_recount();
     size_t wanted = pacer_add(used, extra_bytes);
     if (wanted >= limit && pacer_is_cpu_used(LOAD_ONCE(pacer.limit_cpu_allowed_ns))) {
@@ -243,7 +283,8 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
         *cause = CYCLE_GROWTH;
         return true;
     }
-    pacer_look_later(used);
+    if (!pacer_announce(wanted))
+        pacer_look_later(used);
     return false;
 }
 
@@ -319,6 +360,7 @@ static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_
 
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
+    STORE_ONCE(pacer.is_announced, false);
     if (is_complete)
         pacer_adapt(live_bytes, dead_bytes);
     pacer_set_budget(live_bytes, dead_bytes, cpu_ns);

@@ -30,6 +30,10 @@ void pacer_expect_garbage(void);
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause);
 /* The heap is so far beyond its goal that allocating should wait for the cycle. As the last look saw it: a few loads. */
 bool pacer_is_overdue(void);
+/* Who listens for the beginning of cycles is told when an eighth of the distance is left, once for each cycle, by
+ * pacer_is_due. pacer_look_early: somebody listens from now on. */
+void pacer_look_early(void);
+bool pacer_is_announced(void); /* of the next cycle, or of the one that runs */
 /* After a cycle (or a skipped one: is_complete false). */
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns);
 size_t pacer_goal_bytes(void);

@@ -13,10 +13,14 @@
 enum { NIL_SPAN_WORDS = 66 };
 enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_DECAY_NS ((uint64_t)200 * 1000 * 1000)
+#define HEAP_COUNT_ALWAYS_BYTES ((size_t)256 << 20)
+#define HEAP_COUNT_NS_PER_MIB ((uint64_t)32 * 1000 * 1000 / 1024)
 
 static struct {
     uint32_t init_state;   /* enum heap_init_state; atomic */
     int64_t used_estimate; /* atomic */
+    struct heap_use counted;    /* by heap_use_lately; each field atomic */
+    uint64_t counted_at_ns; /* 0: there were collections since; atomic */
     uint64_t last_decay_ns; /* atomic */
 } heap;
 
@@ -154,30 +158,59 @@ size_t heap_used_estimate(void)
 void heap_set_used(size_t bytes)
 {
     __atomic_store_n(&heap.used_estimate, (int64_t)bytes, __ATOMIC_RELAXED);
+    STORE_ONCE(heap.counted_at_ns, 0);
 }
 
 /* Blocks of a span that are allocated and neither dead nor on probation; exact when nobody changes them. */
-size_t heap_span_used(struct span *s)
+size_t heap_span_n_used(struct span *s)
 {
     const struct span_cold *cold = span_cold(s);
     uint32_t n_free = 0;
     for (uint32_t w = 0; w < s->n_words; w++)
         n_free += bits_popcount64(LOAD_ONCE(s->words[w].free) | LOAD_ONCE(cold[w].dead) | LOAD_ONCE(cold[w].suspect) |
                                  LOAD_ONCE(s->remote[w]));
-    return n_free >= s->n_blocks ? 0 : (s->n_blocks - n_free) * s->size_bytes;
+    return n_free >= s->n_blocks ? 0 : s->n_blocks - n_free;
 }
 
-static void heap_recount_span(struct span *s, void *ctx)
+static void heap_count_span(struct span *s, void *ctx)
 {
-    *(size_t *)ctx += heap_span_used(s);
+    struct heap_use *use = ctx;
+    size_t n_used = heap_span_n_used(s);
+    use->n_used += n_used;
+    use->used_bytes += n_used * s->size_bytes;
+}
+
+static struct heap_use heap_count(void)
+{
+    struct heap_use use = {0, 0};
+    heap_walk_spans(heap_count_span, &use);
+    heap_set_used(use.used_bytes);
+    return use;
 }
 
 size_t heap_recount(void)
 {
-    size_t used = 0;
-    heap_walk_spans(heap_recount_span, &used);
-    heap_set_used(used);
-    return used;
+    return heap_count().used_bytes;
+}
+
+/* Of two that count at once, one's bytes may stand beside the other's number: both are recent. */
+static struct heap_use heap_count_at(uint64_t now_ns)
+{
+    struct heap_use use = heap_count();
+    STORE_ONCE(heap.counted.used_bytes, use.used_bytes);
+    STORE_ONCE(heap.counted.n_used, use.n_used);
+    STORE_ONCE(heap.counted_at_ns, now_ns);
+    return use;
+}
+
+struct heap_use heap_use_lately(uint64_t now_ns)
+{
+    size_t mapped_bytes = heap_mapped_bytes();
+    uint64_t at_ns = LOAD_ONCE(heap.counted_at_ns);
+    if (mapped_bytes <= HEAP_COUNT_ALWAYS_BYTES || at_ns == 0 ||
+        now_ns - at_ns >= (mapped_bytes >> 20) * HEAP_COUNT_NS_PER_MIB)
+        return heap_count_at(now_ns);
+    return (struct heap_use){LOAD_ONCE(heap.counted.used_bytes), LOAD_ONCE(heap.counted.n_used)};
 }
 
 size_t heap_mapped_bytes(void)

@@ -59,10 +59,16 @@ void heap_add_used(size_t bytes);       /* to the estimate */
 size_t heap_used_estimate(void);
 /* Exact bytes of allocated blocks that are neither dead nor suspect; walks all spans, any thread; resets the estimate. */
 size_t heap_recount(void);
+struct heap_use {
+    size_t used_bytes, n_used;
+};
+/* The same, with the number of blocks, for who may ask often: in a heap beyond 256 MiB what was counted up to 32 ms ago for
+ * each GiB of it, but not before the last collection; that bounds what counting costs to 4 % of the time. Any thread. */
+struct heap_use heap_use_lately(uint64_t now_ns);
 size_t heap_mapped_bytes(void);   /* slices in use by spans */
 size_t heap_committed_bytes(void);
 size_t heap_purged_bytes(void);   /* of committed: given back to the kernel */
-size_t heap_span_used(struct span *s); /* bytes of blocks in one span, as heap_recount counts them */
+size_t heap_span_n_used(struct span *s); /* blocks in one span, as heap_recount counts them */
 void heap_set_used(size_t bytes); /* collector, after publishing dead bits */
 
 /* ---- giving memory back ---- */

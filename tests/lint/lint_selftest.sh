@@ -64,6 +64,7 @@ sed -i '1s/^/#include <stdint.h>\n/' src/base/a.c; fails includes "another heade
 sed -i 's/BASE_A_H/A_H/' src/base/a.h; fails includes "a guard that is not the path"
 rm -r src/*; fails includes "that there is nothing to check"
 
+echo '#define N_PARTS 3' >>include/p.h; fails headers "a macro of the public header without our prefix"
 sed -i '/stdint/d' src/base/a.h; fails headers "a header that does not compile alone"
 sed -i 's/^int a/static int a/' src/base/a.h; fails headers "a header with a warning"
 sed -i '2a int new;' include/p.h; fails headers "a public header that is no C++"

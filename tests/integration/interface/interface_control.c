@@ -1,4 +1,4 @@
-/* Collections and who controls them: levels, inhibition, roots and pins, events, trim, walks. */
+/* Collections and who controls them: levels, inhibition, roots and pins, trim, walks. */
 #include "interface.h"
 
 #include <pthread.h>
@@ -15,7 +15,6 @@ static void errors_are_told(void)
     TEST_CHECK(gc_pin(foreign) == EINVAL && gc_pin(p + 8) == EINVAL && gc_unpin(p) == EINVAL);
     TEST_CHECK(gc_add_roots(p, 0) == EINVAL && gc_remove_roots(foreign, 8) == EINVAL);
     TEST_CHECK(gc_exclude_roots(foreign, SIZE_MAX) == EINVAL);
-    TEST_CHECK(gc_on_event(0, NULL, NULL) == EINVAL && gc_off_event(NULL, NULL) == EINVAL);
     TEST_CHECK(gc_find_object(foreign, NULL) == NULL);
     size_t size = 0;
     TEST_CHECK(gc_find_object(p + 63, &size) == p && size == 64);
@@ -119,75 +118,6 @@ static void dead_parts_of_stacks_are_left_out(void)
     munmap(stack, BYTES);
 }
 
-/* ---- events ---- */
-
-static unsigned n_events[8];
-static void count_event(int event, void *arg)
-{
-    TEST_CHECK(event == 1 || event == 2 || event == 4);
-    __atomic_add_fetch(&((unsigned *)arg)[event], 1, __ATOMIC_SEQ_CST);
-    free(gc_malloc(100, 0));
-}
-
-static unsigned events_of(int event)
-{
-    return __atomic_load_n(&n_events[event], __ATOMIC_SEQ_CST);
-}
-
-static void collecting_listener(int event, void *arg)
-{
-    static __thread bool is_in;
-    (void)event;
-    (void)arg;
-    if (is_in)
-        return;
-    is_in = true;
-    gc_collect();
-    is_in = false;
-}
-
-static NOINLINE void fill_up_to_limit(void)
-{
-    TEST_CHECK(gc_set_limit(32 << 20) == 0);
-    static void *kept[800];
-    for (int i = 0; i < 2000; i++)
-        memset(kept[i % 800] = gc_malloc(65536, GC_NOSCAN), 1, 65536);
-    memset(kept, 0, sizeof(kept));
-    TEST_CHECK(gc_set_limit(0) == 0);
-}
-
-static void events_are_told(void)
-{
-    TEST_CHECK(gc_on_event(GC_ON_BEGIN | GC_ON_END | GC_ON_LIMIT, count_event, n_events) == 0);
-    unsigned begin = events_of(1), end = events_of(2);
-    interface_collect();
-    TEST_CHECK(events_of(1) >= begin + 1 && events_of(2) >= end + 1);
-    fill_up_to_limit();
-    for (int i = 0; i < 1000 && events_of(4) == 0; i++) {
-        gc_run_finalizers();
-        usleep(1000);
-    }
-    TEST_CHECK(events_of(4) > 0);
-    TEST_CHECK(gc_on_event(GC_ON_END, collecting_listener, NULL) == 0);
-    interface_collect();
-    TEST_CHECK(gc_off_event(collecting_listener, NULL) == 0 && gc_off_event(collecting_listener, NULL) == EINVAL);
-    TEST_CHECK(gc_off_event(count_event, n_events) == 0);
-    begin = events_of(1);
-    interface_collect();
-    TEST_CHECK(events_of(1) == begin);
-}
-
-static void the_table_of_events_has_an_end(void)
-{
-    static unsigned counts[17][8];
-    for (int i = 0; i < 16; i++)
-        TEST_CHECK(gc_on_event(GC_ON_BEGIN, count_event, counts[i]) == 0);
-    TEST_CHECK(gc_on_event(GC_ON_BEGIN, count_event, counts[16]) == ENOMEM);
-    interface_collect();
-    for (int i = 0; i < 16; i++)
-        TEST_CHECK(counts[i][1] >= 1 && gc_off_event(count_event, counts[i]) == 0);
-}
-
 /* ---- walking ---- */
 
 struct found {
@@ -203,7 +133,7 @@ static int find_block(const struct gc_block *block, void *arg)
     f->n++;
     if (block->start == f->wanted) {
         f->n_wanted++;
-        f->is_malloc = block->is_malloc;
+        f->is_malloc = (block->flags & GC_IS_MALLOC) != 0;
         f->is_noscan = (block->flags & GC_NOSCAN) != 0;
     }
     return 0;
@@ -264,8 +194,6 @@ int main(void)
     pins_keep();
     ranges_are_added_and_left_out();
     dead_parts_of_stacks_are_left_out();
-    events_are_told();
-    the_table_of_events_has_an_end();
     walks_see_each_block_once();
     walks_go_on_beside_other_threads();
     return 0;

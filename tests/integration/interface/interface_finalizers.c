@@ -230,11 +230,11 @@ static void fork_and_wait(void *obj, void *arg)
     note(obj, arg);
 }
 
-static void block_for_a_while(void *obj, void *arg)
+static void block_for_a_second(void *obj, void *arg)
 {
     static size_t n;
     if (n++ == 0)
-        usleep(300000);
+        usleep(1000000);
     note(obj, arg);
 }
 
@@ -249,7 +249,7 @@ static void finalizers_may_do_anything(void)
     static const struct {
         gc_finalizer_fn fn;
         size_t n_each;
-    } cases[] = {{set_again, 2}, {allocate_and_collect, 1}, {fork_and_wait, 1}, {block_for_a_while, 1}};
+    } cases[] = {{set_again, 2}, {allocate_and_collect, 1}, {fork_and_wait, 1}, {block_for_a_second, 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         size_t before = runs();
         build(cases[i].fn, INTERFACE_N);

@@ -43,20 +43,62 @@ static bool is_near(size_t a, size_t b)
 
 static int add_block(const struct gc_block *block, void *arg)
 {
-    *(size_t *)arg += block->size_bytes;
+    struct gc_stats *sum = arg;
+    sum->heap_used_bytes += block->size_bytes;
+    sum->n_blocks_used++;
     return 0;
 }
 
 static size_t bytes_of_classes(void)
 {
     static struct gc_class_stats classes[600];
-    size_t n = gc_get_classes(classes, 600), bytes = 0;
-    TEST_CHECK(n > 0 && n <= 600 && gc_get_classes(NULL, 0) == n);
+    size_t n = gc_get_classes(classes, sizeof(classes[0]), 600), bytes = 0;
+    TEST_CHECK(n > 0 && n <= 600 && gc_get_classes(NULL, sizeof(classes[0]), 0) == n);
     for (size_t i = 0; i < n; i++) {
         TEST_CHECK(classes[i].size_bytes == 0 || classes[i].used_bytes == classes[i].n_used * classes[i].size_bytes);
         bytes += classes[i].used_bytes;
     }
     return bytes;
+}
+
+static int n_of_kind(const struct gc_class_stats *classes, size_t n, uint64_t flags)
+{
+    int n_found = 0;
+    for (size_t i = 0; i < n; i++)
+        n_found += classes[i].flags == flags && classes[i].n_used > 0;
+    return n_found;
+}
+
+/* Entries of an older and of a newer program; and what the flags tell. */
+static void classes_are_versioned(void)
+{
+    enum { MORE = 24, ENTRY = sizeof(struct gc_class_stats) + MORE };
+    static struct gc_class_stats classes[600];
+    static unsigned char room[600][ENTRY];
+    static void *kept[6];
+    uint64_t sizes[600], mask = 1;
+    gc_inhibit();
+    kept[0] = malloc(50);
+    kept[1] = gc_malloc(50, 0);
+    kept[2] = gc_malloc(50, GC_NOSCAN);
+    kept[3] = gc_malloc(50, GC_ROOT);
+    kept[4] = gc_malloc(8, GC_NOSCAN);
+    kept[5] = gc_new(gc_type_create(48, &mask, 6));
+    size_t n = gc_get_classes(classes, sizeof(classes[0]), 600);
+    memset(room, 0x55, sizeof(room));
+    TEST_CHECK(gc_get_classes((struct gc_class_stats *)room, ENTRY, 600) == n);
+    TEST_CHECK(gc_get_classes((struct gc_class_stats *)sizes, sizeof(sizes[0]), 600) == n);
+    gc_uninhibit();
+    for (size_t i = 0; i < n; i++) {
+        TEST_CHECK(sizes[i] == classes[i].size_bytes && memcmp(room[i], &classes[i], sizeof(uint64_t)) == 0);
+        for (int b = 0; b < MORE; b++)
+            TEST_CHECK(room[i][sizeof(classes[0]) + (size_t)b] == 0);
+    }
+    TEST_CHECK(n_of_kind(classes, n, GC_IS_MALLOC) > 0 && n_of_kind(classes, n, 0) > 0);
+    TEST_CHECK(n_of_kind(classes, n, GC_NOSCAN) > 0 && n_of_kind(classes, n, GC_ROOT) > 0);
+    TEST_CHECK(n_of_kind(classes, n, GC_IS_TYPED) == 1 && n_of_kind(classes, n, GC_NOSCAN | GC_IS_SHARED) == 1);
+    for (int i = 0; i < 6; i++)
+        free(kept[i]);
 }
 
 static size_t number_behind(const char *text, const char *key)
@@ -99,10 +141,13 @@ static void all_say_the_same(void)
     size_t before = stats().heap_used_bytes;
     for (int i = 0; i < 3000; i++)
         kept[i] = i % 3 == 0 ? malloc((size_t)i * 30) : gc_malloc((size_t)i * 20, i % 3 == 1 ? GC_NOSCAN : 0);
-    size_t used = stats().heap_used_bytes, walked = 0;
+    struct gc_stats walked = {0}, counted = stats();
+    size_t used = counted.heap_used_bytes;
     TEST_CHECK(used > before + 3000u * 3000 / 2 * 20);
     TEST_CHECK(gc_heap_walk(add_block, &walked) == 0);
-    TEST_CHECK(is_near(walked, used));
+    TEST_CHECK(is_near(walked.heap_used_bytes, used));
+    TEST_CHECK(walked.n_blocks_used >= 3000 && walked.n_blocks_used < counted.n_blocks_used + 100 &&
+               counted.n_blocks_used < walked.n_blocks_used + 100);
     TEST_CHECK(is_near(bytes_of_classes(), used));
     TEST_CHECK(is_near(mallinfo2().uordblks, used));
     TEST_CHECK(is_near(used_of_malloc_info(), used));
@@ -147,10 +192,30 @@ static void counters_count(void)
     TEST_CHECK(after.n_bytes_marked > before.n_bytes_marked && after.n_blocks_marked > before.n_blocks_marked);
 }
 
+/* Beyond 256 MiB what is told is as old as the header says, and never older than the last collection. */
+static void large_heaps_are_counted_now_and_then(void)
+{
+    enum { N = 400 };
+    static void *kept[N];
+    for (int i = 0; i < N; i++)
+        kept[i] = gc_malloc(1 << 20, GC_NOSCAN | GC_NOZERO);
+    usleep(20000);
+    TEST_CHECK(stats().heap_used_bytes >= (size_t)N << 20);
+    for (int i = 0; i < N / 2; i++)
+        free(kept[i]);
+    usleep(20000);
+    TEST_CHECK(stats().heap_used_bytes < (size_t)(N - N / 3) << 20);
+    memset(kept, 0, sizeof(kept));
+    interface_collect();
+    TEST_CHECK(stats().heap_used_bytes < (size_t)(N / 4) << 20);
+}
+
 int main(void)
 {
     versions_go_by_size();
+    classes_are_versioned();
     all_say_the_same();
     counters_count();
+    large_heaps_are_counted_now_and_then();
     return 0;
 }

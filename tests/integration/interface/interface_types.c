@@ -35,6 +35,8 @@ static void errors_are_told(void)
     errno = 0;
     TEST_CHECK(gc_type_create_steps(56, steps, 1) == NULL && errno == EINVAL);
     errno = 0;
+    TEST_CHECK(gc_type_create_steps(56, NULL, 1) == NULL && errno == EINVAL);
+    errno = 0;
     TEST_CHECK(gc_new_array(node_type, SIZE_MAX / sizeof(struct node) + 1) == NULL && errno == ENOMEM);
     errno = 0;
     TEST_CHECK(gc_new_array(node_type, SIZE_MAX / 2 / sizeof(struct node)) == NULL && errno == ENOMEM);
@@ -153,6 +155,14 @@ static void steps_describe_large_objects(void)
     wide = NULL;
 }
 
+/* Steps that cover nothing, and none at all: no pointers. */
+static void steps_may_be_empty(void)
+{
+    const struct gc_type_step steps[] = {{0, 0, SIZE_MAX}, {SIZE_MAX, 1, 0}, {0, 1, 1}};
+    const struct gc_type *second = gc_type_create_steps(16, steps, 3), *none = gc_type_create_steps(16, NULL, 0);
+    TEST_CHECK(second != NULL && none != NULL && gc_new(second) != NULL && gc_new(none) != NULL);
+}
+
 /* realloc: in the copy every word counts, because nobody said what is in it. */
 static NOINLINE void grow_all(size_t more)
 {
@@ -194,6 +204,7 @@ int main(void)
     only_pointer_words_keep();
     objects_of_all_sizes();
     steps_describe_large_objects();
+    steps_may_be_empty();
     resized_objects_are_searched_whole();
     return 0;
 }

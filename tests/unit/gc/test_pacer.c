@@ -1,6 +1,7 @@
 /* When a cycle is due: goal, distance, exact count, limit, back-off, stress. */
 #include "gc/pacer.h"
 
+#include "gc/event.h"
 #include "gc_blocks.h"
 
 #define MB ((size_t)1 << 20)
@@ -276,6 +277,41 @@ static void test_stress(void **state)
     assert_int_equal(cause, CYCLE_STRESS);
 }
 
+static void hear_nothing(int event, void *arg)
+{
+    (void)event;
+    (void)arg;
+}
+
+/* The next cycle is announced once, when an eighth of the distance is left, and only where somebody listens. */
+static void test_announced_where_somebody_listens(void **state)
+{
+    (void)state;
+    enum cycle_cause cause;
+    begin();
+    config.floor_bytes = 32 * MB;
+    pacer_init(&config);
+    cycle_set_mode(MODE_RECLAIM);
+    void *p = gc_block(FLAVOR_MALLOC, 27 * MB), *q;
+    assert_false(is_due(3 * MB, &cause));
+    assert_false(pacer_is_announced()); /* nobody does */
+    assert_int_equal(event_listen(EVENT_BEGIN, hear_nothing, NULL), 0);
+    pacer_look_early();
+    assert_false(is_due(0, &cause));
+    assert_false(pacer_is_announced() || event_is_pending());
+    q = gc_block(FLAVOR_MALLOC, MB + MB / 2);
+    assert_false(is_due(0, &cause));
+    assert_true(pacer_is_announced() && event_is_pending());
+    assert_int_equal(event_run_pending(), 1);
+    assert_false(is_due(2 * MB, &cause) || event_is_pending()); /* once */
+    assert_true(is_due(4 * MB, &cause));
+    done(28 * MB, 0);
+    assert_false(pacer_is_announced());
+    assert_int_equal(event_unlisten(hear_nothing, NULL), 0);
+    gc_block_free(p);
+    gc_block_free(q);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -300,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_overdue_a_quarter_beyond_the_goal),
         cmocka_unit_test(test_skipped_cycles_back_off),
         cmocka_unit_test(test_stress),
+        cmocka_unit_test(test_announced_where_somebody_listens),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

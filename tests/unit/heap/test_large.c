@@ -270,6 +270,37 @@ static void a_fork_child_mends_what_was_half_done(void **state)
     harness_free(p);
 }
 
+static struct heap_use use_at(uint64_t now_ns)
+{
+    os_critical_enter();
+    struct heap_use use = heap_use_lately(now_ns);
+    os_critical_leave();
+    return use;
+}
+
+/* A heap beyond 256 MiB is counted every 32 ms per GiB, and anew after a collection; a smaller one each time. */
+static void asking_often_is_cheap(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000, start = 1000 * ms;
+    bool is_zero;
+    struct heap_use before = use_at(start - 100 * ms);
+    void *p = large(100 * MiB, 16, &is_zero), *q = large(412 * MiB, 16, &is_zero), *r;
+    struct heap_use after = use_at(start);
+    assert_int_equal(after.used_bytes, before.used_bytes + 512 * MiB);
+    assert_int_equal(after.n_used, before.n_used + 2);
+    harness_free(p);
+    assert_int_equal(use_at(start + 10 * ms).used_bytes, after.used_bytes);
+    assert_int_equal(use_at(start + 17 * ms).n_used, before.n_used + 1);
+    r = large(100 * MiB, 16, &is_zero);
+    assert_int_equal(use_at(start + 18 * ms).n_used, before.n_used + 1);
+    heap_set_used(after.used_bytes); /* as a collection does at its end */
+    assert_int_equal(use_at(start + 19 * ms).n_used, before.n_used + 2);
+    harness_free(q);
+    harness_free(r);
+    assert_int_equal(use_at(start + 19 * ms).used_bytes, before.used_bytes);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -288,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_moved_block_leaves_nothing_behind),
         cmocka_unit_test(a_special_block_does_not_move),
         cmocka_unit_test(the_estimate_follows_large_blocks_exactly),
+        cmocka_unit_test(asking_often_is_cheap),
         cmocka_unit_test(a_fork_child_mends_what_was_half_done),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
