@@ -3,7 +3,8 @@
  * What    runs in the handler of the stop signal, at a moment at which a handler of the program's could call malloc
  *         and so collect (os_request_set_server says when). A thread in a wrapped call steps out of the published
  *         state for it; the wrapper calls again when the kernel gave up the call for the signal's sake (block.h).
- * Locks   is_serving: one answer at a time. It is only tried: whoever asks repeats the request.
+ * Locks   is_serving: one answer at a time. It is only tried: whoever asks repeats the request. The end of the process
+ *         takes it for good, so that no answer is left half written, and what it writes itself is alone.
  * Not here  who may ask: the kernel lets root and the same user queue a signal.
  */
 #include "api/control.h"
@@ -20,6 +21,8 @@
 #include "os/probe.h"
 
 enum { CONTROL_N_ANSWERED = 32 };
+#define CONTROL_END_NS UINT64_C(2000000000) /* nobody should have to wait longer to end */
+#define CONTROL_END_STEP_NS UINT64_C(5000000)
 
 static struct {
     uint32_t is_serving; /* atomic */
@@ -193,16 +196,22 @@ static bool control_note(uint32_t id)
     return true;
 }
 
+static bool control_claim(void)
+{
+    uint32_t expected = 0;
+
+    return __atomic_compare_exchange_n(&control.is_serving, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
 /* Other signals of this thread, further requests among them, stay out until this one is claimed. */
 static void control_serve(uint64_t value)
 {
-    uint32_t id = (uint32_t)(value >> CONTROL_REQUEST_BITS), expected = 0;
+    uint32_t id = (uint32_t)(value >> CONTROL_REQUEST_BITS);
     int saved_errno = errno;
     bool was_published;
 
     api_tls.was_asked = true; /* a repeated request interrupts a call as well */
-    if (!control_may_serve() || !__atomic_compare_exchange_n(&control.is_serving, &expected, 1, false,
-                                                             __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+    if (!control_may_serve() || !control_claim())
         return;
     os_signals_hold_in_handler();
     was_published = os_gate_suspend();
@@ -212,6 +221,18 @@ static void control_serve(uint64_t value)
     __atomic_store_n(&control.is_serving, 0, __ATOMIC_RELEASE);
     os_gate_resume(was_published);
     errno = saved_errno;
+}
+
+bool control_end(void)
+{
+    uint64_t end_ns = os_clock_ns() + CONTROL_END_NS;
+
+    while (!control_claim()) {
+        if (os_clock_ns() >= end_ns)
+            return false;
+        os_futex_wait(&control.is_serving, 1, CONTROL_END_STEP_NS);
+    }
+    return true;
 }
 
 void control_init(void)

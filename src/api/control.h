@@ -7,6 +7,7 @@
 #ifndef API_CONTROL_H
 #define API_CONTROL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum control_request {
@@ -24,6 +25,8 @@ enum { CONTROL_REQUEST_BITS = 8, CONTROL_PATH_MAX = 64 };
 
 /* The library's side. */
 void control_init(void);       /* constructor */
+/* The process ends: no request is answered any more. false: an answer that was begun takes too long. */
+bool control_end(void);
 void control_fork_child(void);
 
 #endif

@@ -3,9 +3,8 @@
  * What    queues the stop signal with a request, again and again, until the answer's file appears (control.h), and prints
  *         it. A thread that is inside the allocator drops the request; the next one, or the same a moment later, serves
  *         it. The threads that are asked change from time to time: one may be stopped in the kernel.
- *         The file lies in the process's own root, which may be a container's.
- * Safety  a process that has no handler for the signal would die of it, so its own is looked for first, and the
- *         library among its mappings.
+ * Safety  a process that has no handler for the signal would die of it, so its own is looked for each time, and the
+ *         library among its mappings. (It may become another program in between: interpose_exec.c.)
  */
 #include "api/gcrun.h"
 
@@ -38,6 +37,7 @@ enum {
 struct target {
     pid_t pid;
     uid_t uid;
+    int root_fd; /* its root, which may be a container's, and stays when the process ends */
     uint32_t id;
     enum control_request request;
 };
@@ -82,23 +82,33 @@ static uint64_t status_field(const char *status, const char *name)
     return line != NULL ? strtoull(line + strlen(name), NULL, 16) : 0;
 }
 
+static bool target_has_handler(const struct target *t)
+{
+    char *status = target_read(t, "status");
+    bool has_handler = (status_field(status, "\nSigCgt:") >> (CONTROL_SIGNAL - 1) & 1) != 0;
+
+    free(status);
+    return has_handler;
+}
+
 static void target_check(struct target *t)
 {
-    char *status, *maps, *path = gcrun_format("/proc/%d", t->pid);
+    char *maps, *path = gcrun_format("/proc/%d", t->pid);
     struct stat st;
 
     if (stat(path, &st) != 0)
         gcrun_fail(STATUS_FAILED, "process %d: not found", t->pid);
     free(path);
     t->uid = st.st_uid;
+    path = gcrun_format("/proc/%d/root", t->pid);
+    t->root_fd = open(path, O_PATH | O_CLOEXEC);
+    free(path);
     maps = target_read(t, "maps");
     if (strstr(maps, "/libgcmalloc.so") == NULL)
         gcrun_fail(STATUS_FAILED, "process %d: does not run under the library (gcrun starts programs so)", t->pid);
-    status = target_read(t, "status");
-    if ((status_field(status, "\nSigCgt:") >> (CONTROL_SIGNAL - 1) & 1) == 0)
+    if (!target_has_handler(t))
         gcrun_fail(STATUS_FAILED, "process %d: takes no requests: its calls are filtered, or malloc is not the library's",
                    t->pid);
-    free(status);
     free(maps);
 }
 
@@ -133,10 +143,13 @@ static pid_t task_choose(const struct target *t, unsigned round)
     return n == 0 || round == 0 ? t->pid : tids[(round - 1) % n];
 }
 
+/* It may have become another program meanwhile; one with the library has its handler in a moment. */
 static void target_ask(const struct target *t, unsigned round)
 {
     siginfo_t info;
 
+    if (!target_has_handler(t))
+        return;
     target_fill(t, &info);
     if (syscall(SYS_rt_tgsigqueueinfo, t->pid, task_choose(t, round), CONTROL_SIGNAL, &info) == 0 || errno == EAGAIN)
         return;
@@ -150,7 +163,7 @@ static void target_ask(const struct target *t, unsigned round)
 
 static char *answer_path(const struct target *t, const char *directory, const char *suffix)
 {
-    return gcrun_format("/proc/%d/root%s" CONTROL_FILE_PREFIX "%08" PRIx32 "%s", t->pid, directory, t->id, suffix);
+    return gcrun_format("/proc/self/fd/%d%s" CONTROL_FILE_PREFIX "%08" PRIx32 "%s", t->root_fd, directory, t->id, suffix);
 }
 
 /* Path of the answer, or of its part, wherever it lies; NULL: nowhere. */
@@ -178,6 +191,29 @@ static void pause_ms(long ms)
     nanosleep(&step, NULL);
 }
 
+/* A zombie has no file to run either. */
+static bool target_is_gone(const struct target *t)
+{
+    char *path = gcrun_format("/proc/%d/exe", t->pid);
+    char target[PATH_MAX];
+    bool is_gone = readlink(path, target, sizeof(target)) < 0 && (errno == ENOENT || errno == ESRCH);
+
+    free(path);
+    return is_gone;
+}
+
+/* It ended while it answered. The clone that writes a snapshot lives on. */
+static char *answer_of_gone(const struct target *t, char *part)
+{
+    char *path = answer_find(t, "");
+
+    if (path != NULL || t->request == CONTROL_SNAPSHOT)
+        return path;
+    if (part != NULL)
+        unlink(part);
+    gcrun_fail(STATUS_FAILED, "process %d: ended before it answered", t->pid);
+}
+
 static char *answer_wait(const struct target *t)
 {
     bool has_begun = false;
@@ -193,7 +229,10 @@ static char *answer_wait(const struct target *t)
             return path;
         part = answer_find(t, CONTROL_PART_SUFFIX);
         has_begun |= part != NULL;
+        path = has_begun && target_is_gone(t) ? answer_of_gone(t, part) : NULL;
         free(part);
+        if (path != NULL)
+            return path;
     }
     gcrun_fail(STATUS_FAILED, has_begun ? "process %d: did not finish its answer" : "process %d: does not answer", t->pid);
 }

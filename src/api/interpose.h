@@ -12,5 +12,6 @@ int interpose_vfork_end(long result); /* in the parent; the system call's result
 void *interpose_dlopen_target(void);  /* libc's dlopen */
 void *interpose_syscall_target(void); /* libc's syscall */
 long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args);
+long interpose_exec(long nr, long a, long b, long c, long d, long e); /* interpose_exec.c */
 
 #endif

@@ -1,34 +1,52 @@
-/* exec in all its forms: no cycle is running when the process becomes another program.
+/* exec in all its forms: no signal of ours ends the program that the process becomes.
  *
- * What    a signal of the collector that was sent to the thread and not yet taken would outlive the exec, and signal 33
- *         ends a program that has no handler for it. So cycles are held off as for a fork; a successful exec never comes
- *         back, and needs to undo nothing.
+ * What    one that was sent and not yet taken would outlive the exec, and signal 33 ends a program that has no handler for
+ *         it. So cycles are held off as for a fork; a successful exec never comes back, and needs to undo nothing. A
+ *         request from outside may come at any instant, also to the new program before its start: so this thread blocks
+ *         the signal, and an exec keeps the mask. The library opens it where the new program has it (os_request_listen);
+ *         elsewhere libc does, for itself, with the first thread. Until then nobody misses it.
  * Callers  signal handlers and children of vfork and of raw forks, too. The second share our memory and are no target of
- *         signals: they must leave no trace here. In the third whoever was collecting is not there, and nobody may wait. A handler that interrupted a slow path must not wait for the cycle that waits for it.
+ *         signals: they must leave no trace here. In the third whoever was collecting is not there, and nobody may wait. A handler that
+ *         interrupted a slow path must not wait for the cycle that waits for it.
  * Not here  posix_spawn and its like, whose child of libc's own calls the kernel itself: interpose_process.c.
  */
 #include <errno.h>
 #include <stdarg.h>
 #include <unistd.h>
 #include "api/alloc.h"
+#include "api/interpose.h"
 #include "api/real.h"
 #include "os/os.h"
 
-/* true: exec_failed must follow where the exec does. */
-static bool exec_begin(void)
+struct exec_hold {
+    uint64_t mask;
+    bool is_masked, holds_cycles;
+};
+
+static bool exec_may_wait(void)
 {
-    if (os_tls.critical != 0 || api_tls.in_cycle != 0 || os_is_vfork_child() || os_is_raw_fork_child())
-        return false;
-    cycle_fork_prepare();
-    return true;
+    return os_tls.critical == 0 && api_tls.in_cycle == 0 && !os_is_vfork_child() && !os_is_raw_fork_child();
 }
 
-static int exec_failed(bool was_held)
+/* Behind a filter of system calls, and where malloc is not ours, nobody sends signals. */
+static struct exec_hold exec_begin(void)
+{
+    struct exec_hold hold = {.holds_cycles = exec_may_wait()};
+
+    if (hold.holds_cycles)
+        cycle_fork_prepare(); /* first: a cycle that runs stops this thread by the signal */
+    hold.is_masked = !os_seccomp_is_on() && !api_state.is_passthrough && os_stop_signal_hold(&hold.mask);
+    return hold;
+}
+
+static int exec_failed(const struct exec_hold *hold)
 {
     int error = errno;
 
-    if (was_held)
+    if (hold->holds_cycles)
         cycle_fork_parent();
+    if (hold->is_masked)
+        os_signals_release(&hold->mask);
     errno = error;
     return -1;
 }
@@ -44,9 +62,9 @@ int execveat(int dir, const char *path, char *const argv[], char *const envp[], 
             errno = ENOSYS;                                                                                  \
             return -1;                                                                                       \
         }                                                                                                    \
-        bool is_held = exec_begin();                                                                         \
+        struct exec_hold hold = exec_begin();                                                                \
         real_exec args;                                                                                      \
-        return exec_failed(is_held);                                                                         \
+        return exec_failed(&hold);                                                                           \
     }
 
 EXEC(execve, (const char *path, char *const argv[], char *const envp[]), (path, argv, envp))
@@ -55,6 +73,15 @@ EXEC(execvpe, (const char *file, char *const argv[], char *const envp[]), (file,
 EXEC(fexecve, (int fd, char *const argv[], char *const envp[]), (fd, argv, envp))
 EXEC(execveat, (int dir, const char *path, char *const argv[], char *const envp[], int flags),
      (dir, path, argv, envp, flags))
+
+/* By the number of the system call: syscall(SYS_execve, path, argv, envp), syscall(SYS_execveat, ...). */
+long interpose_exec(long nr, long a, long b, long c, long d, long e)
+{
+    struct exec_hold hold = exec_begin();
+
+    REAL(syscall)(nr, a, b, c, d, e);
+    return exec_failed(&hold);
+}
 
 EXPORT int execv(const char *path, char *const argv[])
 {

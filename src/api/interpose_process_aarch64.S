@@ -70,8 +70,11 @@ dlopen:
     .cfi_endproc
     .size   dlopen, . - dlopen
 
-/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do. */
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, and the two that make
+ * another program of the process. */
+#define SYS_EXECVE 221
 #define SYS_SECCOMP 277
+#define SYS_EXECVEAT 281
     .globl  syscall
     .type   syscall, %function
     .balign 16
@@ -79,6 +82,10 @@ syscall:
     .cfi_startproc
     cmp     x0, #SYS_SECCOMP
     b.eq    interpose_seccomp
+    cmp     x0, #SYS_EXECVE
+    b.eq    interpose_exec
+    cmp     x0, #SYS_EXECVEAT
+    b.eq    interpose_exec
     stp     x29, x30, [sp, #-80]!
     .cfi_def_cfa_offset 80
     .cfi_offset x29, -80

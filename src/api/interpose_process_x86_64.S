@@ -65,9 +65,12 @@ dlopen:
     .cfi_endproc
     .size   dlopen, . - dlopen
 
-/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do. Up to six
- * arguments lie in registers, the last one on the stack, where the jump leaves it. */
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, and the two that make
+ * another program of the process. Up to six arguments lie in registers, the last one on the stack, where the jump
+ * leaves it. */
+#define SYS_EXECVE 59
 #define SYS_SECCOMP 317
+#define SYS_EXECVEAT 322
     .globl  syscall
     .type   syscall, @function
     .balign 16
@@ -75,6 +78,10 @@ syscall:
     .cfi_startproc
     cmpq    $SYS_SECCOMP, %rdi
     je      interpose_seccomp
+    cmpq    $SYS_EXECVE, %rdi
+    je      interpose_exec
+    cmpq    $SYS_EXECVEAT, %rdi
+    je      interpose_exec
     pushq   %rdi
     .cfi_def_cfa_offset 16
     pushq   %rsi

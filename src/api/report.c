@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include "api/alloc.h"
+#include "api/control.h"
 #include "api/trace_file.h"
 #include "os/os.h"
 
@@ -89,7 +90,9 @@ static void report_snapshot(void)
 
 __attribute__((destructor)) static void report_at_exit(void)
 {
-    if (!report_is_asked() || api_state.is_passthrough || os_seccomp_is_on() || os_is_vfork_child())
+    if (report.options == NULL || api_state.is_passthrough || os_seccomp_is_on() || os_is_vfork_child())
+        return;
+    if (!control_end() || !report_is_asked())
         return;
     report_snapshot();
     int fd = report_kept_fd(&report.out);

@@ -1,7 +1,7 @@
 /* What a collection meets in this process: who owns malloc, settings and limits, a collection on trial, each mapping
  * and each thread.
  *
- * Owns    the buffers below, which one caller at a time uses: report.h.
+ * Owns    the buffers below, which one caller at a time uses: whoever holds control.c's is_serving.
  * Locks   REGISTRY while threads are looked up. No collection runs while the mappings of the last one are shown.
  */
 #include <string.h>

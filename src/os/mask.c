@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "os/kernel.h"
+#include "os/stop_state.h"
 
 #define MASK_OPEN (UINT64_C(1) << (SIGSEGV - 1) | UINT64_C(1) << (SIGBUS - 1) | UINT64_C(3) << (32 - 1))
 
@@ -16,6 +17,18 @@ bool os_signals_hold(uint64_t *old)
     uint64_t held = ~MASK_OPEN;
 
     return kernel_sigprocmask(SIG_BLOCK, &held, old) == 0;
+}
+
+static const uint64_t mask_stop = UINT64_C(1) << (STOP_SIGNAL - 1);
+
+bool os_stop_signal_hold(uint64_t *old)
+{
+    return kernel_sigprocmask(SIG_BLOCK, &mask_stop, old) == 0;
+}
+
+void os_stop_signal_open(void)
+{
+    kernel_sigprocmask(SIG_UNBLOCK, &mask_stop, NULL);
 }
 
 void os_signals_release(const uint64_t *old)

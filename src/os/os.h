@@ -289,6 +289,9 @@ unsigned os_n_cpus(void); /* that this process may use; at least 1 */
 bool os_signals_hold(uint64_t *old); /* all but faults and libc's own two; false: nothing was changed */
 void os_signals_hold_in_handler(void); /* exactly these; the way out of the handler releases them */
 void os_signals_release(const uint64_t *old);
+/* The stop signal alone, which libc blocks for nobody: across an exec, which keeps the mask and drops the handler. */
+bool os_stop_signal_hold(uint64_t *old); /* os_signals_release undoes it; false: nothing was changed */
+void os_stop_signal_open(void);          /* at start: whoever became this program may have held it. pre: our handler */
 
 /* ---- guard.c ------------------------------------------------------------------------- */
 /* What libc's setjmp xors into the frame pointer's register before it rotates it left by 17; 0: here no register that

@@ -90,8 +90,8 @@ void os_request_set_server(void (*serve)(uint64_t request))
 
 void os_request_listen(void)
 {
-    if (!os_seccomp_is_on())
-        stop_install();
+    if (!os_seccomp_is_on() && stop_install() == 0)
+        os_stop_signal_open();
 }
 
 /* Handlers of an earlier stop that are between their look at the epoch and their last store. */

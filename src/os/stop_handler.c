@@ -240,7 +240,7 @@ static void stop_pass_on(int sig, siginfo_t *info, void *ucontext)
 
 static bool stop_is_ours(const siginfo_t *info)
 {
-    return info->si_code == SI_QUEUE && info->si_errno == STOP_MAGIC && info->si_pid == os_stop_state.pid;
+    return info->si_code == SI_QUEUE && info->si_errno == STOP_MAGIC;
 }
 
 void os_stop_handler(int sig, void *info, void *ucontext)
@@ -256,7 +256,8 @@ void os_stop_handler(int sig, void *info, void *ucontext)
         return;
     }
     value = (uintptr_t)((siginfo_t *)info)->si_value.sival_ptr;
-    stop_receive((uint32_t)(value >> 32), (uint32_t)value, ucontext);
+    if (((siginfo_t *)info)->si_pid == os_stop_state.pid) /* else left over from before an exec */
+        stop_receive((uint32_t)(value >> 32), (uint32_t)value, ucontext);
 }
 
 /* ---- leaving a critical section ------------------------------------------------------ */

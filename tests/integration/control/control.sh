@@ -85,4 +85,23 @@ for text in 'gcmalloc: process' 'pauses' 'from us' 'gcmalloc: doctor' "malloc   
     "skipped: shared with a file" 'asks: its own collections'; do
     grep -qF -- "$text" "$dir/texts" || failed "--stats --doctor did not say: $text"
 done
+
+# A process that ends with a report of its own while others ask it for one: no text is mixed into another.
+is_report() { # every line of the mappings is one
+    sed -n '/^  mappings$/,/^  threads$/p' "$1" | sed '1d;$d' >"$dir/lines"
+    [ "$(wc -l <"$dir/lines")" -gt 4000 ] &&
+        ! grep -Evq '^    0x[0-9a-f]+-0x[0-9a-f]+ [r-][w-][x-][sp] [^:]+: (read|skipped)[^:]*: [^:]*$' "$dir/lines" &&
+        sed 's/-.*//; s/^ *0x//' "$dir/lines" | awk '{ printf "%16s\n", $1 }' | LC_ALL=C sort -c 2>/dev/null
+}
+for ((round = 0; round < 4; round++)); do
+    start "$gcrun" --stats="$dir/ends" --doctor -- "$target" maps
+    for ((i = 0; i < 3; i++)); do
+        while kill -0 "$pid" && "$gcrun" --pid "$pid" report; do :; done >/dev/null 2>&1 &
+    done
+    sleep 0.3
+    finish
+    wait
+    is_report "$dir/ends" || failed "a report at the end, asked by others, is none: $(wc -l <"$dir/lines") lines"
+    rm "$dir/ends"
+done
 conclude control

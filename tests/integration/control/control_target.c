@@ -1,12 +1,13 @@
 /* A process for gcrun --pid to ask.
  *
- * usage: control_target idle|busy|computes|threads|altstack|leaks
+ * usage: control_target idle|busy|computes|threads|altstack|leaks|maps
  *     idle      sleeps in poll for ever
  *     busy      allocates and frees without a pause
  *     computes  never allocates, never waits
  *     threads   a sleeping main thread, four that allocate
  *     altstack  idle, with an alternate signal stack
  *     leaks     idle, having lost 7 blocks of 100 bytes
+ *     maps      a sleeping main thread, two that compute, and 4000 mappings, all of which outlive main
  * Prints one line when it is ready. SIGTERM ends it with status 0, and only when no call was interrupted by anything
  * else.
  */
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t is_over;
@@ -38,6 +40,23 @@ static void *churn(void *arg)
         kept[i % 64] = malloc(16 + i % 500);
     }
     return arg;
+}
+
+static void *compute_on(void *arg)
+{
+    for (volatile unsigned long i = 0;; i++)
+        ;
+    return arg;
+}
+
+static void start_maps(void)
+{
+    pthread_t thread;
+
+    for (int i = 0; i < 4000; i++)
+        mmap(NULL, 4096, i % 2 == 0 ? PROT_READ : PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&thread, NULL, compute_on, NULL);
 }
 
 static void *churn_own(void *arg)
@@ -108,6 +127,8 @@ static void run(const char *how)
         compute();
     else if (strcmp(how, "altstack") == 0)
         sigaltstack(&stack, NULL);
+    else if (strcmp(how, "maps") == 0)
+        start_maps();
     for (int i = 0; i < 4 && strcmp(how, "threads") == 0; i++)
         pthread_create(&thread, NULL, churn_own, NULL);
     if (!is_over)
