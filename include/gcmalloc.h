@@ -42,6 +42,8 @@ const char *gc_version(void);
 
 /* A block of at least size bytes, aligned to 16 bytes, all zero unless GC_NOZERO is given. flags: any of the
  * above, by |. It may be passed to free, realloc and malloc_usable_size; it need not be freed.
+ * Pointers in it are seen at multiples of 8, as C stores them; packed structures that hold pointers belong into malloc's
+ * blocks, where multiples of 4 are searched.
  * Up to 12 bytes with GC_NOSCAN (and without GC_ROOT) share 16 with others, and are aligned to 8 from 8 bytes on
  * and to 4 below. Such blocks live and die together: one is reclaimed when all that share are unreachable,
  * and free gives nothing back.

@@ -1,7 +1,7 @@
 /* One source, four memory managers. A program of this folder allocates and frees through these functions
  * alone. What they do is chosen at build time by BENCH_ALLOC:
  *
- *   - ALLOC_LEAK: malloc, never freed (also: what the library reclaims when it is preloaded)
+ *   - ALLOC_LEAK: malloc, never freed (also: what the library reclaims when it is preloaded, and asked to collect)
  *   - ALLOC_FREE: malloc and free
  *   - ALLOC_BOEHM: libgc, collected
  *   - ALLOC_GCMALLOC: libgcmalloc's own interface, collected
@@ -69,7 +69,15 @@ static inline void alloc_collect(void)
 
 #else
 
+extern void gc_collect(void) __attribute__((weak));
+
 static inline void alloc_init(void) {}
+
+static inline void alloc_collect(void)
+{
+    if (gc_collect != NULL)
+        gc_collect();
+}
 
 static inline void *alloc_new(size_t size_bytes)
 {

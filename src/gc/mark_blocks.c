@@ -18,7 +18,7 @@ enum {
 
 struct mark_runs {
     uintptr_t hi;
-    uintptr_t tag; /* MARK_TYPED_TAG or 0 */
+    uintptr_t tag;
     uint32_t n;
     uintptr_t resume; /* where the next walk begins */
     struct mark_range runs[MARK_MAX_RUNS];
@@ -56,22 +56,18 @@ struct mark_range marker_split_sparse(struct marker *m, struct mark_range r)
     return runs.runs[0];
 }
 
-/* At most a chunk of r, the rest back to the stack. */
+/* At most a chunk of r, the rest and a little of the chunk back to the stack. */
 static NOINLINE struct mark_range marker_split(struct marker *m, struct mark_range r)
 {
     if (r.is_sparse)
         r = marker_split_sparse(m, r);
     if (r.n_bytes > MARK_CHUNK_BYTES) {
-        struct mark_range rest = {r.lo + MARK_CHUNK_BYTES, r.n_bytes - MARK_CHUNK_BYTES, false};
+        const size_t step = MARK_CHUNK_BYTES - MARK_OVERLAP_BYTES;
+        struct mark_range rest = {r.lo + step, r.n_bytes - step, false};
         markstack_push(&m->stack, rest);
         r.n_bytes = MARK_CHUNK_BYTES;
     }
     return r;
-}
-
-static uintptr_t marker_tag(unsigned flavor)
-{
-    return flavor == FLAVOR_GC_TYPED ? MARK_TYPED_TAG : 0;
 }
 
 static struct mark_range marker_large_range(const struct span *s)
@@ -113,6 +109,17 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
     return m->n_ranges != 0;
 }
 
+/* By the tags of lo. */
+ALWAYS_INLINE void marker_scan(struct marker *m, uintptr_t lo, size_t n_bytes)
+{
+    if ((lo & MARK_TAGS) == 0)
+        marker_scan_packed(m, lo, n_bytes);
+    else if (LIKELY((lo & MARK_ALIGNED_TAG) != 0))
+        marker_scan_chunk(m, lo - MARK_ALIGNED_TAG, n_bytes);
+    else
+        marker_scan_typed(m, lo, n_bytes);
+}
+
 static void marker_run(void *arg)
 {
     struct marker *m = arg;
@@ -121,25 +128,27 @@ static void marker_run(void *arg)
             const struct mark_chunk *c = &m->ranges[m->range_at];
             m->range_at = (m->range_at + 1) % MARK_N_RANGES;
             m->n_ranges--;
-            if (UNLIKELY((c->lo & MARK_TYPED_TAG) != 0))
-                marker_scan_typed(m, c->lo, c->n_bytes);
-            else
-                marker_scan_chunk(m, c->lo, c->n_bytes);
+            marker_scan(m, c->lo, c->n_bytes);
         }
         while (m->n_edges != 0)
             marker_take_oldest_edge(m);
     } while (!markstack_is_empty(&m->stack));
 }
 
-/* The chunk that faulted, through the kernel, which does not mind what the program may do with the page. */
+/* The chunk that faulted, through the kernel, which does not mind what the program may do with the page. Of a typed
+ * block all words then count. */
 static bool marker_scan_current_by_kernel(struct marker *m)
 {
     size_t n_bytes = m->current.n_bytes;
+    uintptr_t tags = m->current.lo & MARK_TAGS;
     m->n_faults++;
     counter_add(COUNTER_FAULTS, 1);
-    if (os_mem_read(m->current.lo, m->bounce, n_bytes) != (long)n_bytes)
+    if (os_mem_read(m->current.lo - tags, m->bounce, n_bytes) != (long)n_bytes)
         return false;
-    marker_scan_chunk(m, (uintptr_t)m->bounce, n_bytes);
+    if (tags == 0)
+        marker_scan_packed(m, (uintptr_t)m->bounce, n_bytes);
+    else
+        marker_scan_chunk(m, (uintptr_t)m->bounce, n_bytes);
     return true;
 }
 

@@ -21,8 +21,8 @@ _Static_assert((int)FILTER_HIGH_SHIFT == MARK_GUARD_ROTATION, "hidden words have
 
 uint32_t mark_filter_n_hidden;
 
-typedef uint32_t filter_v4 __attribute__((vector_size(16), aligned(8)));
-typedef int32_t filter_v4s __attribute__((vector_size(16), aligned(8)));
+typedef uint32_t filter_v4 __attribute__((vector_size(16), aligned(4)));
+typedef int32_t filter_v4s __attribute__((vector_size(16), aligned(4)));
 typedef int64_t filter_v2 __attribute__((vector_size(16)));
 
 ALWAYS_INLINE uint32_t filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
@@ -57,56 +57,167 @@ static uint32_t filter_hidden(struct mark_bounds b, const uint64_t *p, size_t n_
     return n;
 }
 
+/* ---- words that begin in the middle of one --------------------------------------------------------------------- */
+
+/* The upper half of such a word is the lower half of an aligned one. Without tags it is one of the few upper halves of
+ * the arena, compared whole, and few other halves are: so all of a range is dismissed at once, or looked at again. */
+struct filter_halves {
+    filter_v4 base; /* first, and 2^31: as for groups below */
+    filter_v4s end;
+};
+
+ALWAYS_INLINE struct filter_halves filter_halves_of(struct mark_bounds b)
+{
+    uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
+    uint32_t lo = first + FILTER_BIAS;
+    int32_t hi = (int32_t)(last - first + 1 - FILTER_BIAS);
+    return (struct filter_halves){{lo, lo, lo, lo}, {hi, hi, hi, hi}};
+}
+
+static NOINLINE uint32_t filter_middles(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
+                                        uint32_t n)
+{
+    for (size_t i = 0; i + 1 < n_words; i++) {
+        uint64_t word = p[i] >> 32 | p[i + 1] << 32;
+        out[n] = word;
+        n += word - b.base < b.n_bytes;
+    }
+    return n;
+}
+
+static uint32_t filter_short_packed(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out)
+{
+    struct filter_halves halves = filter_halves_of(b);
+    filter_v4s any = {0, 0, 0, 0};
+    uint32_t n = 0;
+    size_t i = 0;
+    for (; i + 2 <= n_words; i += 2) {
+        any |= (filter_v4s)(*(const filter_v4 *)(p + i) - halves.base) < halves.end;
+        n = filter_word(b, p[i], out, n);
+        n = filter_word(b, p[i + 1], out, n);
+    }
+    bool is_odd = i < n_words;
+    if (is_odd)
+        n = filter_word(b, p[i], out, n);
+    return UNLIKELY((any[0] | any[2]) != 0 || is_odd) ? filter_middles(b, p, n_words, out, n) : n;
+}
+
+/* ---- long ranges ------------------------------------------------------------------------------------------------ */
+
 /* Some upper half h of the 16 words has its 15 bits in [first, first + n), or those of what it hides. In the
  * upper bits of a lane, where what lies above the 15 falls off and differences wrap: (h - first) < n without
  * sign, which is one signed comparison once 2^31 is taken from both sides. What lies below the 15 changes
  * nothing. base: first and 2^31; end: n less 2^31. */
-ALWAYS_INLINE bool filter_group_may_pass(const uint64_t *p, filter_v4 base, filter_v4s end, filter_v4 guard)
+struct filter_group {
+    filter_v4 base;
+    filter_v4s end;
+    filter_v4 guard;
+    struct filter_halves halves;
+};
+
+static struct filter_group filter_group_of(struct mark_bounds b)
+{
+    uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
+    uint32_t lo = (first << FILTER_HIGH_SHIFT) + FILTER_BIAS;
+    int32_t hi = (int32_t)(((last - first + 1) << FILTER_HIGH_SHIFT) - FILTER_BIAS);
+    uint32_t g = (uint32_t)(b.guard >> 32) << FILTER_HIGH_SHIFT;
+    return (struct filter_group){{lo, lo, lo, lo}, {hi, hi, hi, hi}, {g, g, g, g}, filter_halves_of(b)};
+}
+
+ALWAYS_INLINE bool filter_group_may_pass(const struct filter_group *g, const uint64_t *p, bool is_packed)
 {
     filter_v4s any = {0, 0, 0, 0};
     for (int i = 0; i < FILTER_GROUP_WORDS; i += 4) {
         filter_v4 a = *(const filter_v4 *)(p + i), c = *(const filter_v4 *)(p + i + 2);
         filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7);
-        any |= ((filter_v4s)((high << FILTER_HIGH_SHIFT) - base) < end) | ((filter_v4s)((high ^ guard) - base) < end);
+        any |= (filter_v4s)((high << FILTER_HIGH_SHIFT) - g->base) < g->end;
+        any |= (filter_v4s)((high ^ g->guard) - g->base) < g->end;
+        if (is_packed)
+            any |= (filter_v4s)(__builtin_shufflevector(a, c, 0, 2, 4, 6) - g->halves.base) < g->halves.end;
     }
     filter_v2 wide = (filter_v2)any;
     return (wide[0] | wide[1]) != 0;
 }
 
-static uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out)
+/* The last n_words of a range whose words before them number n_before. */
+ALWAYS_INLINE uint32_t filter_piece(struct mark_bounds b, const uint64_t *p, size_t n_words, size_t n_before,
+                                    uint64_t *out, uint32_t n, bool is_packed)
 {
-    uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
-    uint32_t lo = (first << FILTER_HIGH_SHIFT) + FILTER_BIAS;
-    int32_t hi = (int32_t)(((last - first + 1) << FILTER_HIGH_SHIFT) - FILTER_BIAS);
-    filter_v4 base = {lo, lo, lo, lo};
-    filter_v4s end = {hi, hi, hi, hi};
-    uint32_t g = (uint32_t)(b.guard >> 32) << FILTER_HIGH_SHIFT;
-    filter_v4 guard = {g, g, g, g};
+    size_t back = n_before != 0;
+    n = filter_hidden(b, p, n_words, out, n);
+    return is_packed ? filter_middles(b, p - back, n_words + back, out, n) : n;
+}
+
+ALWAYS_INLINE uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
+                                   bool is_packed)
+{
+    struct filter_group g = filter_group_of(b);
     uint32_t n = 0;
     size_t i = 0;
     for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
-        if (filter_group_may_pass(p + i, base, end, guard))
-            n = filter_hidden(b, p + i, FILTER_GROUP_WORDS, out, n);
-    return filter_hidden(b, p + i, n_words - i, out, n);
+        if (filter_group_may_pass(&g, p + i, is_packed))
+            n = filter_piece(b, p + i, FILTER_GROUP_WORDS, i, out, n, is_packed);
+    return filter_piece(b, p + i, n_words - i, i, out, n, is_packed);
 }
+
+/* ---- by length -------------------------------------------------------------------------------------------------- */
 
 NOINLINE uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
 {
     const uint64_t *p = (const uint64_t *)lo;
     if (n_words >= FILTER_VECTOR_MIN_WORDS && b.n_bytes != 0)
-        return filter_long(b, p, n_words, out);
+        return filter_long(b, p, n_words, out, false);
     if (UNLIKELY(n_words >= FILTER_HIDDEN_MIN_WORDS && b.guard != 0))
         return filter_hidden(b, p, n_words, out, 0);
     return filter_plain(b, p, n_words, out, 0);
 }
 
-NOINLINE uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
+NOINLINE uint32_t mark_filter_packed(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
 {
-    uint32_t n = 0;
+    const uint64_t *p = (const uint64_t *)lo;
+    if (UNLIKELY(b.n_bytes == 0))
+        return 0;
+    if (n_words >= FILTER_VECTOR_MIN_WORDS)
+        return filter_long(b, p, n_words, out, true);
+    if (UNLIKELY(n_words >= FILTER_HIDDEN_MIN_WORDS && b.guard != 0))
+        return filter_piece(b, p, n_words, 0, out, 0, true);
+    return filter_short_packed(b, p, n_words, out);
+}
+
+/* ---- at each multiple of 4 -------------------------------------------------------------------------------------- */
+
+static uint32_t filter_fours(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out, uint32_t n)
+{
     for (size_t i = 0; i < n_words; i++) {
         uint64_t word;
-        memcpy(&word, (const char *)lo + i * 4, sizeof(word));
-        n = b.guard != 0 ? filter_word_hidden(b, word, out, n) : filter_word(b, word, out, n);
+        memcpy(&word, (const char *)lo + i * sizeof(uint32_t), sizeof(word));
+        n = filter_word_hidden(b, word, out, n);
     }
     return n;
+}
+
+/* The upper halves of the words of a group: each half from lo on is one. */
+ALWAYS_INLINE bool filter_fours_may_pass(const struct filter_group *g, uintptr_t lo)
+{
+    filter_v4s any = {0, 0, 0, 0};
+    for (size_t i = 0; i < FILTER_GROUP_WORDS; i += 4) {
+        filter_v4 high = *(const filter_v4 *)(lo + i * sizeof(uint32_t));
+        any |= (filter_v4s)((high << FILTER_HIGH_SHIFT) - g->base) < g->end;
+        any |= (filter_v4s)((high ^ g->guard) - g->base) < g->end;
+    }
+    filter_v2 wide = (filter_v2)any;
+    return (wide[0] | wide[1]) != 0;
+}
+
+NOINLINE uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out)
+{
+    const struct filter_group g = filter_group_of(b);
+    uint32_t n = 0;
+    size_t i = 0;
+    if (UNLIKELY(b.n_bytes == 0))
+        return 0;
+    for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS, lo += FILTER_GROUP_WORDS * sizeof(uint32_t))
+        if (filter_fours_may_pass(&g, lo + sizeof(uint32_t)))
+            n = filter_fours(b, lo, FILTER_GROUP_WORDS, out, n);
+    return filter_fours(b, lo, n_words - i, out, n);
 }

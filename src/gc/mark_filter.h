@@ -46,7 +46,11 @@ extern uint32_t mark_filter_n_hidden;
 
 /* out has room for n_words + 1. Returns how many passed; order is kept. pre: lo is a multiple of 8. */
 uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out);
-/* The same for words at each multiple of 4 from lo on. pre: lo is a multiple of 4; n_words words begin in
+/* The same for a block that may hold packed structures (struct epoll_event): also words that begin in the middle of one
+ * and end in the next, if they are addresses as they stand, without tags. Order is not kept; out has room for
+ * 2 * n_words + 1. */
+uint32_t mark_filter_packed(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out);
+/* For words at each multiple of 4 from lo on, tagged or not. pre: lo is a multiple of 4; n_words words begin in
  * the range. */
 uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out);
 

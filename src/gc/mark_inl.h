@@ -24,7 +24,12 @@ enum {
     MARK_PREFETCH_LINES = 4,
     MARK_LINE_BYTES = 64,
     MARK_END_SMALL_BYTES = 128,
-    MARK_TYPED_TAG = 1, /* in the address of a range: part of a block of flavor TYPED */
+    /* how a range is read, in the lowest bits of its address; 0: it may hold packed structures */
+    MARK_TYPED_TAG = 1,   /* part of a block of flavor TYPED */
+    MARK_ALIGNED_TAG = 2, /* of a block of gc_malloc, where pointers lie in whole words */
+    MARK_TAGS = MARK_TYPED_TAG | MARK_ALIGNED_TAG,
+    /* what a chunk shares with the one before it, so that a word across the border is seen */
+    MARK_OVERLAP_BYTES = 16,
 };
 
 /* A word that names a block, not yet tested. */
@@ -50,15 +55,15 @@ struct marker {
     uint32_t edge_at, n_edges;   /* oldest, count */
     uint32_t range_at, n_ranges; /* oldest, count */
     struct markstack stack;
-    struct mark_chunk current; /* being read by mark_filter: what to read again after a fault */
+    struct mark_chunk current; /* being read by mark_filter: what to read again after a fault, tags as on the stack */
     uint64_t n_scanned_bytes;
     bool is_team; /* other markers set bits at the same time */
     uint32_t n_faults;
     bool is_void; /* something could not be read: the cycle must be given up */
     struct mark_edge edges[MARK_N_EDGES];
     struct mark_chunk ranges[MARK_N_RANGES];
-    uint64_t words[MARK_CHUNK_WORDS + 1];  /* what passed the filter */
-    uint64_t bounce[MARK_CHUNK_WORDS + 1]; /* pages that had to be read through the kernel */
+    uint64_t words[2 * MARK_CHUNK_WORDS + 1]; /* what passed the filter */
+    uint64_t bounce[MARK_CHUNK_WORDS + 1];    /* pages that had to be read through the kernel */
 };
 
 /* mark_blocks.c */
@@ -112,6 +117,14 @@ ALWAYS_INLINE bool marker_edge_is_done(const struct mark_edge *e)
     return ((e->word->free | LOAD_ONCE(e->word->mark)) >> e->bit) & 1;
 }
 
+/* How blocks of the flavor are read. malloc serves programs that nobody asked to align their pointers. */
+ALWAYS_INLINE uintptr_t marker_tag(unsigned flavor)
+{
+    if (flavor == FLAVOR_MALLOC)
+        return 0;
+    return flavor == FLAVOR_GC_TYPED ? MARK_TYPED_TAG : MARK_ALIGNED_TAG;
+}
+
 ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
 {
     if (marker_edge_is_done(e))
@@ -122,10 +135,8 @@ ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
     }
     if (!marker_set(m, e))
         return;
-    if (LIKELY(flavor_is_plain(e->flavor)))
-        markstack_push_small(&m->stack, e->start, e->size_bytes);
-    else if (e->flavor == FLAVOR_GC_TYPED)
-        markstack_push_small(&m->stack, e->start | MARK_TYPED_TAG, e->size_bytes);
+    if (!flavor_is_noscan(e->flavor))
+        markstack_push_small(&m->stack, e->start | marker_tag(e->flavor), e->size_bytes);
 }
 
 /* Field by field: a copy of the whole would load 16 bytes right after they were stored as two eights, which
@@ -195,16 +206,33 @@ ALWAYS_INLINE void marker_prefetch_range(struct mark_range r)
     }
 }
 
-/* pre: r.n_bytes is a multiple of 8, at most MARK_CHUNK_BYTES. Reads memory: may fault. */
-ALWAYS_INLINE void marker_scan_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
+/* What is about to be read; a fault below must find all state in memory. */
+ALWAYS_INLINE void marker_begin_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     m->current.lo = lo;
     m->current.n_bytes = n_bytes;
-    __asm__ volatile("" ::: "memory"); /* a fault below must find all state in memory */
-    uint32_t n = mark_filter(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words);
+    __asm__ volatile("" ::: "memory");
+}
+
+ALWAYS_INLINE void marker_end_chunk(struct marker *m, size_t n_bytes, uint32_t n_words)
+{
     m->n_scanned_bytes += n_bytes;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n_words; i++)
         marker_put_word(m, m->words[i]);
+}
+
+/* Whole words. pre: n_bytes is a multiple of 8, at most MARK_CHUNK_BYTES. Reads memory: may fault. */
+ALWAYS_INLINE void marker_scan_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
+{
+    marker_begin_chunk(m, lo | MARK_ALIGNED_TAG, n_bytes);
+    marker_end_chunk(m, n_bytes, mark_filter(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words));
+}
+
+/* As marker_scan_chunk, and words across the middle of two. */
+ALWAYS_INLINE void marker_scan_packed(struct marker *m, uintptr_t lo, size_t n_bytes)
+{
+    marker_begin_chunk(m, lo, n_bytes);
+    marker_end_chunk(m, n_bytes, mark_filter_packed(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words));
 }
 
 #endif

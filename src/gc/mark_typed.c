@@ -26,15 +26,11 @@ void marker_scan_typed(struct marker *m, uintptr_t lo, size_t n_bytes)
     lo &= ~(uintptr_t)MARK_TYPED_TAG;
     const struct span *s = (const struct span *)(m->meta_base + ((uint64_t)slice_of(lo)->span << 6));
     uint32_t n = 0;
-    m->current.lo = lo;
-    m->current.n_bytes = n_bytes;
-    __asm__ volatile("" ::: "memory"); /* a fault below must find all state in memory */
+    marker_begin_chunk(m, lo | MARK_TYPED_TAG, n_bytes);
     for (size_t at = 0; at < n_bytes; at += TYPED_WORDS * sizeof(uint64_t)) {
         size_t n_left = (n_bytes - at) / sizeof(uint64_t);
         uint64_t bits = layout_pointer_bits(s, lo + at);
         n = typed_gather(m, lo + at, bits & bits_low_mask(n_left < TYPED_WORDS ? (unsigned)n_left : TYPED_WORDS), n);
     }
-    m->n_scanned_bytes += n_bytes;
-    for (uint32_t i = 0; i < n; i++)
-        marker_put_word(m, m->words[i]);
+    marker_end_chunk(m, n_bytes, n);
 }

@@ -109,6 +109,17 @@ void markcheck_root_spans(bool is_malloc_root)
 
 /* ---- scanning ---- */
 
+/* All of a block, or a copy of a part of it: in a block of malloc words may also lie across two, untagged. */
+static void markcheck_block_words(unsigned flavor, uintptr_t lo, uintptr_t hi)
+{
+    markcheck_words(lo, hi, sizeof(uint64_t));
+    for (uintptr_t at = lo + 4; flavor == FLAVOR_MALLOC && at + sizeof(uint64_t) <= hi; at += sizeof(uint64_t)) {
+        uint64_t word;
+        memcpy(&word, (const void *)at, sizeof(word));
+        markcheck_addr(word);
+    }
+}
+
 /* A block of flavor TYPED, by its layout, word by word. */
 static void markcheck_typed(const struct span *s, const struct mark_range *r)
 {
@@ -125,7 +136,7 @@ static void markcheck_scan(void *arg)
         markcheck_typed(span_of_ref(e->span), r);
         return;
     }
-    markcheck_words(r->lo, r->lo + r->n_bytes, sizeof(uint64_t));
+    markcheck_block_words(e->flavor, r->lo, r->lo + r->n_bytes);
 }
 
 static bool markcheck_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
@@ -136,12 +147,12 @@ static bool markcheck_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
     (void)ctx;
     if (os_fault_guard(markcheck_scan, &r, &fault_addr))
         return true;
-    for (; lo < hi; lo += MARK_CHUNK_BYTES) {
+    for (; lo < hi; lo += MARK_CHUNK_BYTES - MARK_OVERLAP_BYTES) {
         size_t n = hi - lo < MARK_CHUNK_BYTES ? hi - lo : MARK_CHUNK_BYTES;
         if (os_mem_read(lo, bounce, n) != (long)n)
             markcheck.is_void = true;
         else
-            markcheck_words((uintptr_t)bounce, (uintptr_t)bounce + n, sizeof(uint64_t));
+            markcheck_block_words(slice_of(lo)->flavor, (uintptr_t)bounce, (uintptr_t)bounce + n);
     }
     return true;
 }

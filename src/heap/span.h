@@ -34,15 +34,10 @@ enum heap_flavor {
 };
 enum {
     FLAVORS_NOSCAN = 1 << FLAVOR_GC_NOSCAN | 1 << FLAVOR_ROOT_NOSCAN | 1 << FLAVOR_GC_TINY,
-    FLAVORS_PLAIN = 1 << FLAVOR_MALLOC | 1 << FLAVOR_GC | 1 << FLAVOR_ROOT, /* every word may be a pointer */
 };
 ALWAYS_INLINE bool flavor_is_noscan(unsigned f)
 {
     return (FLAVORS_NOSCAN >> f) & 1;
-}
-ALWAYS_INLINE bool flavor_is_plain(unsigned f)
-{
-    return (FLAVORS_PLAIN >> f) & 1;
 }
 ALWAYS_INLINE bool flavor_is_root(unsigned f)
 {

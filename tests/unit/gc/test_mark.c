@@ -272,8 +272,9 @@ static void test_unreadable_page(void **state)
     (void)state;
     char *p = gc_block(FLAVOR_MALLOC, 40 * 4096);
     void *before = gc_block(FLAVOR_MALLOC, 16), *inside = gc_block(FLAVOR_MALLOC, 16),
-         *behind = gc_block(FLAVOR_MALLOC, 16);
+         *behind = gc_block(FLAVOR_MALLOC, 16), *packed = gc_block(FLAVOR_MALLOC, 16);
     *(void **)p = before;
+    memcpy(p + 20 * 4096 + 36, &packed, sizeof(packed));
     *(void **)(p + 20 * 4096 + 16) = inside;
     *(void **)(p + 39 * 4096) = behind;
     roots[0] = p;
@@ -282,7 +283,7 @@ static void test_unreadable_page(void **state)
     GC_MARK_WORDS(roots);
     assert_true(mark_drain());
     assert_true(mark_stats.n_faults > 0);
-    assert_true(GC_IS_MARKED(before) && GC_IS_MARKED(inside) && GC_IS_MARKED(behind));
+    assert_true(GC_IS_MARKED(before) && GC_IS_MARKED(inside) && GC_IS_MARKED(behind) && GC_IS_MARKED(packed));
     gc_block_mark_end();
     assert_int_equal(mprotect(p + 20 * 4096, 4096, PROT_READ | PROT_WRITE), 0);
     gc_block_free(p);
@@ -306,7 +307,7 @@ static void test_missing_page_voids(void **state)
 
 /* ---- random graphs against a model ---- */
 
-enum { N_NODES = 20000, MAX_EDGES = 6 };
+enum { N_NODES = 20000, MAX_EDGES = 6 }; /* edges of every other node lie at multiples of 4, packed */
 struct node {
     void *block;
     uint32_t n_edges, edges[MAX_EDGES];
@@ -332,7 +333,8 @@ static void graph_make(uint64_t *seed)
         nodes[i].n_edges = (uint32_t)unit_below(seed, MAX_EDGES);
         for (uint32_t e = 0; e < nodes[i].n_edges; e++) {
             nodes[i].edges[e] = (uint32_t)unit_below(seed, N_NODES);
-            ((void **)nodes[i].block)[e] = (char *)nodes[nodes[i].edges[e]].block + unit_below(seed, 48);
+            char *to = (char *)nodes[nodes[i].edges[e]].block + unit_below(seed, 48);
+            memcpy((char *)nodes[i].block + e * sizeof(to) + (i % 2 == 0 ? 0 : sizeof(uint32_t)), &to, sizeof(to));
         }
     }
 }
