@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "heap/heap.h"
 
 #define MAPS_DELETED " (deleted)"
@@ -224,12 +225,22 @@ static bool maps_is_blind_bearable(void)
     return sum <= ROOTS_MAX_BLIND_BYTES;
 }
 
+/* Dead space of a stack begins its mapping: the kernel need not look through its page tables. */
+static bool maps_scan(struct roots_map m)
+{
+    uintptr_t end = m.hi;
+
+    if (roots_zones_at(&roots.threads, m.lo, &end) == ROOTS_ZONE_DEAD)
+        m.lo = bits_round_down(end, os_page_size());
+    return m.lo >= m.hi || roots_content_walk(&m, maps_scan_run, &m);
+}
+
 bool roots_maps_scan(void)
 {
     if (!roots.has_pagemap && !maps_is_blind_bearable())
         return roots_fail(SKIP_NO_PAGEMAP);
     for (size_t i = 0; i < roots.n_maps; i++)
-        if (!roots_content_walk(&roots.maps[i], maps_scan_run, &roots.maps[i]))
+        if (!maps_scan(roots.maps[i]))
             return false;
     return roots_content_verify();
 }

@@ -163,12 +163,24 @@ enum cycle_skip world_prepare(void)
 
 /* ---- claiming threads ---------------------------------------------------------------------------------------- */
 
+static bool world_has_tight_gates(void)
+{
+    if (world.gates == WORLD_GATES_UNKNOWN)
+        world.gates = os_gate_is_tight() ? WORLD_GATES_TIGHT : WORLD_GATES_LOOSE;
+    return world.gates == WORLD_GATES_TIGHT;
+}
+
+static bool world_is_at_gate(const struct os_thread *t)
+{
+    return t != NULL && __atomic_load_n(&t->gate, __ATOMIC_SEQ_CST) != OS_GATE_RUNNING && world_has_tight_gates();
+}
+
 /* The record may have passed to another thread since it was indexed; then that thread's gate is given back. */
 static bool world_hold_gate(struct os_stop_slot *slot)
 {
     uint32_t held = OS_GATE_HELD;
 
-    if (slot->thread == NULL || !world.has_tight_gates || !os_gate_hold(slot->thread))
+    if (!world_is_at_gate(slot->thread) || !os_gate_hold(slot->thread))
         return false;
     if (slot->thread->tid == slot->tid)
         return true;
@@ -306,14 +318,14 @@ enum cycle_skip world_stop(void)
     world.self_tid = os_gettid();
     world.n_slots = 0;
     world.n_open = 0;
-    world.has_tight_gates = os_gate_is_tight();
+    world.gates = WORLD_GATES_UNKNOWN;
     world.slots[0].tid = 0;
     world_index_threads();
     world.deadline_ns = os_clock_ns() + WORLD_DEADLINE_NS + world.capacity * WORLD_DEADLINE_NS_PER_THREAD;
     os_stop_begin(world.slots, world.capacity);
     world.is_stopping = true;
     skip = world_stop_all();
-    if (skip == SKIP_NONE && world.has_tight_gates && !os_gate_is_tight())
+    if (skip == SKIP_NONE && world.gates == WORLD_GATES_TIGHT && !os_gate_is_tight())
         skip = SKIP_NOT_STOPPED; /* a handler came while threads were being stopped */
     if (skip != SKIP_NONE) {
         world_start();

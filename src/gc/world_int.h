@@ -21,6 +21,10 @@ struct world_watch {
     uint32_t n_stuck;      /* looks that found it unable to answer */
 };
 
+/* Whether threads at a published gate stand still: asked when the first such thread is met, since it takes a question
+ * for each signal. */
+enum world_gates { WORLD_GATES_UNKNOWN, WORLD_GATES_TIGHT, WORLD_GATES_LOOSE };
+
 /* All tables: SCRATCH_WORLD, `capacity` long, the collector's alone. */
 struct world {
     struct os_stop_slot *slots;  /* shared with the stop handler: os.h says how */
@@ -33,7 +37,7 @@ struct world {
     size_t n_refused; /* signals of the last pass that the kernel had no room for */
     uint64_t deadline_ns;
     pid_t self_tid;
-    bool has_tight_gates; /* published threads stand still */
+    enum world_gates gates;
     bool is_stopping; /* os_stop_begin without os_stop_end */
     bool is_stopped;  /* and everybody is proven to stand still */
 };

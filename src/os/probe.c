@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "os/os.h"
+#include "os/text_inl.h"
 
 #define SYS_IO_URING_ENTER 426 /* the same everywhere; older headers lack it */
 
@@ -32,6 +33,49 @@ long os_probe_read(int fd, void *buf, size_t len)
 void os_probe_close(int fd)
 {
     os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+struct probe_dirent { /* what getdents64 writes */
+    uint64_t inode;
+    int64_t offset;
+    uint16_t record_bytes;
+    uint8_t type;
+    char name[];
+};
+
+/* How many; negative: fn has had enough, after so many. */
+static long probe_take_numbers(const char *buf, long len, bool (*fn)(int number, void *ctx), void *ctx)
+{
+    const struct probe_dirent *entry;
+    uint64_t number;
+    long n = 0;
+
+    for (long at = 0; at < len; at += entry->record_bytes) {
+        entry = (const struct probe_dirent *)(buf + at);
+        if (text_digit(entry->name[0]) >= 10)
+            continue;
+        text_number(entry->name, 10, &number);
+        n++;
+        if (!fn((int)number, ctx))
+            return -n;
+    }
+    return n;
+}
+
+long os_probe_numbers(int folder_fd, bool (*fn)(int number, void *ctx), void *ctx)
+{
+    _Alignas(8) char buf[4096];
+    long n = 0, len;
+
+    os_syscall(SYS_lseek, folder_fd, 0, SEEK_SET, 0, 0, 0);
+    while ((len = os_syscall(SYS_getdents64, folder_fd, (long)buf, sizeof(buf), 0, 0, 0)) > 0) {
+        long n_taken = probe_take_numbers(buf, len, fn, ctx);
+
+        if (n_taken < 0)
+            return n - n_taken;
+        n += n_taken;
+    }
+    return len < 0 ? len : n;
 }
 
 long os_probe_readlink(const char *path, char *buf, size_t size)

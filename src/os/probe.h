@@ -14,6 +14,8 @@ int os_probe_open(const char *path); /* to read */
 long os_probe_read(int fd, void *buf, size_t len);
 void os_probe_close(int fd);
 long os_probe_readlink(const char *path, char *buf, size_t size);
+/* The names in an open folder that are numbers (threads, descriptors), until fn returns false. -errno; else how many. */
+long os_probe_numbers(int folder_fd, bool (*fn)(int number, void *ctx), void *ctx);
 int os_probe_eventfd(void); /* a new descriptor that can be polled */
 /* -EBADF: fd is not open; -ENOENT: an epoll instance; -EINVAL: something else. pre: unregistered_fd is pollable and
  * registered with no epoll instance. */

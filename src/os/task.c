@@ -8,26 +8,17 @@
 #include "os/os.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "base/check.h"
 #include "base/fmt.h"
+#include "os/probe.h"
 #include "os/process.h"
 #include "os/text_inl.h"
 
 #define TASK_PATH_BYTES 48
 #define TASK_PF_IO_WORKER UINT64_C(0x10)
 #define TASK_PF_USER_WORKER UINT64_C(0x4000)
-
-struct task_dirent { /* what getdents64 writes */
-    uint64_t inode;
-    int64_t offset;
-    uint16_t record_bytes;
-    uint8_t type;
-    char name[];
-};
 
 /* "/proc/PID/task", and the file of one thread below it where tid is not 0. */
 static const char *task_path(struct fmt *f, pid_t tid, const char *name)
@@ -45,51 +36,34 @@ static const char *task_path(struct fmt *f, pid_t tid, const char *name)
 
 /* ---- the list ------------------------------------------------------------------- */
 
-static long task_take_entries(const char *buf, long len, pid_t *tids, size_t n, size_t max)
+struct task_list {
+    pid_t *tids;
+    size_t n, max;
+};
+
+static bool task_take(int tid, void *ctx)
 {
-    const struct task_dirent *entry;
-    uint64_t tid;
+    struct task_list *list = ctx;
 
-    for (long at = 0; at < len; at += entry->record_bytes) {
-        entry = (const struct task_dirent *)(buf + at);
-        if (entry->name[0] == '.')
-            continue;
-        if (n == max)
-            return -E2BIG;
-        text_number(entry->name, 10, &tid);
-        tids[n++] = (pid_t)tid;
-    }
-    return (long)n;
-}
-
-static long task_read_all(int fd, pid_t *tids, size_t max)
-{
-    _Alignas(8) char buf[4096];
-    long n = 0;
-
-    while (n >= 0) {
-        long len = os_syscall(SYS_getdents64, fd, (long)buf, sizeof(buf), 0, 0, 0);
-
-        if (len <= 0)
-            return len < 0 ? len : n;
-        n = task_take_entries(buf, len, tids, (size_t)n, max);
-    }
-    return n;
+    if (list->n < list->max)
+        list->tids[list->n] = tid;
+    return list->n++ < list->max;
 }
 
 long os_task_list(pid_t *tids, size_t max)
 {
     char path[TASK_PATH_BYTES];
     struct fmt f = fmt_init(path, sizeof(path));
+    struct task_list list = {tids, 0, max};
+    int fd = os_probe_open(task_path(&f, 0, NULL));
     long n;
-    int fd;
 
-    fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)task_path(&f, 0, NULL),
-                         O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
     if (fd < 0)
         return fd;
-    n = task_read_all(fd, tids, max);
-    os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
+    n = os_probe_numbers(fd, task_take, &list);
+    os_probe_close(fd);
+    if (list.n > max)
+        return -E2BIG;
     return n == 0 ? -ESRCH : n; /* we are one ourselves: an empty list is a list that could not be read */
 }
 
