@@ -8,7 +8,7 @@ static volatile uintptr_t deep_addr;
 /* Leaves seed i far below the caller's frame. */
 __attribute__((noinline)) static void plant_deep(unsigned i)
 {
-    volatile uintptr_t room[512];
+    volatile uintptr_t room[4096]; /* deeper than the frame of a signal with all vector registers */
 
     for (size_t k = 0; k < N_ELEMENTS(room); k++)
         room[k] = 0;
