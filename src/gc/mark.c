@@ -66,7 +66,10 @@ static void mark_begin_marker(struct marker *m)
     m->bounds.guard = os_pointer_guard();
     m->slices = heap_map.slices;
     m->meta_base = heap_map.meta_base;
-    m->edge_at = m->n_edges = m->range_at = m->n_ranges = 0;
+    m->none = (struct span_word){UINT64_MAX, 0};
+    for (unsigned i = 0; i < MARK_N_EDGES; i++)
+        m->edges[i] = (struct mark_edge){(uintptr_t)&m->none, 0};
+    m->n_edges_put = m->n_edges_flushed = m->range_at = m->n_ranges = 0;
     m->n_scanned_bytes = 0;
     m->n_faults = 0;
     m->is_void = m->is_team = false;
@@ -194,8 +197,11 @@ void mark_words_bytewise(uintptr_t lo, uintptr_t hi)
 static bool mark_is_start_of_block(const struct marker *m, uintptr_t addr)
 {
     struct mark_edge e;
-    return addr - m->bounds.base < m->bounds.n_bytes && marker_find_edge(m, addr - m->bounds.base, &e) &&
-           e.start == addr && ((e.word->free >> e.bit) & 1) == 0;
+    if (addr - m->bounds.base >= m->bounds.n_bytes || !marker_find_edge(m, addr - m->bounds.base, &e))
+        return false;
+    struct mark_block b = marker_block(m, e);
+    uintptr_t start = b.size_bytes != 0 ? b.start : CONTAINER_OF(mark_edge_word(e), struct span, words)->start;
+    return start == addr && ((mark_edge_word(e)->free >> mark_edge_bit(e)) & 1) == 0;
 }
 
 /* The block whose last byte is just below word, where there is one. pre: word - 1 lies in the arena. */
@@ -208,9 +214,10 @@ static void mark_put_end_word(struct marker *m, uint64_t word)
     if (!marker_find_edge(m, end - 1 - m->bounds.base, &e))
         return;
     const struct span *s = span_of_ref(slice_of(end - 1)->span);
-    bool is_end = e.size_bytes != 0 ? e.start + e.size_bytes == end : s->start + s->size_bytes == end;
+    struct mark_block b = marker_block(m, e);
+    bool is_end = b.size_bytes != 0 ? b.start + b.size_bytes == end : s->start + s->size_bytes == end;
     if (is_end && (mark_end_keeps(s->flavor, s->size_bytes) || !mark_is_start_of_block(m, end)))
-        marker_put_edge(m, &e);
+        marker_put_edge(m, e);
 }
 
 void mark_stack_words(uintptr_t lo, uintptr_t hi)
@@ -243,7 +250,7 @@ void mark_addr_block(uintptr_t addr)
     if (UNLIKELY(markcheck_is_active))
         markcheck_addr(addr);
     else if (addr - m->bounds.base < m->bounds.n_bytes && marker_find_edge(m, addr - m->bounds.base, &e))
-        marker_put_edge(m, &e);
+        marker_put_edge(m, e);
 }
 
 /* The block is not marked, so a walk would not find it again: there must be room. */

@@ -77,12 +77,12 @@ static struct mark_range marker_large_range(const struct span *s)
 }
 
 /* pre: the edge's block is large, handed out and unmarked. Slack behind its usable size is not the block. */
-void marker_mark_large(struct marker *m, const struct mark_edge *e)
+void marker_mark_large(struct marker *m, struct mark_edge e)
 {
-    struct span *s = CONTAINER_OF(e->word, struct span, words);
-    if (e->start - s->start >= s->size_bytes)
+    struct span *s = CONTAINER_OF(mark_edge_word(e), struct span, words);
+    if (e.addr - s->start >= s->size_bytes)
         return;
-    if (marker_set(m, e) && !flavor_is_noscan(e->flavor))
+    if (marker_set(m, e) && !flavor_is_noscan(s->flavor))
         markstack_push(&m->stack, marker_large_range(s));
 }
 
@@ -109,6 +109,15 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
     return m->n_ranges != 0;
 }
 
+/* Nothing is left in the queue of edges afterwards. */
+static void marker_flush_edges(struct marker *m)
+{
+    uint64_t n = m->n_edges_put - m->n_edges_flushed;
+    for (n = n < MARK_N_EDGES ? n : MARK_N_EDGES; n > 0; n--)
+        marker_visit(m, marker_exchange_edge(m, m->n_edges_put - n, (uintptr_t)&m->none, 0));
+    m->n_edges_flushed = m->n_edges_put;
+}
+
 /* By the tags of lo. */
 ALWAYS_INLINE void marker_scan(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
@@ -130,8 +139,7 @@ static void marker_run(void *arg)
             m->n_ranges--;
             marker_scan(m, c->lo, c->n_bytes);
         }
-        while (m->n_edges != 0)
-            marker_take_oldest_edge(m);
+        marker_flush_edges(m);
     } while (!markstack_is_empty(&m->stack));
 }
 

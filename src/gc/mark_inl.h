@@ -32,13 +32,19 @@ enum {
     MARK_OVERLAP_BYTES = 16,
 };
 
-/* A word that names a block, not yet tested. */
+/* An address in a block, not yet tested. Four in five lead to blocks that are marked already, so what else is known of
+ * the block is found out later. */
 struct mark_edge {
-    struct span_word *word; /* holds the block's free and mark bits */
-    uintptr_t start;        /* of the block; for a large block the address itself */
-    uint32_t size_bytes;    /* 0: large block */
-    uint8_t bit;
-    uint8_t flavor;
+    uint64_t where; /* address of the span_word that holds the block's bits; bits 58 to 63: which ones */
+    uintptr_t addr;
+};
+#define MARK_EDGE_BIT_SHIFT 58
+
+/* A block that an edge leads to. */
+struct mark_block {
+    uintptr_t start;
+    size_t size_bytes; /* 0: a large block, whose start is not known */
+    unsigned flavor;
 };
 
 /* A range that is ready to be read: at most MARK_CHUNK_BYTES, not sparse. */
@@ -52,7 +58,8 @@ struct marker {
     struct mark_bounds bounds;
     struct slice *slices;
     char *meta_base;
-    uint32_t edge_at, n_edges;   /* oldest, count */
+    uint64_t n_edges_put, n_edges_flushed; /* since mark_begin: the oldest edge of a full queue lies where the next goes */
+    struct span_word none;                 /* nothing to be done: what edges lead to that are no more */
     uint32_t range_at, n_ranges; /* oldest, count */
     struct markstack stack;
     struct mark_chunk current; /* being read by mark_filter: what to read again after a fault, tags as on the stack */
@@ -67,7 +74,7 @@ struct marker {
 };
 
 /* mark_blocks.c */
-NOINLINE void marker_mark_large(struct marker *m, const struct mark_edge *e);
+NOINLINE void marker_mark_large(struct marker *m, struct mark_edge e);
 struct mark_range marker_split_sparse(struct marker *m, struct mark_range r);
 bool marker_run_guarded(struct marker *m); /* until nothing is left; false: unreadable */
 bool marker_rescan(struct marker *m);      /* scan all marked blocks again: the stack had been full */
@@ -81,40 +88,52 @@ extern struct marker *mark_main; /* in scratch memory, so that what it holds is 
 
 /* ---- edges ---- */
 
+ALWAYS_INLINE struct span_word *mark_edge_word(struct mark_edge e)
+{
+    return (struct span_word *)(e.where & bits_low_mask(MARK_EDGE_BIT_SHIFT));
+}
+
+ALWAYS_INLINE unsigned mark_edge_bit(struct mark_edge e)
+{
+    return (unsigned)(e.where >> MARK_EDGE_BIT_SHIFT);
+}
+
+ALWAYS_INLINE uint32_t marker_block_idx(const struct slice *s, uintptr_t off)
+{
+    return slice_block_idx(s, ((uint32_t)s->slice_no << SLICE_SHIFT) + (off & (SLICE_SIZE - 1)));
+}
+
 /* off: distance from the start of the arena, below its size. false: no span there. */
 ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struct mark_edge *e)
 {
     const struct slice *s = &m->slices[off >> SLICE_SHIFT];
     if (s->span == 0)
         return false;
-    uint32_t in_slice = off & (SLICE_SIZE - 1);
-    uint32_t idx = slice_block_idx(s, ((uint32_t)s->slice_no << SLICE_SHIFT) + in_slice);
+    uint32_t idx = marker_block_idx(s, off);
     struct span *span = (struct span *)(m->meta_base + ((uint64_t)s->span << 6));
-    e->word = &span->words[idx >> 6];
-    e->bit = idx & 63;
-    e->size_bytes = slice_block_size(s);
-    e->flavor = s->flavor;
-    if (s->recip != 0)
-        e->start = m->bounds.base + off - in_slice - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
-                   (uintptr_t)idx * e->size_bytes;
-    else
-        e->start = m->bounds.base + off;
+    e->where = (uintptr_t)&span->words[idx >> 6] | (uint64_t)idx << MARK_EDGE_BIT_SHIFT;
+    e->addr = m->bounds.base + off;
     return true;
+}
+
+ALWAYS_INLINE struct mark_block marker_block(const struct marker *m, struct mark_edge e)
+{
+    uintptr_t off = e.addr - m->bounds.base;
+    const struct slice *s = &m->slices[off >> SLICE_SHIFT];
+    struct mark_block b = {.size_bytes = slice_block_size(s), .flavor = s->flavor};
+    b.start = bits_round_down(e.addr, SLICE_SIZE) - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
+              marker_block_idx(s, off) * b.size_bytes;
+    return b;
 }
 
 /* false: another marker was faster. */
-ALWAYS_INLINE bool marker_set(const struct marker *m, const struct mark_edge *e)
+ALWAYS_INLINE bool marker_set(const struct marker *m, struct mark_edge e)
 {
-    uint64_t bit = UINT64_C(1) << e->bit;
+    uint64_t bit = UINT64_C(1) << mark_edge_bit(e);
     if (m->is_team)
-        return (__atomic_fetch_or(&e->word->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
-    e->word->mark |= bit;
+        return (__atomic_fetch_or(&mark_edge_word(e)->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
+    mark_edge_word(e)->mark |= bit;
     return true;
-}
-
-ALWAYS_INLINE bool marker_edge_is_done(const struct mark_edge *e)
-{
-    return ((e->word->free | LOAD_ONCE(e->word->mark)) >> e->bit) & 1;
 }
 
 /* How blocks of the flavor are read. malloc serves programs that nobody asked to align their pointers. */
@@ -125,47 +144,33 @@ ALWAYS_INLINE uintptr_t marker_tag(unsigned flavor)
     return flavor == FLAVOR_GC_TYPED ? MARK_TYPED_TAG : MARK_ALIGNED_TAG;
 }
 
-ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge *e)
+ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge e)
 {
-    if (marker_edge_is_done(e))
+    const struct span_word *w = mark_edge_word(e);
+    if (((w->free | LOAD_ONCE(w->mark)) >> mark_edge_bit(e)) & 1)
         return;
-    if (UNLIKELY(e->size_bytes == 0)) {
+    struct mark_block b = marker_block(m, e);
+    if (UNLIKELY(b.size_bytes == 0))
         marker_mark_large(m, e);
-        return;
-    }
-    if (!marker_set(m, e))
-        return;
-    if (!flavor_is_noscan(e->flavor))
-        markstack_push_small(&m->stack, e->start | marker_tag(e->flavor), e->size_bytes);
+    else if (marker_set(m, e) && !flavor_is_noscan(b.flavor))
+        markstack_push_small(&m->stack, b.start | marker_tag(b.flavor), b.size_bytes);
 }
 
 /* Field by field: a copy of the whole would load 16 bytes right after they were stored as two eights, which
  * the processor can only do when both stores have reached the cache. It was 40 % of marking small nodes. */
-ALWAYS_INLINE void marker_copy_edge(struct mark_edge *to, const struct mark_edge *from)
+ALWAYS_INLINE struct mark_edge marker_exchange_edge(struct marker *m, uint64_t place, uint64_t where, uintptr_t addr)
 {
-    to->word = from->word;
-    to->start = from->start;
-    to->size_bytes = from->size_bytes;
-    to->bit = from->bit;
-    to->flavor = from->flavor;
+    struct mark_edge *slot = &m->edges[place % MARK_N_EDGES];
+    struct mark_edge old = {slot->where, slot->addr};
+    slot->where = where;
+    slot->addr = addr;
+    return old;
 }
 
-ALWAYS_INLINE void marker_take_oldest_edge(struct marker *m)
+ALWAYS_INLINE void marker_put_edge(struct marker *m, struct mark_edge e)
 {
-    struct mark_edge e;
-    marker_copy_edge(&e, &m->edges[m->edge_at]);
-    m->edge_at = (m->edge_at + 1) % MARK_N_EDGES;
-    m->n_edges--;
-    marker_visit(m, &e);
-}
-
-ALWAYS_INLINE void marker_put_edge(struct marker *m, const struct mark_edge *e)
-{
-    __builtin_prefetch(e->word);
-    if (m->n_edges == MARK_N_EDGES)
-        marker_take_oldest_edge(m);
-    marker_copy_edge(&m->edges[(m->edge_at + m->n_edges) % MARK_N_EDGES], e);
-    m->n_edges++;
+    __builtin_prefetch(mark_edge_word(e));
+    marker_visit(m, marker_exchange_edge(m, m->n_edges_put++, e.where, e.addr));
 }
 
 /* pre: the word passed the filter. */
@@ -175,7 +180,7 @@ ALWAYS_INLINE void marker_put_word(struct marker *m, uint64_t word)
     if (UNLIKELY(!mark_word_is_plausible(word)))
         return;
     if (marker_find_edge(m, (word & MARK_ADDRESS_MASK) - m->bounds.base, &e))
-        marker_put_edge(m, &e);
+        marker_put_edge(m, e);
 }
 
 /* Whether a stack word at the end of a block keeps it although another block begins there, which is what the
