@@ -207,6 +207,28 @@ COLD static void *alloc_watched(void *p, struct alloc_request *r, size_t size_by
     return watch_allocated(p, &w, &r->is_zero);
 }
 
+static bool alloc_may_be_sample(const struct alloc_request *r)
+{
+    return r->class_no == SIZECLASS_LARGE || tcache_self->sample_due != 0 || tcache_self == &tcache_none;
+}
+
+/* With sampling on, most of those that come here only pass by the sample that waits in their window. malloc's own path has
+ * tried that before. */
+static void *alloc_undue(const struct alloc_request *r)
+{
+    const struct tcache *tc;
+    void *p = NULL;
+
+    if (r->class_no == SIZECLASS_LARGE)
+        return NULL;
+    os_critical_enter();
+    tc = tcache_self; /* the bins of the empty cache are not veiled */
+    if (tc->sets[r->flavor] != NULL)
+        p = sample_pop_undue(tcache_self, &tc->sets[r->flavor]->bins[r->class_no]);
+    os_critical_leave();
+    return p;
+}
+
 void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zero)
 {
     struct alloc_request r = {
@@ -217,13 +239,17 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
         return alloc_no_memory();
     if (UNLIKELY(os_tls.critical != 0 || api_tls.in_cycle != 0))
         return emergency_alloc(size_bytes, align);
+    r.class_no = alloc_class(r.size_bytes, align);
+    if (UNLIKELY(sample_rate() != 0) && is_zero != NULL && (p = alloc_undue(&r)) != NULL) {
+        *is_zero = false;
+        return p;
+    }
     if (UNLIKELY(!api_enter_slow()))
         return alloc_no_memory();
-    r.class_no = alloc_class(r.size_bytes, align);
     p = alloc_serve(&r);
     if (UNLIKELY(p == NULL))
         p = alloc_serve_again(&r);
-    if (UNLIKELY(sample_rate() != 0) && p != NULL)
+    if (UNLIKELY(sample_rate() != 0) && p != NULL && alloc_may_be_sample(&r))
         p = alloc_watched(p, &r, size_bytes);
     api_exit_slow();
     if (is_zero != NULL)

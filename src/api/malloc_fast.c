@@ -15,6 +15,7 @@
 #pragma GCC visibility push(hidden)
 #include "api/alloc.h"
 #include "base/compiler.h"
+#include "heap/sample.h"
 #include "heap/span.h"
 #include "heap/tcache.h"
 #pragma GCC visibility pop
@@ -62,8 +63,10 @@ ALWAYS_INLINE void *fast_take_other(size_t size_bytes, struct tcache_bin *bin, f
 {
     uint64_t *word = bin->word, bits = *word;
 
-    if (UNLIKELY(bits == 0))
-        return slow(size_bytes);
+    if (UNLIKELY(bits == 0)) {
+        void *p = UNLIKELY(bin->is_veiled) ? sample_pop_undue(tcache_self, bin) : NULL;
+        return p != NULL ? p : slow(size_bytes);
+    }
     *word = bits & (bits - 1);
     bin->hint = (uint8_t)bits_ctz64_or_any(bits & (bits - 1));
     return fast_block(bin, bits_ctz64(bits));

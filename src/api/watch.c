@@ -9,6 +9,7 @@
 #include "api/alloctrace.h"
 #include "api/findings.h"
 #include "api/findings_out.h"
+#include "heap/meta.h"
 #include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -50,12 +51,37 @@ static void *watch_move_apart(void *p, const struct watch_request *r, bool *is_z
     return q;
 }
 
+/* NULL: no memory, or no cache. */
+static struct os_walk_memo *watch_memo(void)
+{
+    struct tcache *tc = tcache_self;
+
+    if (tc == &tcache_none)
+        return NULL;
+    if (tc->walks == NULL)
+        tc->walks = meta_alloc(sizeof(*tc->walks));
+    return tc->walks;
+}
+
 static struct site *watch_site(void)
 {
+    struct os_walk_memo *memo = watch_memo();
     uintptr_t pcs[SITE_PCS_MAX];
-    unsigned n_pcs = os_walk_stack(pcs, SITE_PCS_MAX);
+    struct os_walk *walk = NULL;
+    struct site *site;
+    unsigned n_pcs;
 
-    return site_of_stack(pcs, n_pcs);
+    if (memo == NULL) {
+        n_pcs = os_walk_stack(pcs, SITE_PCS_MAX);
+        return site_of_stack(pcs, n_pcs);
+    }
+    site = os_walk_known(memo, pcs, SITE_PCS_MAX, &n_pcs, &walk);
+    if (site != NULL)
+        return site;
+    site = site_of_stack(pcs, n_pcs);
+    if (walk != NULL)
+        walk->known = site;
+    return site;
 }
 
 static void watch_record(void *p, const struct tracked_block *block)

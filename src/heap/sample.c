@@ -1,6 +1,6 @@
 /* See sample.h.
  *
- * sample_left counts down the bytes to the next sample; each byte that is handed out is taken off once: with its window
+ * sample_left counts down the bytes to the next sample, 0 where each block is one; each byte that is handed out is taken off once: with its window
  * when that opens, by its block where the window is veiled, by an estimate where a slot went round in an open window.
  */
 #include "heap/sample.h"
@@ -26,6 +26,13 @@ static void sample_begin(struct tcache *tc, uint64_t rate)
     tc->sample_left = (int64_t)geometric_next(&tc->sample_random, rate);
 }
 
+/* No block passes by a sample until the next distance begins. */
+static void sample_forget_distance(struct tcache *tc)
+{
+    tc->sample_rate = 0;
+    tc->sample_left = 0;
+}
+
 /* true: a sample lies in these bytes, and the next distance has begun behind them. pre: rate > 1. */
 static bool sample_debit(struct tcache *tc, uint64_t rate, size_t bytes)
 {
@@ -40,11 +47,6 @@ static bool sample_debit(struct tcache *tc, uint64_t rate, size_t bytes)
 }
 
 /* ---- windows ---- */
-
-static uint64_t *sample_hidden_word(const struct tcache_bin *bin)
-{
-    return &bin->span->words[bin->span->cursor].free;
-}
 
 static size_t sample_window_bytes(const struct tcache_bin *bin)
 {
@@ -63,17 +65,18 @@ static void sample_unveil(struct tcache_bin *bin)
     STORE_ONCE(bin->word, sample_hidden_word(bin));
 }
 
-/* What is left of a veiled window may be handed out fast if no sample lies in it. One that is used up stays veiled: slots that
+/* What is left of a veiled window, bytes, may be handed out fast if no sample lies in it. One that is used up stays veiled: slots that
  * are freed into it from now on are counted by the block. */
-static void sample_settle(struct tcache *tc, struct tcache_bin *bin)
+static void sample_settle(struct tcache *tc, struct tcache_bin *bin, size_t bytes)
 {
     uint64_t rate = sample_rate();
-    size_t bytes = sample_window_bytes(bin);
 
     if (rate == 0) {
         sample_unveil(bin);
         return;
     }
+    if (rate == 1)
+        sample_forget_distance(tc);
     if (rate == 1 || bin->n_due != 0 || bytes == 0)
         return;
     if (UNLIKELY(tc->sample_rate != rate))
@@ -84,14 +87,15 @@ static void sample_settle(struct tcache *tc, struct tcache_bin *bin)
     sample_unveil(bin);
 }
 
-void sample_opened(struct tcache *tc, struct tcache_bin *bin)
+void sample_opened_near(struct tcache *tc, struct tcache_bin *bin, size_t bytes)
 {
     sample_veil(bin);
-    sample_settle(tc, bin);
+    sample_settle(tc, bin, bytes);
 }
 
 void sample_veil_all(struct tcache *tc)
 {
+    sample_forget_distance(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
             if (tc->sets[f]->bins[c].span != NULL)
@@ -112,8 +116,8 @@ void *sample_pop(struct tcache *tc, struct tcache_bin *bin)
         n_due += sample_debit(tc, rate, bin->size);
     tc->sample_due = n_due;
     bin->n_due = 0;
-    sample_settle(tc, bin);
-    return (void *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
+    sample_settle(tc, bin, sample_window_bytes(bin));
+    return sample_block(bin, free_bits);
 }
 
 /* n blocks went round unseen: how many of them would have been samples. */
@@ -149,7 +153,7 @@ void sample_tick(struct tcache *tc, struct span *s, uint32_t idx)
     sample_veil(bin);
     if (rate > 1)
         bin->n_due = (uint16_t)sample_estimate(tc, rate, s->size_bytes);
-    sample_settle(tc, bin);
+    sample_settle(tc, bin, sample_window_bytes(bin));
 }
 
 uint32_t sample_take_due(struct tcache *tc)

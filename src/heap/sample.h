@@ -27,9 +27,50 @@ ALWAYS_INLINE uint64_t sample_rate(void)
 void sample_veil_all(struct tcache *tc); /* sampling begins: what this thread's windows hold is counted from now on */
 
 /* For tcache.c and free.c. */
-void sample_opened(struct tcache *tc, struct tcache_bin *bin);    /* a new window; it may be veiled at once */
+/* A new window with so many bytes; it may be veiled at once. pre: sample_rate() is rate, and not 0 */
+void sample_opened_near(struct tcache *tc, struct tcache_bin *bin, size_t bytes);
+ALWAYS_INLINE void sample_opened(struct tcache *tc, struct tcache_bin *bin, uint64_t rate, size_t bytes)
+{
+    if (UNLIKELY(tc->sample_rate != rate || tc->sample_left <= (int64_t)bytes))
+        sample_opened_near(tc, bin, bytes);
+    else
+        tc->sample_left -= (int64_t)bytes;
+}
 void *sample_pop(struct tcache *tc, struct tcache_bin *bin);      /* from a veiled bin; NULL: its word is empty */
 void sample_tick(struct tcache *tc, struct span *s, uint32_t idx); /* block idx is being freed */
+
+ALWAYS_INLINE uint64_t *sample_hidden_word(const struct tcache_bin *bin)
+{
+    return &bin->span->words[bin->span->cursor].free;
+}
+
+/* As malloc's fast path leaves a block: what is left in it would keep what leaked. */
+ALWAYS_INLINE void *sample_block(const struct tcache_bin *bin, uint64_t free_bits)
+{
+    uint64_t *block = (uint64_t *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
+    uint64_t *end = (uint64_t *)((char *)block + bin->size);
+
+    end[-1] = 0;
+    end[-2] = 0;
+    return block;
+}
+
+/* As sample_pop, where the block that comes next is no sample and stands for none: all that most allocations from a veiled bin
+ * need. NULL: the long way. In a critical section, or in the section of fast paths. */
+ALWAYS_INLINE void *sample_pop_undue(struct tcache *tc, struct tcache_bin *bin)
+{
+    uint64_t *word, free_bits;
+
+    if (!bin->is_veiled || bin->n_due != 0 || tc->sample_left <= (int64_t)bin->size)
+        return NULL;
+    word = sample_hidden_word(bin);
+    free_bits = *word;
+    if (free_bits == 0)
+        return NULL;
+    STORE_ONCE(*word, free_bits & (free_bits - 1));
+    tc->sample_left -= (int64_t)bin->size;
+    return sample_block(bin, free_bits);
+}
 
 /* Samples that the block which tcache_pop just returned stands for; 0: it is none. */
 uint32_t sample_take_due(struct tcache *tc);

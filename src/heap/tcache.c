@@ -146,9 +146,11 @@ static bool tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
         STORE_ONCE(bin->word, &s->words[w].free);
         s->list_no = LIST_CURRENT;
         s->n_idle_looks = 0;
-        tcache_account(tc, bits_popcount64(s->words[w].free) * s->size_bytes);
-        if (UNLIKELY(sample_rate() != 0))
-            sample_opened(tc, bin);
+        size_t bytes = (size_t)bits_popcount64(s->words[w].free) * s->size_bytes;
+        tcache_account(tc, bytes);
+        uint64_t rate = sample_rate();
+        if (UNLIKELY(rate != 0))
+            sample_opened(tc, bin, rate, bytes);
         return true;
     }
     return false;

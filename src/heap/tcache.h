@@ -61,6 +61,7 @@ struct tcache {
     int64_t sample_left;     /* bytes to the next sample */
     uint64_t sample_rate;    /* that sample_left was drawn for */
     uint64_t sample_random;
+    struct os_walk_memo *walks; /* the api's; meta memory, stays with the cache; NULL: no sample yet */
 };
 _Static_assert(offsetof(struct tcache, malloc_set) == 0, "the fast path adds bin offsets to the cache's address");
 

@@ -156,21 +156,82 @@ ALWAYS_INLINE void walk_capture(struct unwind_frame *f)
 #endif
 }
 
+/* A call leaves its return address just below where the caller's stack pointer is afterwards: on x86-64, as is checked. */
+static void walk_note(struct os_walk *w, unsigned i, const struct unwind_memory *m, const struct unwind_frame *frame)
+{
+    uintptr_t slot = frame->reg[UNWIND_SP] - sizeof(uintptr_t);
+
+    if (i >= OS_WALK_MEMO_FRAMES || slot < m->lo || slot >= m->hi || slot % sizeof(uintptr_t) != 0 ||
+        *(const uintptr_t *)slot != frame->pc) {
+        w->sp = 0;
+        return;
+    }
+    w->frames[i].slot = slot;
+    w->frames[i].pc = frame->pc;
+    w->n = i + 1;
+}
+
 static bool walk_is_own(uintptr_t pc)
 {
     return pc - walk.own_lo < walk.own_hi - walk.own_lo;
+}
+
+/* The frames from `frame` outwards. Where each return address lay goes into seen, unless that is NULL; seen->sp becomes 0 where
+ * that cannot be told. */
+static unsigned walk_all(struct unwind_frame *frame, struct unwind_memory *memory, uintptr_t *pcs, unsigned max,
+                         struct os_walk *seen)
+{
+    unsigned n = 0, n_steps = 0;
+
+    while (n < max && n_steps < max + WALK_OWN_FRAMES_MAX && unwind_step(frame, memory) && frame->pc != 0) {
+        if (seen != NULL)
+            walk_note(seen, n_steps, memory, frame);
+        n_steps++;
+        if (n != 0 || !walk_is_own(frame->pc))
+            pcs[n++] = frame->pc;
+    }
+    return n;
 }
 
 NOINLINE unsigned os_walk_stack(uintptr_t *pcs, unsigned max)
 {
     struct unwind_frame frame;
     struct unwind_memory memory;
-    unsigned n = 0, n_steps = 0;
 
     walk_capture(&frame);
     walk_open_memory(&memory, frame.reg[UNWIND_SP]);
-    while (n < max && n_steps++ < max + WALK_OWN_FRAMES_MAX && unwind_step(&frame, &memory) && frame.pc != 0)
-        if (n != 0 || !walk_is_own(frame.pc))
-            pcs[n++] = frame.pc;
-    return n;
+    return walk_all(&frame, &memory, pcs, max, NULL);
+}
+
+/* ---- walks that were made before ---- */
+
+static bool walk_is_same(const struct os_walk *w, const struct unwind_memory *m)
+{
+    if (w->sp != m->lo || w->n == 0)
+        return false;
+    for (unsigned i = 0; i < w->n; i++)
+        if (w->frames[i].slot >= m->hi || *(const uintptr_t *)w->frames[i].slot != w->frames[i].pc)
+            return false;
+    return true;
+}
+
+NOINLINE void *os_walk_known(struct os_walk_memo *memo, uintptr_t *pcs, unsigned max, unsigned *n_pcs,
+                             struct os_walk **fresh)
+{
+    struct unwind_frame frame;
+    struct unwind_memory memory;
+    struct os_walk *w;
+
+    walk_capture(&frame);
+    walk_open_memory(&memory, frame.reg[UNWIND_SP]);
+    for (unsigned i = 0; i < OS_WALK_MEMO_WALKS; i++)
+        if (memo->walks[i].known != NULL && walk_is_same(&memo->walks[i], &memory))
+            return memo->walks[i].known;
+    w = &memo->walks[memo->next++ % OS_WALK_MEMO_WALKS];
+    w->sp = memory.lo;
+    w->known = NULL;
+    w->n = 0;
+    *n_pcs = walk_all(&frame, &memory, pcs, max, w);
+    *fresh = w->sp != 0 ? w : NULL;
+    return NULL;
 }

@@ -17,6 +17,25 @@ void os_walk_init(void);
  * the inner end are left out where it is a shared library. */
 unsigned os_walk_stack(uintptr_t *pcs, unsigned max);
 
+/* The last walks of one thread: where on the stack each return address lay. A stack that begins at the same place and holds the
+ * same addresses in all these places is the same stack, which a few loads tell. Not on aarch64, where functions put the return
+ * address where they like. */
+enum { OS_WALK_MEMO_WALKS = 4, OS_WALK_MEMO_FRAMES = 64 };
+struct os_walk_memo {
+    struct os_walk {
+        uintptr_t sp; /* 0: none */
+        void *known;  /* what the caller made of it */
+        unsigned n;
+        struct {
+            uintptr_t slot, pc;
+        } frames[OS_WALK_MEMO_FRAMES];
+    } walks[OS_WALK_MEMO_WALKS];
+    unsigned next; /* to be replaced */
+};
+/* What was said of the stack as it is now; else NULL, and the walk is made: pcs and *n_pcs, and *fresh takes what is to be said of
+ * it (NULL: it is not one to remember). memo: zeroed at first. */
+void *os_walk_known(struct os_walk_memo *memo, uintptr_t *pcs, unsigned max, unsigned *n_pcs, struct os_walk **fresh);
+
 void os_walk_forget(void); /* a module is about to be loaded, maybe where another was */
 
 /* Where an address lies, in words that outlive the process: addr2line -e module offset. */

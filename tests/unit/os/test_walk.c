@@ -258,6 +258,79 @@ static void in_another_thread(void **state)
     assert_same_frames(DEPTH + 2);
 }
 
+/* ---- walks that were made before ---- */
+
+enum { N_PATHS = 27 };
+
+struct known_paths {
+    struct os_walk_memo memo;
+    uintptr_t first[N_PATHS][N_PCS];
+    unsigned n[N_PATHS], n_known, n_bad;
+    char tags[N_PATHS];
+};
+
+/* What was said of a path is said of no other, and a walk that is made finds what it found before. */
+__attribute__((noinline)) static void know(struct known_paths *k, unsigned path)
+{
+    uintptr_t pcs[N_PCS];
+    struct os_walk *fresh = NULL;
+    unsigned n = 0;
+    void *known = os_walk_known(&k->memo, pcs, N_PCS, &n, &fresh);
+
+    k->n_known += known != NULL;
+    k->n_bad += known != NULL && known != &k->tags[path];
+    if (known != NULL)
+        return;
+    if (k->n[path] == 0)
+        memcpy(k->first[path], pcs, (k->n[path] = n) * sizeof(*pcs));
+    k->n_bad += n < 6 || n != k->n[path] || memcmp(pcs, k->first[path], n * sizeof(*pcs)) != 0;
+    if (fresh != NULL)
+        fresh->known = &k->tags[path];
+}
+
+__attribute__((noinline)) static unsigned hop_and_know(struct known_paths *k, unsigned path, unsigned rest, unsigned depth)
+{
+    volatile unsigned n = depth;
+
+    if (depth == 0)
+        know(k, path);
+    else if (rest % 3 == 0)
+        n = hop_and_know(k, path, rest / 3, depth - 1);
+    else if (rest % 3 == 1)
+        n = hop_and_know(k, path, rest / 3, depth - 1) + 1;
+    else
+        n = hop_and_know(k, path, rest / 3, depth - 1) | 1;
+    return n;
+}
+
+static void *know_paths(void *arg)
+{
+    struct known_paths *k = arg;
+    uint64_t seed = unit_seed();
+
+    os_thread_record_stack(os_thread_register());
+    for (int i = 0; i < 30000; i++) {
+        unsigned path = (unsigned)unit_below(&seed, i % 2 == 0 ? 3 : N_PATHS);
+        hop_and_know(k, path, path, 3);
+    }
+    os_thread_unregister();
+    return NULL;
+}
+
+static void known_walks(void **state)
+{
+    static struct known_paths k;
+    pthread_t id;
+
+    (void)state;
+    assert_int_equal(pthread_create(&id, NULL, know_paths, &k), 0);
+    pthread_join(id, NULL);
+    assert_int_equal(k.n_bad, 0);
+#if defined(__x86_64__)
+    assert_true(k.n_known > 1000);
+#endif
+}
+
 /* Many places, by several threads at once, while rules are forgotten: what one remembers half is not used by another. */
 __attribute__((noinline)) static unsigned hop(unsigned path, unsigned depth, uintptr_t *pcs)
 {
@@ -340,7 +413,8 @@ int main(void)
         cmocka_unit_test(signal_on_this_stack),         cmocka_unit_test(signal_on_another_stack),
         cmocka_unit_test(frame_pointer_without_tables), cmocka_unit_test(garbage_ends_the_walk),
         cmocka_unit_test(noise_on_the_stack),           cmocka_unit_test(stack_of_the_program),
-        cmocka_unit_test(in_another_thread),            cmocka_unit_test(threads_share_remembered_rules),
+        cmocka_unit_test(in_another_thread),            cmocka_unit_test(known_walks),
+        cmocka_unit_test(threads_share_remembered_rules),
         cmocka_unit_test(places),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
