@@ -1,11 +1,11 @@
 /* The strings of a snapshot, numbered in the order in which file_strings writes them: the root of all, groups, kinds of blocks,
- * sites, calls, words that are roots. */
+ * calls, words that are roots. */
 #include "gc/snapshot_file.h"
 
 #include "heap/heap.h"
 
 enum {
-    STRINGS_PER_CALL = 2,
+    STRINGS_PER_CALL = 3,
     STRINGS_TEXT_MAX = 4096 + 64,
 };
 
@@ -21,19 +21,21 @@ uint32_t string_of_span(const struct span *s)
     return 1 + (uint32_t)snapshot.n_groups + s->flavor * (SIZECLASS_N + 1) + class_no;
 }
 
-uint32_t string_of_site(size_t rank)
+/* Sites that differ in the outer calls have one name: the tools take equal names for one kind only where they are one string. */
+uint32_t string_of_site(const struct site *site)
 {
-    return 1 + (uint32_t)snapshot.n_groups + FLAVOR_N * (SIZECLASS_N + 1) + (uint32_t)rank;
+    return site->n_pcs != 0 ? string_of_call(snapshot_call_rank(site->pcs[0])) + STRINGS_PER_CALL - 1
+                            : string_of_call(snapshot.n_calls);
 }
 
 uint32_t string_of_call(size_t rank)
 {
-    return string_of_site(snapshot.n_sites) + STRINGS_PER_CALL * (uint32_t)rank;
+    return 1 + (uint32_t)snapshot.n_groups + FLAVOR_N * (SIZECLASS_N + 1) + STRINGS_PER_CALL * (uint32_t)rank;
 }
 
 uint32_t string_of_root(size_t rank)
 {
-    return string_of_call(snapshot.n_calls) + (uint32_t)rank;
+    return string_of_call(snapshot.n_calls) + 1 + (uint32_t)rank;
 }
 
 /* ---- the texts ---- */
@@ -104,31 +106,23 @@ static void file_root_string(const struct snapshot_root *r)
     file_string(fmt_cstr(&f));
 }
 
-/* The function that calls, and behind a blank, or alone where there is no name, the place. pc: a return address. */
-static void file_site_string(const struct site *s)
-{
-    char text[STRINGS_TEXT_MAX];
-    struct fmt f = fmt_init(text, sizeof(text));
-
-    if (s->n_pcs != 0) {
-        struct snapshot_place place = snapshot_place_of(s->pcs[0] - 1);
-        fmt_str(&f, place.symbol);
-        fmt_str(&f, place.symbol[0] != '\0' ? " " : "");
-        put_offset(&f, place.module, place.offset);
-    }
-    file_string(s->n_pcs != 0 ? fmt_cstr(&f) : "unknown call");
-}
-
+/* Of the function that calls, of the place for addr2line, and of the blocks that it allocates. pc: a return address. */
 static void file_call_strings(uintptr_t pc)
 {
     struct snapshot_place place = snapshot_place_of(pc - 1);
+    bool is_named = place.symbol[0] != '\0';
     char text[STRINGS_TEXT_MAX];
     struct fmt f = fmt_init(text, sizeof(text));
 
     put_offset(&f, place.module, place.offset);
-    file_string(place.symbol[0] != '\0' ? place.symbol : fmt_cstr(&f));
+    file_string(is_named ? place.symbol : fmt_cstr(&f));
     f = fmt_init(text, sizeof(text));
     put_offset(&f, place.path != NULL ? place.path : place.module, place.offset);
+    file_string(fmt_cstr(&f));
+    f = fmt_init(text, sizeof(text));
+    fmt_str(&f, place.symbol);
+    fmt_str(&f, is_named ? " " : "");
+    put_offset(&f, place.module, place.offset);
     file_string(fmt_cstr(&f));
 }
 
@@ -156,10 +150,9 @@ void file_strings(void)
     for (size_t i = 0; i < snapshot.n_groups; i++)
         file_string(snapshot.groups[i].name);
     file_class_strings();
-    for (size_t i = 0; i < snapshot.n_sites; i++)
-        file_site_string(snapshot.sites[i].site);
     for (size_t i = 0; i < snapshot.n_calls; i++)
         file_call_strings(snapshot.calls[i]);
+    file_string("unknown call");
     for (size_t i = 0; i < snapshot.n_groups; i++)
         file_each_root(i, &rank, file_put_root_string);
     file_text("]}\n");

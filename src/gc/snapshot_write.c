@@ -87,7 +87,7 @@ static void file_block_node(struct span *s, uint32_t idx, void *ctx)
     snapshot_edges(s, idx, file_count_edge, NULL);
     node.n_edges = writing.n_of_node;
     if (site != NULL) {
-        node.name = string_of_site((size_t)(site - snapshot.sites));
+        node.name = string_of_site(site->site);
         node.trace = trace_of_site(site);
     }
     file_node(&node);

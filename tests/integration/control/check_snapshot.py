@@ -55,6 +55,8 @@ def check_nodes(d, types, n_bytes):
     assert all(types[node[0]] in ('object', 'native') and node[3] >= 16 for node in blocks)
     assert all(a[2] < b[2] for a, b in zip(blocks, blocks[1:])), 'blocks by address'
     assert all(16 * (b[2] - a[2]) >= a[3] for a, b in zip(blocks, blocks[1:])), 'blocks overlap'
+    names = {node[1] for node in blocks}
+    assert len({d['strings'][name] for name in names}) == len(names), 'equal names are one string: the tools take them for one kind'
     total = sum(node[3] for node in blocks)
     assert total == n_bytes, (total, n_bytes)
     return nodes, n_groups
