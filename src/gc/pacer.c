@@ -10,9 +10,9 @@
  *                c * (100 - b) / b more, but not until used exceeds the goal by a quarter of available.
  *                b is the option, at least 25 after a cycle that recovered 1/4 of what was used, and at
  *                least 50 after 1/2: where collecting is what keeps the program small, more memory would
- *                cost more than the cycles, in fresh pages and in cache. After two cycles that recovered
- *                little, b is the option / stretch, and c grows with used: a program that frees everything
- *                itself pays for two small cycles, whatever it grows to
+ *                cost more than the cycles, in fresh pages and in cache. After one that recovered little, c
+ *                grows with used and b is the option / stretch: a program that frees everything itself pays
+ *                for one or two small cycles, whatever it grows to
  *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB). Of the budget only
  *                b = 50 binds it: a limit that is too small for what is alive halves the speed, and then
  *                memory goes beyond it.
@@ -37,7 +37,7 @@
 
 enum {
     PACER_STRETCH_MAX = 64,
-    PACER_SCALED_STRETCH = 4, /* from here on a cycle's cost is taken to grow with the heap */
+    PACER_SCALED_STRETCH = 2, /* from here on a cycle's cost is taken to grow with the heap */
     PACER_GROWTH_FACTOR = 4,
     PACER_LOOK_SHARE = 32,
     PACER_ANNOUNCED_SHARE = 8, /* of the distance: what is left of it when the next cycle is announced */
@@ -239,15 +239,15 @@ static bool pacer_is_within_budget(size_t used)
     return used > goal && used - goal > os_vm_available() / 4;
 }
 
-static size_t pacer_look_step(void)
+static size_t pacer_look_step(size_t used)
 {
-    return pacer_max(pacer_goal_bytes() / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
+    return pacer_max(pacer_max(pacer_goal_bytes(), used) / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
 }
 
 /* Not now: look again when some more has been handed out, and at the limit in any case. */
 static void pacer_look_later(size_t used)
 {
-    size_t at = pacer_max(pacer_look_bytes(), pacer_add(used, pacer_look_step()));
+    size_t at = pacer_max(pacer_look_bytes(), pacer_add(used, pacer_look_step(used)));
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes);
     STORE_ONCE(pacer.check_at_bytes, limit > used ? pacer_min(at, limit) : at);
 }
@@ -272,8 +272,10 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
 {
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes), used = heap_used_estimate();
     bool is_within = pacer_is_within_budget(used);
-    if (is_within || pacer_may_announce() || pacer_add(used, extra_bytes) >= limit)
+    if (is_within || pacer_may_announce() || pacer_add(used, extra_bytes) >= limit) {
         used = heap_recount();
+        is_within = is_within && pacer_is_within_budget(used); /* the estimate knows of no free */
+    }
     size_t wanted = pacer_add(used, extra_bytes);
     if (wanted >= limit && pacer_is_cpu_used(LOAD_ONCE(pacer.limit_cpu_allowed_ns))) {
         *cause = CYCLE_LIMIT;
@@ -347,8 +349,8 @@ static void pacer_back_off(void)
 {
     unsigned shift = pacer.n_skips < PACER_MAX_SKIP_SHIFT ? pacer.n_skips : PACER_MAX_SKIP_SHIFT;
     pacer.n_skips++;
-    STORE_ONCE(pacer.check_at_bytes,
-               pacer_add(heap_used_estimate(), pacer_mul(pacer_look_step(), (size_t)1 << shift)));
+    size_t used = heap_used_estimate();
+    STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_mul(pacer_look_step(used), (size_t)1 << shift)));
 }
 
 static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)

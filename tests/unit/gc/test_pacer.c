@@ -175,16 +175,34 @@ static void test_budget_grows_with_what_was_recovered(void **state)
     gc_block_free(p);
 }
 
-/* Cycles in a row that found nothing: the share shrinks, and the next is expected to cost what the heap has
- * grown to. */
+/* After cycles that found nothing the share shrinks, and the next is expected to cost what the heap has grown to. */
 static void test_budget_shrinks_where_nothing_is_recovered(void **state)
 {
     (void)state;
     const uint64_t ms = 1000000;
     begin_small(20);
     void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
-    assert_true(is_due_after(4 * MB, 0, 2 * ms, 9 * ms));    /* 20 % of the time: 8 ms later */
+    assert_false(is_due_after(4 * MB, 0, 2 * ms, 100 * ms)); /* 10 % of the time, and not for 4 MB: for 64 */
+    begin_small(20);
+    heap_recount();
+    assert_true(is_due_after(4 * MB, MB, 2 * ms, 9 * ms)); /* a fifth came back: 8 ms later */
+    begin_small(20);
+    heap_recount();
+    done(4 * MB, 0);
     assert_false(is_due_after(16 * MB, 0, 2 * ms, 45 * ms)); /* 5 %, and not for 16 MB: for 64 */
+    gc_block_free(p);
+}
+
+/* What was freed since the last count must not end the budget: with what is in use the heap is hardly beyond its goal. */
+static void test_budget_outlasts_a_high_estimate(void **state)
+{
+    (void)state;
+    enum cycle_cause cause;
+    begin_small(10);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
+    pacer_cycle_done(true, 4 * MB, 0, LONG_NS);
+    heap_set_used(os_vm_available());
+    assert_false(is_due(0, &cause));
     gc_block_free(p);
 }
 
@@ -331,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_budget_grows_with_what_was_recovered),
         cmocka_unit_test(test_budget_shrinks_where_nothing_is_recovered),
+        cmocka_unit_test(test_budget_outlasts_a_high_estimate),
         cmocka_unit_test(test_limit_takes_half_of_the_time),
         cmocka_unit_test(test_expecting_garbage),
         cmocka_unit_test(test_overdue_a_quarter_beyond_the_goal),
