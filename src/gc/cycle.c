@@ -149,6 +149,7 @@ static enum cycle_skip cycle_collect(struct cycle *c)
         if (skip != SKIP_NONE)
             return skip;
         c->trace.totals = sweep_publish();
+        tracked_note_taken();
     }
     if (GCM_CHECKING)
         heap_check();

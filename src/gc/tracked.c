@@ -18,6 +18,7 @@ struct tracked_record {
     bool may_leak;
     uint8_t n_unmarked; /* complete cycles running that did not reach it, up to TRACKED_LEAKED_CYCLES */
     bool is_indirect;   /* some other unreachable block points to it */
+    bool is_taken;      /* by the last cycle: what is alive at its address now is another block */
 };
 
 struct tracked_table {
@@ -31,6 +32,7 @@ static struct {
     struct tracked_table *table; /* TRACKED */
     size_t n_blocks;             /* TRACKED */
     uint64_t n_lost;
+    size_t n_unreachable;        /* records, by the last cycle */
     bool is_any, wants_leaks;
 } tracked = {.lock = OS_LOCK_INIT(OS_RANK_TRACKED)};
 
@@ -66,6 +68,7 @@ static void tracked_enter(struct tracked_table *t, const struct tracked_record *
     slot->may_leak = r->may_leak;
     slot->n_unmarked = r->n_unmarked;
     slot->is_indirect = r->is_indirect;
+    slot->is_taken = r->is_taken;
     __atomic_store_n(&slot->start, r->start, __ATOMIC_RELEASE);
 }
 
@@ -140,6 +143,13 @@ static void tracked_lose(struct tracked_record *r)
 
 /* ---- blocks come and go ---- */
 
+static bool tracked_is_live(const struct tracked_record *r)
+{
+    struct heap_obj obj;
+
+    return heap_find_object(r->start, &obj) == HEAP_LIVE && obj.start == r->start;
+}
+
 void tracked_add(uintptr_t start, const struct tracked_block *block)
 {
     struct tracked_record fresh = {
@@ -171,7 +181,9 @@ struct tracked_block tracked_remove(uintptr_t start)
 
     os_lock(&tracked.lock);
     r = tracked_find(tracked.table, start);
-    if (r != NULL) {
+    if (r != NULL && r->is_taken && tracked_is_live(r)) {
+        tracked_lose(r); /* its slot was handed out again, unseen, and that block is freed */
+    } else if (r != NULL) {
         block = (struct tracked_block){r->site, r->size_bytes, 1, r->may_leak};
         tracked_forgive(r);
         tracked_count(r, SITE_FREED, true);
@@ -230,7 +242,7 @@ static void tracked_judge_block(struct tracked_record *r)
 {
     struct heap_obj obj;
 
-    if (heap_find_object(r->start, &obj) != HEAP_LIVE || obj.start != r->start) {
+    if (r->is_taken || heap_find_object(r->start, &obj) != HEAP_LIVE || obj.start != r->start) {
         tracked_lose(r);
         return;
     }
@@ -285,8 +297,20 @@ static void tracked_sum(struct tracked_record *r)
 {
     if (r->n_unmarked == 0)
         return;
+    tracked.n_unreachable++;
     tracked_count(r, SITE_UNREACHABLE, true);
     tracked_count_leaked(r, true);
+}
+
+static void tracked_note_one_taken(struct tracked_record *r)
+{
+    r->is_taken = r->n_unmarked != 0 && !tracked_is_live(r);
+}
+
+void tracked_note_taken(void)
+{
+    if (tracked.n_unreachable != 0)
+        tracked_walk(tracked_note_one_taken);
 }
 
 void tracked_judge(void)
@@ -301,6 +325,7 @@ void tracked_judge(void)
         site_reset(s, SITE_LEAKED);
         site_reset(s, SITE_LEAKED_INDIRECT);
     }
+    tracked.n_unreachable = 0;
     tracked_walk(tracked_sum);
 }
 
@@ -308,7 +333,7 @@ struct site *tracked_site_of(uintptr_t start)
 {
     const struct tracked_record *r = tracked_find(tracked.table, start);
 
-    return r != NULL ? r->site : NULL;
+    return r != NULL && !r->is_taken ? r->site : NULL;
 }
 
 void tracked_fork_child(void)

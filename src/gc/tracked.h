@@ -30,6 +30,8 @@ uint64_t tracked_n_lost(void);    /* blocks that could not be recorded for want 
 void tracked_want_leaks(void);    /* from now on leaked blocks are told apart: pointed to by another one, or not */
 /* Collector, world stopped, everything reachable is marked and nothing is published yet. */
 void tracked_judge(void);
+/* The same, what is dead is published: those slots may be handed out again before the next cycle, to blocks not on record. */
+void tracked_note_taken(void);
 /* Where a block came from; NULL: it is not on record. World stopped, or in a clone. */
 struct site *tracked_site_of(uintptr_t start);
 void tracked_fork_child(void);

@@ -28,6 +28,7 @@ expect 125 'option --mode needs a value' "$gcrun" --mode
 expect 125 'expected off, report, explicit or reclaim' "$gcrun" --mode=no true
 expect 125 'cannot hold a comma' "$gcrun" --trace=a,b true
 expect 3 '' "$gcrun" -- sh -c 'exit 3'
+expect 143 '' "$gcrun" -- sh -c 'kill -TERM $$'
 
 expect 0 "LD_PRELOAD=$lib" "$gcrun" env
 expect 0 "LD_PRELOAD=$lib:libc.so.6" env LD_PRELOAD=libc.so.6 "$gcrun" env
@@ -82,6 +83,9 @@ fi
 chmod +x "$dir/foreign"
 expect 126 'wrong architecture' "$gcrun" "$dir/foreign"
 "$cc" "$dir/main.c" -o "$dir/suid" || exit 1
+printf '#include <stdlib.h>\nint main(void) { void *volatile p = malloc(9); free(p); free(p); return 0; }\n' > "$dir/twice.c"
+"$cc" -w "$dir/twice.c" -o "$dir/twice" || exit 1
+expect 134 'double free' "$gcrun" "$dir/twice"
 if [ "$(id -u)" = 0 ] && chown 1 "$dir/suid" && chmod 4755 "$dir/suid"; then
     expect 126 'set-user-ID' "$gcrun" "$dir/suid"
 fi

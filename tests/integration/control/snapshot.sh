@@ -7,7 +7,8 @@ here=$(dirname "$0")
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }
 . "$here/common.sh"
 
-"$gcrun" -- "$target" "$dir" >"$dir/planted" || failed 'the target'
+"$gcrun" --trace="$dir/trace" -- "$target" "$dir" >"$dir/planted" || failed 'the target'
+grep -qE '^gc 3 @[0-9]+\.[0-9]{3}s explicit skipped: inhibited$' "$dir/trace" || failed "a cycle skipped: $(cat "$dir/trace")"
 value() { sed -n "s/^$1=//p" "$dir/planted"; }
 
 check() { python3 "$here/check_snapshot.py" "$@" || failed "the JSON: $*"; }

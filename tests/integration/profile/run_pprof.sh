@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# usage: run_pprof.sh LIBRARY PLANTED
+# usage: run_pprof.sh LIBRARY PLANTED PLANTED_CXX PROFILE_API
 # The real google-pprof reads our profiles and names the planted places with the right shares.
-library=$1 program=$2
+library=$1 program=$2 api=$4
 . "$(dirname "$0")/common.sh"
 pprof=$(command -v google-pprof || command -v pprof || command -v jeprof) || skip "no google-pprof (Debian: google-perftools)"
 
@@ -31,6 +31,13 @@ near $((total / 1000000)) 400 40 "MB in use by samples"
 run "profile=on,profile_file=$dir/default" "$program" sites 1000000 > /dev/null
 head -1 "$dir/default" | grep -q '@ heap_v2/524288$' || bad "default rate: $(head -1 "$dir/default")"
 near "$(share inuse_space "$dir/default" site_large_share)" 75 15 "default rate, in use, large"
+
+# What is unreachable: all of it comes from one place.
+"$api" "$dir/unreachable" > /dev/null || bad "profile_api"
+near "$("$pprof" --text --inuse_objects "$api" "$dir/unreachable" 2> /dev/null | awk '$NF == "allocate" { print $1 }')" 148 2 \
+    "unreachable objects"
+total=$("$pprof" --text --inuse_space --show_bytes "$api" "$dir/unreachable" 2> /dev/null | sed -n 's/^Total: \([0-9]*\) .*/\1/p')
+near "$((total / 1000))" 148 2 "unreachable, thousand bytes"
 
 # A stripped program: its places are addresses, which the unstripped twin resolves.
 strip -o "$dir/planted" "$program"

@@ -20,7 +20,7 @@ endif()
 
 function(profile_test name label script)
   add_test(NAME profile.${name} COMMAND bash ${profile_dir}/${script} ${profile_library} $<TARGET_FILE:planted>
-    $<TARGET_FILE:planted_cxx>)
+    $<TARGET_FILE:planted_cxx> $<TARGET_FILE:profile_api>)
   set_tests_properties(profile.${name} PROPERTIES LABELS ${label} TIMEOUT 400 SKIP_RETURN_CODE 77)
 endfunction()
 profile_test(leaks quick run_leaks.sh)
