@@ -7,6 +7,10 @@
  * before the program's own cleanups run; leaving by longjmp from a signal handler has passed it in the
  * trampoline.
  *
+ * Another library may have taken the name as well, and stand between us and libc: it may do anything, allocate for
+ * instance. Then nothing is published, and the thread is stopped by the signal. Where the kernel gives up the call for
+ * that, it is called again, as below.
+ *
  * A request from outside (control.c) is the one signal of ours that may come in all the same. Where the kernel gives
  * up the call for its sake, and no handler of the program's ran, the wrapper calls again, with what is left of the
  * time-out: the program sees no EINTR that its own signals did not cause. A time-out that is absolute, or that the
@@ -38,19 +42,26 @@ struct block_frame {
     uint32_t n_handled; /* api_tls.n_handled when the call began */
 };
 
-ALWAYS_INLINE void block_enter(struct block_frame *f)
+ALWAYS_INLINE void block_enter(struct block_frame *f, bool is_foreign)
 {
     f->n_handled = api_tls.n_handled;
     api_tls.was_asked = false;
-    os_gate_publish(&f->gate);
+    os_tls.was_stopped = false;
+    f->gate.is_published = false;
+    if (LIKELY(!is_foreign))
+        os_gate_publish(&f->gate);
 }
 
-/* The call was interrupted. true: by a request, and by nothing that the program should know of. */
-static inline bool block_is_only_asked(const struct block_frame *f)
+/* The call was interrupted. true: by a request or a stop, and by nothing that the program should know of: each of its
+ * handlers is counted, unless one was installed by the system call itself. */
+static inline bool block_is_only_ours(const struct block_frame *f)
 {
-    if (!api_tls.was_asked || api_tls.n_handled != f->n_handled)
+    bool is_ours = api_tls.was_asked || (os_tls.was_stopped && os_gate_is_tight());
+
+    if (!is_ours || api_tls.n_handled != f->n_handled)
         return false;
     api_tls.was_asked = false;
+    os_tls.was_stopped = false;
     return true;
 }
 
@@ -100,6 +111,7 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
         type block_result;                                                                                   \
         if (UNLIKELY(block_real == NULL))                                                                    \
             return missing;                                                                                  \
+        const bool block_is_foreign = real_is_foreign[REAL_##name];                                          \
         BLOCK_PERSONALITY;                                                                                   \
         struct block_frame frame;
 #define BLOCK_END                                                                                            \
@@ -110,10 +122,10 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
 /* interrupted: whether block_result says so. */
 #define BLOCK(type, name, params, args, missing, interrupted)                                                \
     BLOCK_BEGIN(type, name, params, missing)                                                                 \
-    block_enter(&frame);                                                                                     \
+    block_enter(&frame, block_is_foreign);                                                                   \
     do {                                                                                                     \
         block_result = block_real args;                                                                      \
-    } while (UNLIKELY(interrupted) && block_is_only_asked(&frame));                                          \
+    } while (UNLIKELY(interrupted) && block_is_only_ours(&frame));                                           \
     BLOCK_END
 /* Calls that return -1 and set errno, and calls that return the error. */
 #define BLOCK_IS_EINTR (block_result == -1 && errno == EINTR)
@@ -126,10 +138,10 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
     BLOCK_BEGIN(int, name, params, block_missing())                                                          \
     uint64_t begin_ns = timeout_ms > 0 ? os_clock_ns() : 0;                                                  \
     const int wanted_ms = timeout_ms;                                                                        \
-    block_enter(&frame);                                                                                     \
+    block_enter(&frame, block_is_foreign);                                                                   \
     for (;; timeout_ms = block_left_ms(begin_ns, wanted_ms)) {                                               \
         block_result = block_real args;                                                                      \
-        if (LIKELY(!BLOCK_IS_EINTR) || !block_is_only_asked(&frame))                                         \
+        if (LIKELY(!BLOCK_IS_EINTR) || !block_is_only_ours(&frame))                                          \
             break;                                                                                           \
     }                                                                                                        \
     BLOCK_END
@@ -140,10 +152,10 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
     const struct timespec *wanted = timeout;                                                                 \
     struct timespec left;                                                                                    \
     uint64_t begin_ns = timeout != NULL ? os_clock_ns() : 0;                                                 \
-    block_enter(&frame);                                                                                     \
+    block_enter(&frame, block_is_foreign);                                                                   \
     for (;; timeout = block_left_ts(begin_ns, wanted, &left)) {                                              \
         block_result = block_real args;                                                                      \
-        if (LIKELY(!BLOCK_IS_EINTR) || !block_is_only_asked(&frame))                                         \
+        if (LIKELY(!BLOCK_IS_EINTR) || !block_is_only_ours(&frame))                                          \
             break;                                                                                           \
     }                                                                                                        \
     BLOCK_END

@@ -68,10 +68,10 @@ BLOCK_TS(epoll_pwait2,
     struct timespec *const program_left = left;                                                              \
     struct timespec next, rest = {0, -1};                                                                    \
     left = &rest;                                                                                            \
-    block_enter(&frame);                                                                                     \
+    block_enter(&frame, block_is_foreign);                                                                   \
     for (;;) {                                                                                               \
         block_result = block_real args;                                                                      \
-        if (LIKELY(!(interrupted)) || !block_is_only_asked(&frame))                                          \
+        if (LIKELY(!(interrupted)) || !block_is_only_ours(&frame))                                           \
             break;                                                                                           \
         next = rest;                                                                                         \
         wanted = rest.tv_nsec < 0 ? wanted : &next;                                                          \

@@ -1,6 +1,6 @@
 /* Looking up libc's own functions.
  *
- * Owns    real_table: written by whoever looks a function up, always with the same value.
+ * Owns    real_table, real_is_foreign: written by whoever looks a function up, always with the same value.
  * Not here  what is wrapped around them: interpose_*.c, passthrough.c.
  */
 #include "api/real.h"
@@ -9,6 +9,7 @@
 #include <link.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include "heap/heap.h"
 
 void *real_table[REAL_N];
@@ -21,6 +22,60 @@ static const struct real_name {
 #undef REAL_NAME
 };
 
+bool real_is_foreign[REAL_N];
+
+/* ---- whose it is ---- */
+
+enum { REAL_MAX_MODULES = 4 };
+static struct {
+    uintptr_t lo, hi;
+} real_modules[REAL_MAX_MODULES]; /* of libc; filled once, by the process's only thread in all likelihood */
+static size_t real_n_modules;
+
+/* Before glibc 2.34 it had several libraries. */
+static bool real_is_libcs_name(const char *path)
+{
+    static const char *const names[] = {"libc.so", "libc-", "libpthread", "librt"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+
+    for (size_t i = 0; i < N_ELEMENTS(names); i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static int real_note_module(struct dl_phdr_info *info, size_t size, void *n)
+{
+    uintptr_t end = 0;
+
+    (void)size;
+    if (!real_is_libcs_name(info->dlpi_name) || *(size_t *)n == REAL_MAX_MODULES)
+        return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD)
+            end = info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
+    real_modules[*(size_t *)n].lo = info->dlpi_addr;
+    real_modules[(*(size_t *)n)++].hi = info->dlpi_addr + end;
+    return 0;
+}
+
+static bool real_is_libcs(uintptr_t fn)
+{
+    if (real_n_modules == 0) {
+        size_t n = 0;
+
+        dl_iterate_phdr(real_note_module, &n);
+        real_n_modules = n;
+    }
+    for (size_t i = 0; i < real_n_modules; i++)
+        if (fn >= real_modules[i].lo && fn < real_modules[i].hi)
+            return true;
+    return real_n_modules == 0;
+}
+
+/* ---- looking up ---- */
+
 void *real_lookup(enum real_fn fn)
 {
     const struct real_name *n = &real_names[fn];
@@ -28,6 +83,7 @@ void *real_lookup(enum real_fn fn)
 
     if (p == NULL)
         p = dlsym(RTLD_NEXT, n->name);
+    real_is_foreign[fn] = p != NULL && !real_is_libcs((uintptr_t)p);
     STORE_ONCE(real_table[fn], p);
     return p;
 }

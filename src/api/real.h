@@ -23,6 +23,7 @@ enum real_fn {
 
 extern void *real_table[REAL_N];
 void *real_lookup(enum real_fn fn);
+extern bool real_is_foreign[REAL_N]; /* not libc's own: another library that takes the name stands between */
 void real_lookup_all(void); /* constructor */
 /* False: for one of malloc, calloc, realloc and free the process uses another definition than ours. */
 bool real_is_malloc_ours(bool may_call); /* may_call: the heap is there, and so is whoever else may define malloc */

@@ -115,6 +115,7 @@ struct os_tls {
     uint32_t is_fast_cut;     /* the cut hook has run, the mend hook not yet */
     uint32_t in_handler;      /* a program's signal handler runs (trampoline depth) */
     struct os_thread *thread; /* record of a registered thread, else NULL */
+    bool was_stopped;         /* by the signal, which a call may have been interrupted for; whoever calls clears it */
 };
 extern __thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
 

@@ -174,6 +174,8 @@ static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *uc
         stop_answer(slot, OS_STOP_CRITICAL);
         return false;
     }
+    if (slot->thread != NULL)
+        os_tls.was_stopped = true;
     stop_fill(slot, ucontext);
     stop_answer(slot, OS_STOP_STOPPED);
     return true;

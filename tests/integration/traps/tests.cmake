@@ -1,8 +1,12 @@
 # One tiny program per trap; its name says what it proves. Those in trap_programs run alone and take no argument.
 file(GLOB trap_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.c ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|sanitized)\\.c$")
+list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_interposer|sanitized)\\.c$")
 add_library(trap_module MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_module.c)
 target_compile_options(trap_module PRIVATE -O1 -fno-builtin)
+add_library(trap_interposer MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_interposer.c)
+target_compile_definitions(trap_interposer PRIVATE _GNU_SOURCE)
+target_compile_options(trap_interposer PRIVATE -O1 -fno-builtin)
+target_link_libraries(trap_interposer PRIVATE ${CMAKE_DL_LIBS})
 
 set(trap_full rlimits_from_the_start rlimit_as_lowered stdio_locked_fork fork_in_loop_while_threads_allocate
   fork_child_collects realloc_moves_while_collecting thread_storm dlopen_storm seteuid_storm
@@ -15,7 +19,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(eintr|eintr_others|loaded_late|probation|sleeping_threads)$")
+  if(trap MATCHES "^(another_interposer|eintr|eintr_others|loaded_late|probation|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -27,6 +31,18 @@ foreach(source IN LISTS trap_sources)
     set(arguments $<TARGET_FILE:trap_module>)
   endif()
   gcm_preload_test(trap.${trap} LABEL ${label} TIMEOUT 240 COMMAND ${trap} ${arguments})
+endforeach()
+
+# A second library that is preloaded, behind ours and before it.
+gcm_preload_path(library)
+foreach(order behind before)
+  add_test(NAME trap.another_interposer_${order} COMMAND another_interposer)
+  set(preload "${library}:$<TARGET_FILE:trap_interposer>")
+  if(order STREQUAL "before")
+    set(preload "$<TARGET_FILE:trap_interposer>:${library}")
+  endif()
+  set_tests_properties(trap.another_interposer_${order} PROPERTIES LABELS quick TIMEOUT 120 SKIP_RETURN_CODE 77
+    ENVIRONMENT "LD_PRELOAD=${preload}")
 endforeach()
 
 # Linked to a fixed address, where the address of malloc is an entry of the program's own.
@@ -51,7 +67,6 @@ gcm_preload_test(trap.sleeping_threads_1000 LABEL full TIMEOUT 240 COMMAND sleep
 gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleeping_threads 5000)
 gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M)
 
-gcm_preload_path(library)
 add_test(NAME trap.peers COMMAND ${CMAKE_CURRENT_LIST_DIR}/peers.sh ${library} ${CMAKE_CURRENT_BINARY_DIR} $<TARGET_FILE:trap_module>)
 set_tests_properties(trap.peers PROPERTIES LABELS long TIMEOUT 7200)
 
