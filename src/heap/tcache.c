@@ -199,11 +199,15 @@ void tcache_drain_inbox(struct tcache *tc)
 
 /* ---- refill ---- */
 
-/* Make s the bin's span. false: it has no slot (it goes to the full list). */
+/* Make s the bin's span. false: it has no slot (it goes to the full list). Messages are read where they lie: the span stays
+ * announced, so that whoever frees in it all the time need not announce it after every window. */
 static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s)
 {
-    if ((span_flags(s) & SPAN_UNSWEPT) != 0)
+    uint32_t flags = span_flags(s);
+    if ((flags & SPAN_UNSWEPT) != 0)
         span_sweep(s);
+    else if ((flags & SPAN_REMOTE) != 0)
+        span_drain(s);
     if (tcache_open_window(tc, &set->bins[s->class_no], s))
         return true;
     tcache_mark_full(set, s);
@@ -255,9 +259,11 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
     struct tcache_set *set = tcache_set_of(tc, flavor);
     if (set == NULL)
         return false;
-    tcache_drain_inbox(tc);
     if (++tc->n_refills % TCACHE_TICK_REFILLS == 0)
         tcache_tick(tc);
+    if (tcache_refill_own(tc, set, class_no))
+        return true;
+    tcache_drain_inbox(tc); /* only now: each span that is taken out has to be announced again */
     return tcache_refill_own(tc, set, class_no) || tcache_adopt(tc, set, flavor, class_no);
 }
 
