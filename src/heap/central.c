@@ -6,6 +6,7 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
+/* Zero until its first span comes: a small program touches none of the table. */
 struct central_class {
     struct os_lock lock;
     struct list available; /* LIST_CENTRAL */
@@ -14,24 +15,20 @@ struct central_class {
 
 static struct central_class central[FLAVOR_N][SIZECLASS_N];
 
-static void central_reset(void)
+static void central_lock(struct central_class *c)
 {
-    for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; c < SIZECLASS_N; c++) {
-            central[f][c].lock = (struct os_lock)OS_LOCK_INIT(OS_RANK_CENTRAL);
-            list_init(&central[f][c].available);
-            atomic_store(&central[f][c].inbox.head, NULL);
-        }
-}
-
-void central_init(void)
-{
-    central_reset();
+    STORE_ONCE(c->lock.rank, OS_RANK_CENTRAL);
+    os_lock(&c->lock);
+    if (c->available.next == NULL)
+        list_init(&c->available);
 }
 
 void central_fork_child(void)
 {
-    central_reset();
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; c < SIZECLASS_N; c++)
+            if (central[f][c].lock.rank != 0)
+                central[f][c] = (struct central_class){0};
 }
 
 struct inbox *central_inbox(unsigned flavor, unsigned class_no)
@@ -53,7 +50,7 @@ static void central_link_locked(struct central_class *c, struct span *s)
 void central_offer(struct span *s)
 {
     struct central_class *c = central_of(s);
-    os_lock(&c->lock);
+    central_lock(c);
     if (s->list_no == LIST_NONE)
         central_link_locked(c, s);
     os_unlock(&c->lock);
@@ -63,7 +60,7 @@ void central_give(struct span *s)
 {
     struct central_class *c = central_of(s);
     ASSERT(s->list_no == LIST_NONE);
-    os_lock(&c->lock);
+    central_lock(c);
     span_flag_clear(s, SPAN_FULL);
     span_own(s, NULL, &c->inbox);
     if (span_free_count(s) != 0 || (span_flags(s) & SPAN_UNSWEPT) != 0)
@@ -98,7 +95,8 @@ static struct span *central_pop_locked(struct central_class *c)
 
 static bool central_is_idle(struct central_class *c)
 {
-    return LOAD_ONCE(c->available.next) == &c->available &&
+    const struct list *first = LOAD_ONCE(c->available.next);
+    return (first == NULL || first == &c->available) &&
            atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL;
 }
 
@@ -107,7 +105,7 @@ struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
     struct central_class *c = &central[flavor][class_no];
     if (central_is_idle(c))
         return NULL;
-    os_lock(&c->lock);
+    central_lock(c);
     central_drain_locked(c);
     struct span *s = central_pop_locked(c);
     if (s != NULL)
@@ -119,7 +117,7 @@ struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
 /* Moves all empty spans of the class, retired, to the caller's list. */
 static void central_take_empty(struct central_class *c, struct list *out)
 {
-    os_lock(&c->lock);
+    central_lock(c);
     central_drain_locked(c);
     LIST_FOREACH_SAFE(n, after, &c->available) {
         struct span *s = LIST_ENTRY(n, struct span, link);
@@ -162,7 +160,7 @@ void central_drain(void)
             struct central_class *c = &central[f][k];
             if (atomic_load_explicit(&c->inbox.head, memory_order_relaxed) == NULL)
                 continue;
-            os_lock(&c->lock);
+            central_lock(c);
             central_drain_locked(c);
             os_unlock(&c->lock);
         }
@@ -171,6 +169,8 @@ void central_drain(void)
 static size_t central_check_class(struct central_class *c, unsigned flavor, unsigned class_no)
 {
     size_t n = 0;
+    if (c->available.next == NULL)
+        return 0;
     CHECK(list_check(&c->available));
     LIST_FOREACH(node, &c->available) {
         struct span *s = LIST_ENTRY(node, struct span, link);

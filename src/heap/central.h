@@ -10,7 +10,6 @@
 #include "heap/span.h"
 #include "heap/tcache.h"
 
-void central_init(void);
 /* The span has no owner from now on. Whoever owned it has unlinked it and moved its windows away. */
 void central_give(struct span *s);
 /* A span with at least one free slot, on no list, owned by tc from now on; NULL: none. */

@@ -48,7 +48,6 @@ static bool heap_init_once(const struct heap_config *config)
         return false;
     heap_map.cycle_no = 1;
     meta_init();
-    central_init();
     if (heap_make_nil_span())
         return true;
     window_fini();
