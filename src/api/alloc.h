@@ -23,7 +23,7 @@ struct api_tls {
     uintptr_t *deferred_slot;  /* where it belongs */
     void *altstack; /* our replacement for the alternate signal stack that the program gave, or NULL */
     stack_t altstack_given; /* what the program gave: the kernel may hold the only other reference to it */
-    uint32_t in_cycle;      /* inside cycle_run: signals wait */
+    uint32_t in_cycle;      /* inside cycle_run: signals wait; or in a call of libc: what is allocated comes from emergency.c */
     uint32_t n_handled;     /* handlers of the program's that began in this thread */
     uint8_t was_asked;      /* a request from outside came in: see block.h */
     uint8_t has_deferred;   /* a signal waits, blocked, for the end of the slow path */

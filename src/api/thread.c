@@ -71,12 +71,22 @@ static void thread_exit(void *value)
         api_thread_retire();
 }
 
+/* libc allocates to say where the stack is, and gives all of it back: not worth spans in each thread's cache. */
+static void thread_record_stack(struct os_thread *t)
+{
+    api_tls.in_cycle++;
+    SIGNAL_FENCE();
+    os_thread_record_stack(t);
+    SIGNAL_FENCE();
+    api_tls.in_cycle--;
+}
+
 void thread_begin(void)
 {
     struct os_thread *t = os_thread_register();
 
     if (t != NULL)
-        os_thread_record_stack(t);
+        thread_record_stack(t);
     thread_arm_exit(true);
     api_exit_slow();
 }

@@ -15,7 +15,7 @@
 #include "os/os.h"
 
 enum { TCACHE_TICK_REFILLS = 64, TCACHE_ACCOUNT_BYTES = 64 * 1024,
-       TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2 };
+       TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2, TCACHE_LISTS_BYTES = 64 * 1024 };
 
 uint64_t tcache_no_word;
 
@@ -26,6 +26,8 @@ __thread struct tcache *tcache_self __attribute__((tls_model("initial-exec"))) =
 static struct {
     struct os_lock lock;
     struct tcache *_Atomic first;
+    struct tcache_lists *lists; /* room for n_lists_left more sets */
+    uint32_t n_lists_left;
 } tcaches = {.lock = OS_LOCK_INIT(OS_RANK_REGISTRY)};
 
 struct tcache *tcache_first(void)
@@ -35,10 +37,26 @@ struct tcache *tcache_first(void)
 
 /* ---- life ---- */
 
-static void tcache_set_init(struct tcache_set *set)
+/* Lists of many sets lie together, away from their bins: a thread that needs none, as most do, touches no page of them. */
+static struct tcache_lists *tcache_lists_new_locked(void)
+{
+    if (tcaches.n_lists_left == 0) {
+        tcaches.lists = meta_alloc(TCACHE_LISTS_BYTES);
+        if (tcaches.lists == NULL)
+            return NULL;
+        SIGNAL_FENCE(); /* in this order for a fork child, too */
+        tcaches.n_lists_left = TCACHE_LISTS_BYTES / (sizeof(struct tcache_lists) * SIZECLASS_N);
+    }
+    return tcaches.lists + (size_t)--tcaches.n_lists_left * SIZECLASS_N;
+}
+
+/* false: no memory. */
+static bool tcache_set_init_locked(struct tcache_set *set)
 {
     for (unsigned c = 0; c < SIZECLASS_N; c++)
         set->bins[c] = (struct tcache_bin)TCACHE_EMPTY_BIN;
+    set->lists = tcache_lists_new_locked();
+    return set->lists != NULL;
 }
 
 static struct tcache *tcache_recycle_locked(void)
@@ -54,7 +72,10 @@ static struct tcache *tcache_new_locked(void)
     struct tcache *tc = meta_alloc(sizeof(struct tcache));
     if (tc == NULL)
         return NULL;
-    tcache_set_init(&tc->malloc_set);
+    if (!tcache_set_init_locked(&tc->malloc_set)) {
+        meta_free(tc, sizeof(struct tcache));
+        return NULL;
+    }
     tc->sets[FLAVOR_MALLOC] = &tc->malloc_set;
     tc->next = tcache_first();
     atomic_store_explicit(&tcaches.first, tc, memory_order_release);
@@ -94,12 +115,14 @@ static struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
     struct tcache_set *set = tc->sets[flavor];
     if (LIKELY(set != NULL))
         return set;
+    os_lock(&tcaches.lock);
     set = meta_alloc(sizeof(struct tcache_set));
-    if (set != NULL) {
-        tcache_set_init(set);
+    if (set != NULL && tcache_set_init_locked(set))
         tc->sets[flavor] = set;
-    }
-    return set;
+    else if (set != NULL)
+        meta_free(set, sizeof(struct tcache_set));
+    os_unlock(&tcaches.lock);
+    return tc->sets[flavor];
 }
 
 static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)

@@ -36,7 +36,7 @@ struct inbox {
 /* Bins and spans of one flavor. */
 struct tcache_set {
     struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
-    struct tcache_lists lists[SIZECLASS_N];
+    struct tcache_lists *lists; /* [SIZECLASS_N] */
 };
 
 struct tcache {
