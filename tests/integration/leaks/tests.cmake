@@ -16,6 +16,12 @@ gcm_preload_test(leaks.cycles_1gb LABEL quick TIMEOUT 120 COMMAND leak_cycles 10
 gcm_preload_test(leaks.cycles_4gb LABEL full TIMEOUT 600 COMMAND leak_cycles 4096 200)
 gcm_preload_test(leaks.cxx_maps_1gb LABEL quick TIMEOUT 120 COMMAND leak_cxx_maps 1024 200)
 gcm_preload_test(leaks.cxx_maps_4gb LABEL full TIMEOUT 600 COMMAND leak_cxx_maps 4096 200)
+# Collections by the limit alone.
+gcm_preload_test(leaks.limit LABEL quick TIMEOUT 120 COMMAND leak_churn 1024 72 ENV GCMALLOC=limit=64M,percent=-1)
+gcm_preload_path(leaks_library)
+add_test(NAME leaks.limit_cgroup COMMAND ${CMAKE_CURRENT_LIST_DIR}/limit_cgroup.sh ${leaks_library}
+  $<TARGET_FILE:leak_churn> $<TARGET_FILE:leak_cycles>)
+set_tests_properties(leaks.limit_cgroup PROPERTIES LABELS quick TIMEOUT 120 SKIP_RETURN_CODE 77)
 # Every slow path collects: slow, and hardly any garbage is ever left.
 gcm_preload_test(leaks.churn_stress LABEL full TIMEOUT 300 COMMAND leak_churn 256 200 ENV GCMALLOC=stress=400)
 gcm_preload_test(leaks.cycles_stress LABEL full TIMEOUT 300 COMMAND leak_cycles 64 200 ENV GCMALLOC=stress=100)
