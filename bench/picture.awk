@@ -1,7 +1,8 @@
 # A picture (SVG) of one table, from the lines that `run` writes. Any POSIX awk.
 #   -v group=macro|gc   -v what=time|memory   -v clock=elapsed|cpu
 # One bar for each program and library: the median over the rounds of the ratio to the base (glibc, else the first
-# library seen), taken within each round, as in the table. Bars longer than LONGEST are cut, their figures are not.
+# library seen), taken within each round, as in the table. Bars longer than LONGEST are cut, which two white strokes show;
+# their figures are not. Each library has its color by its place, but this one is red in every picture.
 # A library that failed once on a program gets the word instead of a bar.
 
 BEGIN {
@@ -12,7 +13,10 @@ BEGIN {
     BAR = 12
     GAP = 10
     TOP = 58
-    n_colors = split("#7f7f7f #1f77b4 #ff7f0e #9467bd #d62728 #e8a0a0 #2ca02c #8c564b #17becf #bcbd22", colors, " ")
+    n_colors = split("#7f7f7f #1f77b4 #ff7f0e #9467bd #2ca02c #8c564b #17becf #bcbd22 #e8a0a0 #6b4c9a", colors, " ")
+    OWN = "gcmalloc"
+    OWN_COLOR = "#d62728"
+    HALO = "stroke=\"#ffffff\" stroke-width=\"3\" paint-order=\"stroke\"" # no line of the scale runs through a figure
 }
 
 $1 == "group" || /^#/ || NF < 11 || $1 != group { next }
@@ -75,10 +79,24 @@ function bars_of(program,    l, n) {
     return n
 }
 
+function color(l,    i, n) {
+    if (libraries[l] == OWN)
+        return OWN_COLOR
+    for (i = 1; i <= l; i++)
+        n += libraries[i] != OWN
+    return colors[(n - 1) % n_colors + 1]
+}
+
+# What a bar that is cut at x lacks.
+function cut_draw(x, y,    i) {
+    for (i = 0; i < 2; i++)
+        printf "<path d=\"M%d %d l4 %d\" stroke=\"#ffffff\" stroke-width=\"2\"/>\n", x - 14 + 5 * i, y + BAR - 1, -BAR
+}
+
 function legend(    l, x) {
     x = LEFT
     for (l = 1; l <= n_libraries; l++) {
-        printf "<rect x=\"%d\" y=\"27\" width=\"9\" height=\"9\" fill=\"%s\"/>\n", x, colors[(l - 1) % n_colors + 1]
+        printf "<rect x=\"%d\" y=\"27\" width=\"9\" height=\"9\" fill=\"%s\"/>\n", x, color(l)
         text(x + 12, 35, libraries[l], "font-size=\"10\"")
         x += 22 + 6 * length(libraries[l])
     }
@@ -115,8 +133,10 @@ function program_draw(program, y,    l, ratio, cut) {
             text(LEFT + 4, y + 9, libraries[l] ": FAILED", "font-size=\"9\"")
         } else {
             printf "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>\n", LEFT, y, \
-                   cut * UNIT, BAR - 2, colors[(l - 1) % n_colors + 1]
-            text(LEFT + cut * UNIT + 4, y + 9, sprintf("%.2f", ratio), "font-size=\"9\"")
+                   cut * UNIT, BAR - 2, color(l)
+            if (cut < ratio)
+                cut_draw(LEFT + cut * UNIT, y)
+            text(LEFT + cut * UNIT + 4, y + 9, sprintf("%.2f", ratio), "font-size=\"9\" " HALO)
         }
         y += BAR
     }
