@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 #include "api/findings_out.h"
-#include "api/trace_file.h"
+#include "api/outfile.h"
 #include "base/compiler.h"
 #include "base/fmt.h"
 #include "os/os.h"
@@ -94,7 +94,7 @@ void alloctrace_start(const char *pattern)
     static const char line[] = "libgcmalloc: option alloctrace_file: the file cannot be opened\n";
 
     alloctrace.pattern = pattern;
-    alloctrace.fd = trace_file_open(pattern);
+    alloctrace.fd = outfile_append(pattern);
     if (alloctrace.fd < 0)
         os_write_all(2, line, sizeof(line) - 1);
 }
@@ -105,10 +105,10 @@ void alloctrace_fork_child(void)
     char name[8];
     struct fmt f = fmt_init(name, sizeof(name));
 
-    if (alloctrace.fd < 0 || !trace_file_expand(&f, alloctrace.pattern))
+    if (alloctrace.fd < 0 || !outfile_expand(&f, alloctrace.pattern))
         return;
     os_probe_close(alloctrace.fd);
-    alloctrace.fd = trace_file_open(alloctrace.pattern);
+    alloctrace.fd = outfile_append(alloctrace.pattern);
     for (struct site *s = site_newest(); s != NULL; s = s->older)
         s->is_announced = 0;
 }

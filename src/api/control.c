@@ -14,6 +14,7 @@
 #include "api/alloc.h"
 #include "api/findings.h"
 #include "api/out.h"
+#include "api/outfile.h"
 #include "api/report.h"
 #include "base/counters.h"
 #include "gc/snapshot.h"
@@ -60,7 +61,7 @@ static bool control_open(struct control_file *file, uint32_t id)
         control_put_path(&part, directories[i], id);
         fmt_str(&part, CONTROL_PART_SUFFIX);
         fmt_cstr(&path);
-        file->fd = out_create(fmt_cstr(&part));
+        file->fd = outfile_create(fmt_cstr(&part));
     }
     return file->fd >= 0;
 }

@@ -16,6 +16,7 @@
 #include "api/real.h"
 #include "api/report.h"
 #include "api/findings_out.h"
+#include "api/outfile.h"
 #include "api/thread.h"
 #include "base/compiler.h"
 #include "os/os.h"
@@ -54,7 +55,7 @@ static void findings_write_profile(void)
 
     if (pattern[0] == '\0' || findings_is_others(pattern))
         return;
-    int fd = findings_file_open(pattern);
+    int fd = outfile_empty(pattern);
     if (fd < 0 || findings_profile(fd, FINDINGS_LIVE) != 0)
         findings_warn("profile_file");
     if (fd >= 0)
@@ -76,7 +77,7 @@ static uint64_t findings_write_leaks(void)
 
     if (!findings_state.options->leaks || findings_is_others(pattern))
         return 0;
-    if (has_file && (fd = findings_file_open(pattern)) < 0)
+    if (has_file && (fd = outfile_empty(pattern)) < 0)
         findings_warn("leaks_file");
     has_file = fd >= 0;
     if (!has_file)

@@ -2,30 +2,23 @@
 #include "api/findings_out.h"
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include "api/trace_file.h"
-#include "base/options.h"
 #include "os/os.h"
 #include "os/probe.h"
 #include "os/walk.h"
 
 extern char *__cxa_demangle(const char *name, char *text, size_t *size, int *status) __attribute__((weak));
 
-static struct {
-    pid_t first_pid; /* the process that read the options */
-    char program[PATH_MAX];
-} findings_process;
+static char findings_program[PATH_MAX];
 
 void findings_init(void)
 {
-    findings_process.first_pid = os_getpid();
-    long n = os_probe_readlink("/proc/self/exe", findings_process.program, sizeof(findings_process.program) - 1);
-    findings_process.program[n > 0 ? n : 0] = '\0';
+    long n = os_probe_readlink("/proc/self/exe", findings_program, sizeof(findings_program) - 1);
+
+    findings_program[n > 0 ? n : 0] = '\0';
 }
 
 /* ---- text ---- */
@@ -62,23 +55,6 @@ int findings_out_finish(struct findings_out *out)
     return out->error;
 }
 
-/* ---- files ---- */
-
-int findings_file_open(const char *pattern)
-{
-    char path[OPTION_PATH_MAX + 64];
-    struct fmt out = fmt_init(path, sizeof(path));
-    bool is_told = trace_file_expand(&out, pattern);
-
-    if (!is_told && os_getpid() != findings_process.first_pid) {
-        fmt_char(&out, '.');
-        fmt_u64(&out, (uint64_t)os_getpid());
-    }
-    fmt_cstr(&out);
-    return (int)os_syscall(SYS_openat, AT_FDCWD, (long)path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                           0600, 0, 0);
-}
-
 /* ---- addresses ---- */
 
 /* base 0: not known. */
@@ -91,7 +67,7 @@ static struct findings_place place_find(uintptr_t pc, uintptr_t *base)
         return (struct findings_place){.module = "", .offset = pc - 1, .symbol = ""};
     *base = place.base;
     return (struct findings_place){
-        .module = place.module[0] != '\0' ? place.module : findings_process.program, .offset = place.offset, .symbol = ""};
+        .module = place.module[0] != '\0' ? place.module : findings_program, .offset = place.offset, .symbol = ""};
 }
 
 struct findings_place findings_place_nolock(uintptr_t pc)

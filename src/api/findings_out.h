@@ -1,4 +1,4 @@
-/* Text of any length to a file descriptor, through a buffer; the files that findings are written to; addresses in words.
+/* Text of any length to a file descriptor, through a buffer; addresses in words.
  *
  * Callers  outside malloc and critical sections.
  * Not here  lines for people, which handlers may write too: out.h.
@@ -30,10 +30,7 @@ void findings_out_init(struct findings_out *out, int fd, enum findings_where whe
 struct fmt *findings_out_text(struct findings_out *out);
 int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value. Not to be left out */
 
-/* A file for findings: made or emptied, closed on exec, mode 0600, no symbolic link. %p is the process id, %% a percent
- * sign; a child of fork writes to a file of its own even where the name says nothing of that. -errno. */
-int findings_file_open(const char *pattern);
-void findings_init(void); /* constructor: whose settings these are, and the program's path */
+void findings_init(void); /* constructor: the program's path */
 
 /* What an address is called. */
 struct findings_place {

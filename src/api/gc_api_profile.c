@@ -8,6 +8,7 @@
 #include "api/alloc.h"
 #include "api/findings.h"
 #include "api/findings_out.h"
+#include "api/outfile.h"
 #include "api/watch.h"
 #include "os/probe.h"
 
@@ -48,7 +49,7 @@ EXPORT int gc_leaks_write_fd(int fd, int format)
 
 static int profile_write_path(const char *path, int (*write_fd)(int fd, int how), int how)
 {
-    int fd = path != NULL ? findings_file_open(path) : -EINVAL;
+    int fd = path != NULL ? outfile_empty(path) : -EINVAL;
 
     if (fd < 0)
         return -fd;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include "api/alloc.h"
-#include "api/out.h"
+#include "api/outfile.h"
 #include "api/report.h"
 #include "base/fmt.h"
 #include "base/options.h"
@@ -26,7 +26,7 @@ static int snapshot_run(const struct snapshot_request *r)
 static int snapshot_open(const char *part)
 {
     os_file_remove(part);
-    return out_create(part);
+    return outfile_create(part);
 }
 
 EXPORT int gc_snapshot_write(const char *path)

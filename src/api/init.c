@@ -15,7 +15,7 @@
 #include "api/real.h"
 #include "api/report.h"
 #include "api/thread.h"
-#include "api/trace_file.h"
+#include "api/outfile.h"
 #include "api/watch.h"
 #include "base/fmt.h"
 #include "base/options.h"
@@ -89,7 +89,7 @@ static void init_report_trace_file(void)
 
 static void init_collector(bool is_watched)
 {
-    int trace_fd = init_options.trace != 0 ? trace_file_open(init_options.trace_file) : -1;
+    int trace_fd = init_options.trace != 0 ? outfile_append(init_options.trace_file) : -1;
     struct cycle_config cycle = {
         .mode = is_watched ? MODE_OFF : (enum cycle_mode)init_options.mode,
         .trace = (unsigned)init_options.trace,

@@ -1,11 +1,9 @@
 /* See out.h. */
 #include "api/out.h"
 
-#include <fcntl.h>
-#include <sys/syscall.h>
 #include "os/os.h"
 
-enum { OUT_LABEL_COLUMNS = 14, OUT_FILE_MODE = 0600 };
+enum { OUT_LABEL_COLUMNS = 14 };
 
 void out_init(struct out *o, int fd)
 {
@@ -56,14 +54,4 @@ void out_ms(struct out *o, uint64_t ns)
     fmt_char(&o->f, (char)('0' + hundredths / 10 % 10));
     fmt_char(&o->f, (char)('0' + hundredths % 10));
     fmt_str(&o->f, " ms");
-}
-
-int out_create(const char *path)
-{
-    int fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)path,
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, OUT_FILE_MODE, 0, 0);
-
-    if (fd >= 0)
-        os_syscall(SYS_fchmod, fd, OUT_FILE_MODE, 0, 0, 0, 0); /* whatever the umask took */
-    return fd;
 }

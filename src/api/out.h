@@ -21,8 +21,4 @@ void out_label(struct out *o, const char *label);
 void out_right(struct out *o, uint64_t value, unsigned width);
 void out_ms(struct out *o, uint64_t ns); /* with two decimals */
 
-/* A file of its own: created, never one that exists, not through a symbolic link, for its owner alone, closed on
- * exec. Descriptor or -errno. */
-int out_create(const char *path);
-
 #endif

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include "api/alloc.h"
 #include "api/control.h"
-#include "api/trace_file.h"
+#include "api/outfile.h"
 #include "os/os.h"
 
 enum { REPORT_FD_MIN = 100 };
@@ -72,7 +72,7 @@ void report_init(const struct options *options)
     if (!report_is_asked())
         return;
     if (options->stats || options->doctor)
-        report_keep_fd(&report.out, trace_file_open(options->stats_file), options->stats_file[0] != '\0');
+        report_keep_fd(&report.out, outfile_append(options->stats_file), options->stats_file[0] != '\0');
 }
 
 static void report_snapshot(void)
@@ -83,7 +83,7 @@ static void report_snapshot(void)
 
     if (report.options->snapshot_file[0] == '\0')
         return;
-    trace_file_expand(&f, report.options->snapshot_file);
+    outfile_expand(&f, report.options->snapshot_file);
     if (gc_snapshot_write(fmt_cstr(&f)) != 0)
         os_write_all(2, line, sizeof(line) - 1);
 }

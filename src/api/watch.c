@@ -9,6 +9,7 @@
 #include "api/alloctrace.h"
 #include "api/findings.h"
 #include "api/findings_out.h"
+#include "api/outfile.h"
 #include "heap/meta.h"
 #include "heap/sample.h"
 #include "os/critical_inl.h"
@@ -181,6 +182,7 @@ void watch_init(const struct options *o)
     watch.profile_rate = watch_rate_of(o->profile_bytes);
     watch.needs_all = o->leaks || o->alloctrace;
     os_walk_init();
+    outfile_init();
     findings_init();
     findings_start(o);
     if (o->alloctrace)
