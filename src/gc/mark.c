@@ -64,8 +64,7 @@ static void mark_begin_marker(struct marker *m)
     m->bounds.base = heap_map.arena_base;
     m->bounds.n_bytes = heap_map.arena_bytes;
     m->bounds.guard = os_pointer_guard();
-    m->slices = heap_map.slices;
-    m->meta_base = heap_map.meta_base;
+    m->map = (struct mark_map){heap_map.arena_base, heap_map.slices, heap_map.meta_base};
     m->none = (struct span_word){UINT64_MAX, 0};
     for (unsigned i = 0; i < MARK_N_EDGES; i++)
         m->edges[i] = (struct mark_edge){(uintptr_t)&m->none, 0};
@@ -170,8 +169,7 @@ static void mark_by_fours(uintptr_t lo, uintptr_t hi)
         if (n_words > MARK_CHUNK_WORDS)
             n_words = MARK_CHUNK_WORDS;
         uint32_t n = mark_filter_unaligned(m->bounds, lo, n_words, m->words);
-        for (uint32_t i = 0; i < n; i++)
-            marker_put_word(m, m->words[i]);
+        marker_put_words(m, n);
         lo += n_words * step;
     }
 }
@@ -197,9 +195,9 @@ void mark_words_bytewise(uintptr_t lo, uintptr_t hi)
 static bool mark_is_start_of_block(const struct marker *m, uintptr_t addr)
 {
     struct mark_edge e;
-    if (addr - m->bounds.base >= m->bounds.n_bytes || !marker_find_edge(m, addr - m->bounds.base, &e))
+    if (addr - m->bounds.base >= m->bounds.n_bytes || !mark_find_edge(m->map, addr - m->bounds.base, &e))
         return false;
-    struct mark_block b = marker_block(m, e);
+    struct mark_block b = mark_edge_block(m->map, e);
     uintptr_t start = b.size_bytes != 0 ? b.start : CONTAINER_OF(mark_edge_word(e), struct span, words)->start;
     return start == addr && ((mark_edge_word(e)->free >> mark_edge_bit(e)) & 1) == 0;
 }
@@ -211,10 +209,10 @@ static void mark_put_end_word(struct marker *m, uint64_t word)
     uintptr_t end = word & MARK_ADDRESS_MASK;
     if (end % SIZECLASS_ALIGN != 0 || !mark_word_is_plausible(word))
         return;
-    if (!marker_find_edge(m, end - 1 - m->bounds.base, &e))
+    if (!mark_find_edge(m->map, end - 1 - m->bounds.base, &e))
         return;
     const struct span *s = span_of_ref(slice_of(end - 1)->span);
-    struct mark_block b = marker_block(m, e);
+    struct mark_block b = mark_edge_block(m->map, e);
     bool is_end = b.size_bytes != 0 ? b.start + b.size_bytes == end : s->start + s->size_bytes == end;
     if (is_end && (mark_end_keeps(s->flavor, s->size_bytes) || !mark_is_start_of_block(m, end)))
         marker_put_edge(m, e);
@@ -249,7 +247,7 @@ void mark_addr_block(uintptr_t addr)
     struct mark_edge e;
     if (UNLIKELY(markcheck_is_active))
         markcheck_addr(addr);
-    else if (addr - m->bounds.base < m->bounds.n_bytes && marker_find_edge(m, addr - m->bounds.base, &e))
+    else if (addr - m->bounds.base < m->bounds.n_bytes && mark_find_edge(m->map, addr - m->bounds.base, &e))
         marker_put_edge(m, e);
 }
 

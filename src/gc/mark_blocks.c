@@ -114,7 +114,7 @@ static void marker_flush_edges(struct marker *m)
 {
     uint64_t n = m->n_edges_put - m->n_edges_flushed;
     for (n = n < MARK_N_EDGES ? n : MARK_N_EDGES; n > 0; n--)
-        marker_visit(m, marker_exchange_edge(m, m->n_edges_put - n, (uintptr_t)&m->none, 0));
+        marker_visit(m, m->map, marker_exchange_edge(m, m->n_edges_put - n, (uintptr_t)&m->none, 0));
     m->n_edges_flushed = m->n_edges_put;
 }
 

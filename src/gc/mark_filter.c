@@ -9,33 +9,22 @@
 
 #include <string.h>
 
-/* A jmp_buf has 25 words; what hides in the last range of a longer one begins at most one word before it. */
 enum {
     FILTER_GROUP_WORDS = 16,
     FILTER_VECTOR_MIN_WORDS = 32,
-    FILTER_HIDDEN_MIN_WORDS = 24,
     FILTER_HIGH_SHIFT = 64 - MARK_ADDRESS_BITS, /* of an upper half: its 15 bits of an address come to the top */
 };
-#define FILTER_BIAS (UINT32_C(1) << 31)
 _Static_assert((int)FILTER_HIGH_SHIFT == MARK_GUARD_ROTATION, "hidden words have these bits at the top already");
 
 uint32_t mark_filter_n_hidden;
 
-typedef uint32_t filter_v4 __attribute__((vector_size(16), aligned(4)));
-typedef int32_t filter_v4s __attribute__((vector_size(16), aligned(4)));
 typedef int64_t filter_v2 __attribute__((vector_size(16)));
-
-ALWAYS_INLINE uint32_t filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
-{
-    out[n] = word;
-    return n + (((word & MARK_ADDRESS_MASK) - b.base) < b.n_bytes);
-}
 
 ALWAYS_INLINE uint32_t filter_plain(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
                                     uint32_t n)
 {
     for (size_t i = 0; i < n_words; i++)
-        n = filter_word(b, p[i], out, n);
+        n = mark_filter_word(b, p[i], out, n);
     return n;
 }
 
@@ -47,7 +36,7 @@ ALWAYS_INLINE uint32_t filter_word_hidden(struct mark_bounds b, uint64_t word, u
         __atomic_fetch_add(&mark_filter_n_hidden, 1, __ATOMIC_RELAXED);
         word = unhidden;
     }
-    return filter_word(b, word, out, n);
+    return mark_filter_word(b, word, out, n);
 }
 
 static uint32_t filter_hidden(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out, uint32_t n)
@@ -59,23 +48,8 @@ static uint32_t filter_hidden(struct mark_bounds b, const uint64_t *p, size_t n_
 
 /* ---- words that begin in the middle of one --------------------------------------------------------------------- */
 
-/* The upper half of such a word is the lower half of an aligned one. Without tags it is one of the few upper halves of
- * the arena, compared whole, and few other halves are: so all of a range is dismissed at once, or looked at again. */
-struct filter_halves {
-    filter_v4 base; /* first, and 2^31: as for groups below */
-    filter_v4s end;
-};
-
-ALWAYS_INLINE struct filter_halves filter_halves_of(struct mark_bounds b)
-{
-    uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
-    uint32_t lo = first + FILTER_BIAS;
-    int32_t hi = (int32_t)(last - first + 1 - FILTER_BIAS);
-    return (struct filter_halves){{lo, lo, lo, lo}, {hi, hi, hi, hi}};
-}
-
-static NOINLINE uint32_t filter_middles(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
-                                        uint32_t n)
+NOINLINE uint32_t mark_filter_middles(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
+                                      uint32_t n)
 {
     for (size_t i = 0; i + 1 < n_words; i++) {
         uint64_t word = p[i] >> 32 | p[i + 1] << 32;
@@ -85,23 +59,6 @@ static NOINLINE uint32_t filter_middles(struct mark_bounds b, const uint64_t *p,
     return n;
 }
 
-static uint32_t filter_short_packed(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out)
-{
-    struct filter_halves halves = filter_halves_of(b);
-    filter_v4s any = {0, 0, 0, 0};
-    uint32_t n = 0;
-    size_t i = 0;
-    for (; i + 2 <= n_words; i += 2) {
-        any |= (filter_v4s)(*(const filter_v4 *)(p + i) - halves.base) < halves.end;
-        n = filter_word(b, p[i], out, n);
-        n = filter_word(b, p[i + 1], out, n);
-    }
-    bool is_odd = i < n_words;
-    if (is_odd)
-        n = filter_word(b, p[i], out, n);
-    return UNLIKELY((any[0] | any[2]) != 0 || is_odd) ? filter_middles(b, p, n_words, out, n) : n;
-}
-
 /* ---- long ranges ------------------------------------------------------------------------------------------------ */
 
 /* Some upper half h of the 16 words has its 15 bits in [first, first + n), or those of what it hides. In the
@@ -109,31 +66,31 @@ static uint32_t filter_short_packed(struct mark_bounds b, const uint64_t *p, siz
  * sign, which is one signed comparison once 2^31 is taken from both sides. What lies below the 15 changes
  * nothing. base: first and 2^31; end: n less 2^31. */
 struct filter_group {
-    filter_v4 base;
-    filter_v4s end;
-    filter_v4 guard;
-    struct filter_halves halves;
+    mark_v4 base;
+    mark_v4s end;
+    mark_v4 guard;
+    struct mark_halves halves;
 };
 
 static struct filter_group filter_group_of(struct mark_bounds b)
 {
     uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
-    uint32_t lo = (first << FILTER_HIGH_SHIFT) + FILTER_BIAS;
-    int32_t hi = (int32_t)(((last - first + 1) << FILTER_HIGH_SHIFT) - FILTER_BIAS);
+    uint32_t lo = (first << FILTER_HIGH_SHIFT) + MARK_LANE_BIAS;
+    int32_t hi = (int32_t)(((last - first + 1) << FILTER_HIGH_SHIFT) - MARK_LANE_BIAS);
     uint32_t g = (uint32_t)(b.guard >> 32) << FILTER_HIGH_SHIFT;
-    return (struct filter_group){{lo, lo, lo, lo}, {hi, hi, hi, hi}, {g, g, g, g}, filter_halves_of(b)};
+    return (struct filter_group){{lo, lo, lo, lo}, {hi, hi, hi, hi}, {g, g, g, g}, mark_halves_of(b)};
 }
 
 ALWAYS_INLINE bool filter_group_may_pass(const struct filter_group *g, const uint64_t *p, bool is_packed)
 {
-    filter_v4s any = {0, 0, 0, 0};
+    mark_v4s any = {0, 0, 0, 0};
     for (int i = 0; i < FILTER_GROUP_WORDS; i += 4) {
-        filter_v4 a = *(const filter_v4 *)(p + i), c = *(const filter_v4 *)(p + i + 2);
-        filter_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7);
-        any |= (filter_v4s)((high << FILTER_HIGH_SHIFT) - g->base) < g->end;
-        any |= (filter_v4s)((high ^ g->guard) - g->base) < g->end;
+        mark_v4 a = *(const mark_v4 *)(p + i), c = *(const mark_v4 *)(p + i + 2);
+        mark_v4 high = __builtin_shufflevector(a, c, 1, 3, 5, 7);
+        any |= (mark_v4s)((high << FILTER_HIGH_SHIFT) - g->base) < g->end;
+        any |= (mark_v4s)((high ^ g->guard) - g->base) < g->end;
         if (is_packed)
-            any |= (filter_v4s)(__builtin_shufflevector(a, c, 0, 2, 4, 6) - g->halves.base) < g->halves.end;
+            any |= (mark_v4s)(__builtin_shufflevector(a, c, 0, 2, 4, 6) - g->halves.base) < g->halves.end;
     }
     filter_v2 wide = (filter_v2)any;
     return (wide[0] | wide[1]) != 0;
@@ -145,7 +102,7 @@ ALWAYS_INLINE uint32_t filter_piece(struct mark_bounds b, const uint64_t *p, siz
 {
     size_t back = n_before != 0;
     n = filter_hidden(b, p, n_words, out, n);
-    return is_packed ? filter_middles(b, p - back, n_words + back, out, n) : n;
+    return is_packed ? mark_filter_middles(b, p - back, n_words + back, out, n) : n;
 }
 
 ALWAYS_INLINE uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out,
@@ -167,7 +124,7 @@ NOINLINE uint32_t mark_filter(struct mark_bounds b, uintptr_t lo, size_t n_words
     const uint64_t *p = (const uint64_t *)lo;
     if (n_words >= FILTER_VECTOR_MIN_WORDS && b.n_bytes != 0)
         return filter_long(b, p, n_words, out, false);
-    if (UNLIKELY(n_words >= FILTER_HIDDEN_MIN_WORDS && b.guard != 0))
+    if (UNLIKELY(n_words >= MARK_HIDDEN_MIN_WORDS && b.guard != 0))
         return filter_hidden(b, p, n_words, out, 0);
     return filter_plain(b, p, n_words, out, 0);
 }
@@ -179,9 +136,9 @@ NOINLINE uint32_t mark_filter_packed(struct mark_bounds b, uintptr_t lo, size_t 
         return 0;
     if (n_words >= FILTER_VECTOR_MIN_WORDS)
         return filter_long(b, p, n_words, out, true);
-    if (UNLIKELY(n_words >= FILTER_HIDDEN_MIN_WORDS && b.guard != 0))
+    if (n_words >= MARK_HIDDEN_MIN_WORDS && b.guard != 0)
         return filter_piece(b, p, n_words, 0, out, 0, true);
-    return filter_short_packed(b, p, n_words, out);
+    return mark_filter_middles(b, p, n_words, out, filter_plain(b, p, n_words, out, 0));
 }
 
 /* ---- at each multiple of 4 -------------------------------------------------------------------------------------- */
@@ -199,11 +156,11 @@ static uint32_t filter_fours(struct mark_bounds b, uintptr_t lo, size_t n_words,
 /* The upper halves of the words of a group: each half from lo on is one. */
 ALWAYS_INLINE bool filter_fours_may_pass(const struct filter_group *g, uintptr_t lo)
 {
-    filter_v4s any = {0, 0, 0, 0};
+    mark_v4s any = {0, 0, 0, 0};
     for (size_t i = 0; i < FILTER_GROUP_WORDS; i += 4) {
-        filter_v4 high = *(const filter_v4 *)(lo + i * sizeof(uint32_t));
-        any |= (filter_v4s)((high << FILTER_HIGH_SHIFT) - g->base) < g->end;
-        any |= (filter_v4s)((high ^ g->guard) - g->base) < g->end;
+        mark_v4 high = *(const mark_v4 *)(lo + i * sizeof(uint32_t));
+        any |= (mark_v4s)((high << FILTER_HIGH_SHIFT) - g->base) < g->end;
+        any |= (mark_v4s)((high ^ g->guard) - g->base) < g->end;
     }
     filter_v2 wide = (filter_v2)any;
     return (wide[0] | wide[1]) != 0;

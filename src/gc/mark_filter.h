@@ -54,4 +54,59 @@ uint32_t mark_filter_packed(struct mark_bounds b, uintptr_t lo, size_t n_words, 
  * the range. */
 uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out);
 
+/* ---- blocks ---- */
+
+/* A jmp_buf has 25 words; what hides in the last range of a longer one begins at most one word before it. */
+enum { MARK_HIDDEN_MIN_WORDS = 24 };
+
+typedef uint32_t mark_v4 __attribute__((vector_size(16), aligned(4)));
+typedef int32_t mark_v4s __attribute__((vector_size(16), aligned(4)));
+
+ALWAYS_INLINE uint32_t mark_filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
+{
+    out[n] = word;
+    return n + (((word & MARK_ADDRESS_MASK) - b.base) < b.n_bytes);
+}
+
+/* The upper half of a word that begins in the middle of one is the lower half of the next. Without tags it is one of the
+ * few upper halves of the arena, compared whole, and few other halves are: so all of a range is dismissed at once, or
+ * looked at again. 32-bit lanes (h - first) < n without sign are one signed comparison once 2^31 is taken from both sides.
+ * base: first and 2^31; end: n less 2^31. */
+struct mark_halves {
+    mark_v4 base;
+    mark_v4s end;
+};
+#define MARK_LANE_BIAS (UINT32_C(1) << 31)
+
+ALWAYS_INLINE struct mark_halves mark_halves_of(struct mark_bounds b)
+{
+    uint32_t first = (uint32_t)(b.base >> 32), last = (uint32_t)((b.base + b.n_bytes - 1) >> 32);
+    uint32_t lo = first + MARK_LANE_BIAS;
+    int32_t hi = (int32_t)(last - first + 1 - MARK_LANE_BIAS);
+    return (struct mark_halves){{lo, lo, lo, lo}, {hi, hi, hi, hi}};
+}
+
+/* Words across the middle of two of these, behind the n that are in out. */
+uint32_t mark_filter_middles(struct mark_bounds b, const uint64_t *p, size_t n_words, uint64_t *out, uint32_t n);
+
+/* mark_filter or mark_filter_packed, for what is mostly a small block: those have an even number of words, and no branch
+ * but the loop's. */
+ALWAYS_INLINE uint32_t mark_filter_block(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out,
+                                         bool is_packed)
+{
+    if (UNLIKELY(n_words >= MARK_HIDDEN_MIN_WORDS || n_words % 2 != 0))
+        return is_packed ? mark_filter_packed(b, lo, n_words, out) : mark_filter(b, lo, n_words, out);
+    const struct mark_halves halves = mark_halves_of(b);
+    const uint64_t *p = (const uint64_t *)lo, *end = p + n_words;
+    mark_v4s any = {0, 0, 0, 0};
+    uint32_t n = 0;
+    for (; p < end; p += 2) {
+        if (is_packed)
+            any |= (mark_v4s)(*(const mark_v4 *)p - halves.base) < halves.end;
+        n = mark_filter_word(b, p[0], out, n);
+        n = mark_filter_word(b, p[1], out, n);
+    }
+    return is_packed && UNLIKELY((any[0] | any[2]) != 0) ? mark_filter_middles(b, end - n_words, n_words, out, n) : n;
+}
+
 #endif

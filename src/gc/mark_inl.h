@@ -53,11 +53,17 @@ struct mark_chunk {
     size_t n_bytes;
 };
 
-struct marker {
-    /* the arena as it was when the cycle began; it does not change while the world is stopped */
-    struct mark_bounds bounds;
+/* What leads from an address to a block, as it was when the cycle began; it does not change while the world is stopped.
+ * A copy stays in registers, where the marker's own fields are read again after each store. */
+struct mark_map {
+    uintptr_t arena_base;
     struct slice *slices;
     char *meta_base;
+};
+
+struct marker {
+    struct mark_bounds bounds;
+    struct mark_map map;
     uint64_t n_edges_put, n_edges_flushed; /* since mark_begin: the oldest edge of a full queue lies where the next goes */
     struct span_word none;                 /* nothing to be done: what edges lead to that are no more */
     uint32_t range_at, n_ranges; /* oldest, count */
@@ -98,31 +104,31 @@ ALWAYS_INLINE unsigned mark_edge_bit(struct mark_edge e)
     return (unsigned)(e.where >> MARK_EDGE_BIT_SHIFT);
 }
 
-ALWAYS_INLINE uint32_t marker_block_idx(const struct slice *s, uintptr_t off)
+ALWAYS_INLINE uint32_t mark_block_idx(const struct slice *s, uintptr_t off)
 {
     return slice_block_idx(s, ((uint32_t)s->slice_no << SLICE_SHIFT) + (off & (SLICE_SIZE - 1)));
 }
 
 /* off: distance from the start of the arena, below its size. false: no span there. */
-ALWAYS_INLINE bool marker_find_edge(const struct marker *m, uintptr_t off, struct mark_edge *e)
+ALWAYS_INLINE bool mark_find_edge(struct mark_map map, uintptr_t off, struct mark_edge *e)
 {
-    const struct slice *s = &m->slices[off >> SLICE_SHIFT];
+    const struct slice *s = &map.slices[off >> SLICE_SHIFT];
     if (s->span == 0)
         return false;
-    uint32_t idx = marker_block_idx(s, off);
-    struct span *span = (struct span *)(m->meta_base + ((uint64_t)s->span << 6));
+    uint32_t idx = mark_block_idx(s, off);
+    struct span *span = (struct span *)(map.meta_base + ((uint64_t)s->span << 6));
     e->where = (uintptr_t)&span->words[idx >> 6] | (uint64_t)idx << MARK_EDGE_BIT_SHIFT;
-    e->addr = m->bounds.base + off;
+    e->addr = map.arena_base + off;
     return true;
 }
 
-ALWAYS_INLINE struct mark_block marker_block(const struct marker *m, struct mark_edge e)
+ALWAYS_INLINE struct mark_block mark_edge_block(struct mark_map map, struct mark_edge e)
 {
-    uintptr_t off = e.addr - m->bounds.base;
-    const struct slice *s = &m->slices[off >> SLICE_SHIFT];
+    uintptr_t off = e.addr - map.arena_base;
+    const struct slice *s = &map.slices[off >> SLICE_SHIFT];
     struct mark_block b = {.size_bytes = slice_block_size(s), .flavor = s->flavor};
     b.start = bits_round_down(e.addr, SLICE_SIZE) - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
-              marker_block_idx(s, off) * b.size_bytes;
+              mark_block_idx(s, off) * b.size_bytes;
     return b;
 }
 
@@ -144,43 +150,53 @@ ALWAYS_INLINE uintptr_t marker_tag(unsigned flavor)
     return flavor == FLAVOR_GC_TYPED ? MARK_TYPED_TAG : MARK_ALIGNED_TAG;
 }
 
-ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_edge e)
+ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_map map, struct mark_edge e)
 {
     const struct span_word *w = mark_edge_word(e);
     if (((w->free | LOAD_ONCE(w->mark)) >> mark_edge_bit(e)) & 1)
         return;
-    struct mark_block b = marker_block(m, e);
+    struct mark_block b = mark_edge_block(map, e);
     if (UNLIKELY(b.size_bytes == 0))
         marker_mark_large(m, e);
     else if (marker_set(m, e) && !flavor_is_noscan(b.flavor))
         markstack_push_small(&m->stack, b.start | marker_tag(b.flavor), b.size_bytes);
 }
 
-/* Field by field: a copy of the whole would load 16 bytes right after they were stored as two eights, which
- * the processor can only do when both stores have reached the cache. It was 40 % of marking small nodes. */
+/* Field by field, by loads that the compiler may not join: 16 bytes that were just stored as two eights can only be loaded
+ * when both stores have reached the cache (it was 40 % of marking small nodes), and have to be taken apart again. */
 ALWAYS_INLINE struct mark_edge marker_exchange_edge(struct marker *m, uint64_t place, uint64_t where, uintptr_t addr)
 {
     struct mark_edge *slot = &m->edges[place % MARK_N_EDGES];
-    struct mark_edge old = {slot->where, slot->addr};
+    struct mark_edge old = {LOAD_ONCE(slot->where), LOAD_ONCE(slot->addr)};
     slot->where = where;
     slot->addr = addr;
     return old;
 }
 
-ALWAYS_INLINE void marker_put_edge(struct marker *m, struct mark_edge e)
+/* The n_put-th edge since mark_begin, for the oldest in the queue. */
+ALWAYS_INLINE void marker_queue_edge(struct marker *m, struct mark_map map, struct mark_edge e, uint64_t n_put)
 {
     __builtin_prefetch(mark_edge_word(e));
-    marker_visit(m, marker_exchange_edge(m, m->n_edges_put++, e.where, e.addr));
+    marker_visit(m, map, marker_exchange_edge(m, n_put, e.where, e.addr));
 }
 
-/* pre: the word passed the filter. */
-ALWAYS_INLINE void marker_put_word(struct marker *m, uint64_t word)
+ALWAYS_INLINE void marker_put_edge(struct marker *m, struct mark_edge e)
 {
-    struct mark_edge e;
-    if (UNLIKELY(!mark_word_is_plausible(word)))
-        return;
-    if (marker_find_edge(m, (word & MARK_ADDRESS_MASK) - m->bounds.base, &e))
-        marker_put_edge(m, e);
+    marker_queue_edge(m, m->map, e, m->n_edges_put++);
+}
+
+/* pre: the first n of m->words passed the filter. */
+ALWAYS_INLINE void marker_put_words(struct marker *m, uint32_t n)
+{
+    const struct mark_map map = m->map;
+    uint64_t n_put = m->n_edges_put;
+    for (const uint64_t *at = m->words, *end = at + n; at < end; at++) {
+        struct mark_edge e;
+        if (LIKELY(mark_word_is_plausible(*at)) &&
+            mark_find_edge(map, (*at & MARK_ADDRESS_MASK) - map.arena_base, &e))
+            marker_queue_edge(m, map, e, n_put++);
+    }
+    m->n_edges_put = n_put;
 }
 
 /* Whether a stack word at the end of a block keeps it although another block begins there, which is what the
@@ -221,23 +237,23 @@ ALWAYS_INLINE void marker_begin_chunk(struct marker *m, uintptr_t lo, size_t n_b
 
 ALWAYS_INLINE void marker_end_chunk(struct marker *m, size_t n_bytes, uint32_t n_words)
 {
+    __asm__ volatile("" ::: "memory");
     m->n_scanned_bytes += n_bytes;
-    for (uint32_t i = 0; i < n_words; i++)
-        marker_put_word(m, m->words[i]);
+    marker_put_words(m, n_words);
 }
 
 /* Whole words. pre: n_bytes is a multiple of 8, at most MARK_CHUNK_BYTES. Reads memory: may fault. */
 ALWAYS_INLINE void marker_scan_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     marker_begin_chunk(m, lo | MARK_ALIGNED_TAG, n_bytes);
-    marker_end_chunk(m, n_bytes, mark_filter(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words));
+    marker_end_chunk(m, n_bytes, mark_filter_block(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words, false));
 }
 
 /* As marker_scan_chunk, and words across the middle of two. */
 ALWAYS_INLINE void marker_scan_packed(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     marker_begin_chunk(m, lo, n_bytes);
-    marker_end_chunk(m, n_bytes, mark_filter_packed(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words));
+    marker_end_chunk(m, n_bytes, mark_filter_block(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words, true));
 }
 
 #endif
