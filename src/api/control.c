@@ -150,7 +150,8 @@ static void control_snapshot(struct control_file *file)
     int error = EAGAIN;
     struct out o;
 
-    if (snapshot_begin(&request)) {
+    if (snapshot_claim()) {
+        snapshot_begin(&request);
         api_collect_after_others(CYCLE_EXPLICIT);
         error = snapshot_end(false);
     }

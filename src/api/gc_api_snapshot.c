@@ -16,8 +16,7 @@
 
 static int snapshot_run(const struct snapshot_request *r)
 {
-    if (!snapshot_begin(r))
-        return EAGAIN;
+    snapshot_begin(r);
     api_collect_after_others(CYCLE_EXPLICIT);
     return snapshot_end(true);
 }
@@ -36,16 +35,20 @@ EXPORT int gc_snapshot_write(const char *path)
     struct snapshot_request r = {.part = part, .path = path};
     int error;
 
-    if (path == NULL || strlen(path) >= OPTION_PATH_MAX)
+    if (path == NULL || path[0] == 0 || strlen(path) >= OPTION_PATH_MAX)
         return EINVAL;
     if (!api_enter_slow() || api_state.is_passthrough)
         return ECANCELED;
+    if (!snapshot_claim())
+        return EAGAIN;
     fmt_str(&f, path);
     fmt_str(&f, SNAPSHOT_PART);
     fmt_cstr(&f);
     r.fd = snapshot_open(part);
-    if (r.fd < 0)
+    if (r.fd < 0) {
+        snapshot_end(false);
         return -r.fd;
+    }
     error = snapshot_run(&r);
     if (error != 0)
         os_file_remove(part);

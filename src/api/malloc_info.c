@@ -24,7 +24,7 @@ static struct info_figures info_get(void)
         return f;
     os_critical_enter();
     f.committed_bytes = heap_committed_bytes();
-    f.used_bytes = heap_recount();
+    f.used_bytes = heap_use_lately(os_clock_ns()).used_bytes;
     f.purged_bytes = heap_purged_bytes();
     os_critical_leave();
     api_exit_slow();

@@ -57,10 +57,6 @@ struct roots_zones {
 struct roots_range {
     uintptr_t lo, hi;
 };
-struct roots_table {
-    size_t n;
-    struct roots_range ranges[];
-};
 
 struct roots {
     const struct roots_sink *sink;

@@ -1,7 +1,8 @@
 /* Ranges that the program added to the roots or excluded from them; see roots.h.
  *
- * Invariants  a table is never changed: a change builds a new one and publishes it by one store, so that a fork child
- *             and the collector find it whole at every instant.
+ * What        two tables by a range's lower end, because coroutines exclude their stacks and take them back at every switch.
+ * Invariants  a slot is in use while its hi is not 0, which is stored last and cleared first, and a larger table is published
+ *             by one store: so a fork child finds every range whole. A slot with lo and no hi was in use: a search goes on.
  * Locks       FIN for changes. The collector reads in the stopped world, where nobody is in a critical section.
  */
 #include "gc/roots_int.h"
@@ -10,74 +11,111 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/compiler.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "os/critical_inl.h"
 
+enum { TABLE_SLOTS_MIN = 16 };
+#define TABLE_HASH UINT64_C(0x9E3779B97F4A7C15)
+
+struct table_slots {
+    size_t n_slots; /* power of two */
+    struct roots_range ranges[];
+};
+struct table {
+    struct table_slots *slots; /* NULL: none ever */
+    size_t n_in_use, n_taken;  /* taken: in use, or were */
+};
 static struct {
     struct os_lock lock;
-    struct roots_table *added; /* NULL: none ever */
-    struct roots_table *excluded;
+    struct table added, excluded;
 } table_state = {.lock = OS_LOCK_INIT(OS_RANK_FIN)};
 
-static size_t table_bytes(size_t n)
+static size_t table_bytes(size_t n_slots)
 {
-    return sizeof(struct roots_table) + n * sizeof(struct roots_range);
+    return sizeof(struct table_slots) + n_slots * sizeof(struct roots_range);
 }
 
-static size_t table_count(const struct roots_table *t)
+static struct roots_range *table_probe(struct table_slots *slots, uintptr_t lo, size_t step)
 {
-    return t != NULL ? t->n : 0;
+    return &slots->ranges[((lo * TABLE_HASH >> 32) + step) & (slots->n_slots - 1)];
 }
 
-/* Copy of t without the range of index `without` (t->n: with all), with room for n_more at its end. */
-static struct roots_table *table_copy(const struct roots_table *t, size_t without, size_t n_more)
+/* pre: a slot is free. true: one that never was in use. */
+static bool table_put(struct table_slots *slots, struct roots_range range)
 {
-    size_t n_old = table_count(t);
-    size_t n_kept = without < n_old ? n_old - 1 : n_old;
-    struct roots_table *copy = meta_alloc(table_bytes(n_kept + n_more));
+    struct roots_range *slot = table_probe(slots, range.lo, 0);
 
-    if (copy == NULL)
-        return NULL;
-    copy->n = n_kept + n_more;
-    for (size_t i = 0, to = 0; i < n_old; i++)
-        if (i != without)
-            copy->ranges[to++] = t->ranges[i];
-    return copy;
+    for (size_t step = 1; slot->hi != 0; step++)
+        slot = table_probe(slots, range.lo, step);
+    bool is_new = slot->lo == 0;
+    slot->lo = range.lo;
+    __atomic_store_n(&slot->hi, range.hi, __ATOMIC_RELEASE);
+    return is_new;
 }
 
-static int table_publish_locked(struct roots_table **where, struct roots_table *fresh)
+/* The next range in use from slot *at on; NULL: none. */
+static const struct roots_range *table_next(const struct table *t, size_t *at)
 {
-    struct roots_table *old = *where;
+    while (t->slots != NULL && *at < t->slots->n_slots) {
+        const struct roots_range *range = &t->slots->ranges[(*at)++];
+        if (range->hi != 0)
+            return range;
+    }
+    return NULL;
+}
 
-    os_lock_assert_held(&table_state.lock);
+static bool table_grow_locked(struct table *t)
+{
+    struct table_slots *old = t->slots, *fresh;
+    const struct roots_range *range;
+    size_t n_slots = TABLE_SLOTS_MIN;
+
+    while (n_slots / 2 <= t->n_in_use)
+        n_slots *= 2;
+    fresh = meta_alloc(table_bytes(n_slots));
     if (fresh == NULL)
-        return ENOMEM;
-    __atomic_store_n(where, fresh, __ATOMIC_RELEASE);
+        return false;
+    fresh->n_slots = n_slots;
+    for (size_t at = 0; (range = table_next(t, &at)) != NULL;)
+        table_put(fresh, *range);
+    t->n_taken = t->n_in_use;
+    __atomic_store_n(&t->slots, fresh, __ATOMIC_RELEASE);
     if (old != NULL)
-        meta_free(old, table_bytes(old->n));
+        meta_free(old, table_bytes(old->n_slots));
+    return true;
+}
+
+/* A quarter of the slots was never in use, so that each search ends. */
+static int table_insert_locked(struct table *t, struct roots_range range)
+{
+    os_lock_assert_held(&table_state.lock);
+    if ((t->slots == NULL || t->n_taken >= t->slots->n_slots / 4 * 3) && !table_grow_locked(t))
+        return ENOMEM;
+    t->n_taken += table_put(t->slots, range);
+    t->n_in_use++;
     return 0;
 }
 
-static int table_insert_locked(struct roots_table **where, struct roots_range range)
+static int table_delete_locked(struct table *t, struct roots_range range)
 {
-    struct roots_table *fresh = table_copy(*where, SIZE_MAX, 1);
-
-    if (fresh != NULL)
-        fresh->ranges[fresh->n - 1] = range;
-    return table_publish_locked(where, fresh);
-}
-
-static int table_delete_locked(struct roots_table **where, struct roots_range range)
-{
-    for (size_t i = 0; i < table_count(*where); i++)
-        if ((*where)->ranges[i].lo == range.lo && (*where)->ranges[i].hi == range.hi)
-            return table_publish_locked(where, table_copy(*where, i, 0));
+    os_lock_assert_held(&table_state.lock);
+    for (size_t step = 0; t->slots != NULL; step++) {
+        struct roots_range *slot = table_probe(t->slots, range.lo, step);
+        if (slot->lo == 0)
+            break;
+        if (slot->lo != range.lo || slot->hi != range.hi)
+            continue;
+        STORE_ONCE(slot->hi, 0);
+        t->n_in_use--;
+        return 0;
+    }
     return EINVAL;
 }
 
-static int table_change(int (*change)(struct roots_table **, struct roots_range), struct roots_table **where,
-                        void *start, size_t size_bytes)
+static int table_change(int (*change)(struct table *, struct roots_range), struct table *where, void *start,
+                        size_t size_bytes)
 {
     struct roots_range range = {(uintptr_t)start, (uintptr_t)start + size_bytes};
     int err;
@@ -114,7 +152,7 @@ size_t roots_table_n_excluded(void)
     size_t n;
 
     os_lock(&table_state.lock);
-    n = table_count(table_state.excluded) + HEAP_N_OWN_WORDS;
+    n = table_state.excluded.n_in_use + HEAP_N_OWN_WORDS;
     os_unlock(&table_state.lock);
     return n;
 }
@@ -122,28 +160,39 @@ size_t roots_table_n_excluded(void)
 /* A word that is excluded only in part is read: inwards to whole words. */
 void roots_table_place(void)
 {
-    const struct roots_table *t = table_state.excluded;
+    const struct roots_range *range;
 
     for (unsigned i = 0; i < HEAP_N_OWN_WORDS; i++) {
         struct heap_range own = heap_own_words(i);
         roots_zones_add(&roots.excluded, own.lo, own.hi, ROOTS_ZONE_DEAD);
     }
-    for (size_t i = 0; i < table_count(t); i++)
-        roots_zones_add(&roots.excluded, bits_round_up(t->ranges[i].lo, sizeof(uintptr_t)),
-                        bits_round_down(t->ranges[i].hi, sizeof(uintptr_t)), ROOTS_ZONE_DEAD);
+    for (size_t at = 0; (range = table_next(&table_state.excluded, &at)) != NULL;)
+        roots_zones_add(&roots.excluded, bits_round_up(range->lo, sizeof(uintptr_t)),
+                        bits_round_down(range->hi, sizeof(uintptr_t)), ROOTS_ZONE_DEAD);
 }
 
 bool roots_table_scan(void)
 {
-    const struct roots_table *t = table_state.added;
+    const struct roots_range *range;
 
-    for (size_t i = 0; i < table_count(t); i++)
-        if (!roots_feed_direct(ROOTS_RULE_WORDS, t->ranges[i].lo, t->ranges[i].hi, false))
+    for (size_t at = 0; (range = table_next(&table_state.added, &at)) != NULL;)
+        if (!roots_feed_direct(ROOTS_RULE_WORDS, range->lo, range->hi, false))
             return false;
     return true;
+}
+
+static void table_recount(struct table *t)
+{
+    t->n_in_use = t->n_taken = 0;
+    for (size_t i = 0; t->slots != NULL && i < t->slots->n_slots; i++) {
+        t->n_in_use += t->slots->ranges[i].hi != 0;
+        t->n_taken += t->slots->ranges[i].lo != 0;
+    }
 }
 
 void roots_table_fork_child(void)
 {
     os_lock_reset(&table_state.lock);
+    table_recount(&table_state.added);
+    table_recount(&table_state.excluded);
 }

@@ -94,7 +94,7 @@ void snapshot_reap(void)
     __atomic_store_n(&snapshot_state.is_busy, 0, __ATOMIC_RELEASE);
 }
 
-bool snapshot_begin(const struct snapshot_request *r)
+bool snapshot_claim(void)
 {
     uint32_t expected = 0;
 
@@ -103,8 +103,12 @@ bool snapshot_begin(const struct snapshot_request *r)
                                                                   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         return false;
     snapshot_state.error = ECANCELED;
-    snapshot_state.request = r;
     return true;
+}
+
+void snapshot_begin(const struct snapshot_request *r)
+{
+    snapshot_state.request = r;
 }
 
 static int snapshot_outcome(void)

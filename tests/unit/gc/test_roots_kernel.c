@@ -1,5 +1,6 @@
 /* What the kernel holds, what the program adds and excludes, and what must not be missed when something fails. */
 #include "roots_harness.h"
+#include "../unit_seed.h"
 
 /* ---- what the kernel holds ----------------------------------------------------------------------------------- */
 
@@ -129,6 +130,37 @@ static void test_added_and_excluded_ranges(void **state)
     unlink(named);
 }
 
+/* Thousands of ranges, some of them several times, in any order; and a child of fork knows them all. */
+static void test_many_ranges(void **state)
+{
+    enum { N = 5000, STEP = 256 };
+    static unsigned char n_times[N];
+    char *p = map_private(N * STEP);
+    uint64_t random = unit_seed();
+    size_t n_all = 0;
+
+    (void)state;
+    for (int i = 0; i < 40000; i++) {
+        size_t k = unit_below(&random, N);
+        if (unit_below(&random, 2) == 0 && n_times[k] < 3) {
+            assert_int_equal(roots_exclude(p + k * STEP, 64), 0);
+            n_times[k]++;
+            n_all++;
+        } else {
+            assert_int_equal(roots_remove(p + k * STEP, 64), n_times[k] != 0 ? 0 : EINVAL);
+            n_all -= n_times[k] != 0;
+            n_times[k] -= n_times[k] != 0;
+        }
+        assert_int_equal(roots_remove(p + k * STEP, 72), EINVAL);
+    }
+    roots_fork_child(); /* counts anew */
+    for (size_t k = 0; k < N; k++)
+        for (; n_times[k] != 0; n_times[k]--, n_all--)
+            assert_int_equal(roots_remove(p + k * STEP, 64), 0);
+    assert_int_equal(n_all, 0);
+    munmap(p, N * STEP);
+}
+
 static void test_added_range_that_is_unreadable(void **state)
 {
     char *p = map_private(2 * PAGE);
@@ -225,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup(test_epoll_and_timers, next_seeds),
         cmocka_unit_test_setup(test_io_uring, next_seeds),
         cmocka_unit_test_setup(test_added_and_excluded_ranges, next_seeds),
+        cmocka_unit_test(test_many_ranges),
         cmocka_unit_test_setup(test_added_range_that_is_unreadable, next_seeds),
         cmocka_unit_test_setup(test_without_pagemap, next_seeds),
         cmocka_unit_test_setup(test_every_failure_is_told_or_harmless, next_seeds),
