@@ -63,7 +63,11 @@ long os_syscall(long nr, long a, long b, long c, long d, long e, long f)
 {
     int error = sys_fault_of(nr);
 
-    return UNLIKELY(error != 0) ? -(long)error : raw_syscall(nr, a, b, c, d, e, f);
+    if (LIKELY(error == 0))
+        return raw_syscall(nr, a, b, c, d, e, f);
+    if (nr == SYS_close) /* gives the descriptor up whatever it says */
+        raw_syscall(nr, a, b, c, d, e, f);
+    return -(long)error;
 }
 
 static const char *sys_parse_number(const char *p, long *out)
