@@ -23,3 +23,10 @@ foreach(program malloc types)
 endforeach()
 add_test(NAME interface.names COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/names.sh ${PROJECT_SOURCE_DIR})
 set_tests_properties(interface.names PROPERTIES LABELS quick TIMEOUT 60)
+
+# With the library preloaded and without it: not linked.
+gcm_test_program(interface_optional ${CMAKE_CURRENT_LIST_DIR}/optional.cc)
+target_include_directories(interface_optional PRIVATE ${PROJECT_SOURCE_DIR}/include)
+add_test(NAME interface.optional_without COMMAND interface_optional without)
+set_tests_properties(interface.optional_without PROPERTIES LABELS quick TIMEOUT 60)
+gcm_preload_test(interface.optional_with LABEL quick TIMEOUT 60 COMMAND interface_optional with)
