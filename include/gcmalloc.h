@@ -31,7 +31,8 @@
 extern "C" {
 #endif
 
-/* "0.1.0": the version of the library that runs, which may be newer than this header. Never NULL. */
+/* "0.1.0": the version of the library that runs, which may be newer than this header. Never NULL.
+ *     puts(gc_version()); */
 const char *gc_version(void);
 
 /* ---- allocating ---------------------------------------------------------------------------------------- */
@@ -68,28 +69,34 @@ struct gc_type_step {
     size_t n_data, n_pointers, n_times;
 };
 /* The same by steps, one behind the other; the rest of the object holds no pointers. steps may be NULL where n_steps is 0.
- * NULL: errno is EINVAL (no such size, or the steps are longer than it) or ENOMEM. */
+ * NULL: errno is EINVAL (no such size, or the steps are longer than it) or ENOMEM.
+ *     const struct gc_type_step steps[] = {{2, 6, 10}};
+ *     const struct gc_type *wide = gc_type_create_steps(1024, steps, 1); */
 const struct gc_type *gc_type_create_steps(size_t size, const struct gc_type_step *steps, size_t n_steps);
 
 /* One object of the type, or n behind each other; aligned to 16 bytes, all zero. Only the words that the type names are
  * searched for pointers: an address in another word keeps nothing. It may be passed to free and malloc_usable_size;
  * realloc gives a block like that of gc_malloc(size, 0), in which every word counts.
- * NULL: errno is ENOMEM, also where n objects would exceed any memory. */
+ * NULL: errno is ENOMEM, also where n objects would exceed any memory.
+ *     struct list *one = gc_new(list_type), *many = gc_new_array(list_type, 100); */
 void *gc_new(const struct gc_type *type);
 void *gc_new_array(const struct gc_type *type, size_t n);
 /* As gc_new, of size bytes: what follows the object (a flexible array) holds no pointers. In blocks above 32 KiB the
- * type repeats instead. NULL: also EINVAL, size is below the type's. */
+ * type repeats instead. NULL: also EINVAL, size is below the type's.
+ *     struct list *named = gc_new_sized(list_type, gc_type_size(list_type) + strlen(s) + 1); */
 void *gc_new_sized(const struct gc_type *type, size_t size);
 size_t gc_type_size(const struct gc_type *type); /* in bytes, as given */
 
 /* The usable size in bytes of the block that gc_malloc(size, 0) would return, without allocating it; 0 where no block
- * is that large. malloc(size) keeps a byte more for pointers one past the end: its block has gc_good_size(size + 1). */
+ * is that large. malloc(size) keeps a byte more for pointers one past the end: its block has gc_good_size(size + 1).
+ *     size_t capacity = gc_good_size(n_wanted); */
 size_t gc_good_size(size_t size);
 
 /* ---- collecting ---------------------------------------------------------------------------------------- */
 
 /* Collect now. When it returns, finalizers of the blocks found unreachable are queued, not necessarily run.
- * Does nothing where gc_collect_level(GC_FULL) would return an error. */
+ * Does nothing where gc_collect_level(GC_FULL) would return an error.
+ *     gc_collect(); */
 void gc_collect(void);
 
 enum gc_level {
@@ -100,20 +107,27 @@ enum gc_level {
 /* Collect. 0: done, or not due. ECANCELED: the collection was given up and nothing was reclaimed, because it
  * is inhibited or switched off, or because not everything that the program can reach could be read; the
  * counters in gc_get_stats say how often. EINVAL: no such level. Finalizers of GC_FULL_EAGER run in the
- * calling thread. */
+ * calling thread.
+ *     if (gc_collect_level(GC_FULL_EAGER) == ECANCELED)
+ *         puts("not now"); */
 int gc_collect_level(int level);
 
 /* Between gc_inhibit and gc_uninhibit no block is judged unreachable, gc_collect included. Calls nest and may
- * come from different threads; each gc_inhibit needs one gc_uninhibit. */
+ * come from different threads; each gc_inhibit needs one gc_uninhibit.
+ *     gc_inhibit();
+ *     hidden = ~(uintptr_t)one, one = NULL, one = (struct list *)~hidden;
+ *     gc_uninhibit(); */
 void gc_inhibit(void);
 void gc_uninhibit(void);
 
 /* The next collection comes when the heap has grown by percent of what the last one left alive (default 100).
- * Negative: never because of growth. EINVAL: percent above 100000. */
+ * Negative: never because of growth. EINVAL: percent above 100000.
+ *     gc_set_percent(50); */
 int gc_set_percent(int percent);
 
 /* Collect before the heap exceeds this many bytes, if that helps; allocation never fails because of it. 0: no
- * limit. */
+ * limit.
+ *     gc_set_limit((size_t)512 << 20); */
 int gc_set_limit(size_t bytes);
 
 enum gc_mode {
@@ -122,10 +136,12 @@ enum gc_mode {
     GC_MODE_EXPLICIT = 2, /* take only blocks of gc_malloc; all blocks of malloc count as reachable */
     GC_MODE_RECLAIM = 3   /* take every unreachable block; the default */
 };
-/* EINVAL: no such mode. */
+/* EINVAL: no such mode.
+ *     gc_set_mode(GC_MODE_REPORT); */
 int gc_set_mode(int mode);
 
-/* Give empty memory back to the kernel at once; it goes by itself a little later. Returns how many bytes. */
+/* Give empty memory back to the kernel at once; it goes by itself a little later. Returns how many bytes.
+ *     printf("%zu bytes\n", gc_trim()); */
 size_t gc_trim(void);
 
 enum gc_event {
@@ -142,32 +158,42 @@ typedef void (*gc_event_fn)(int event, void *arg);
  * run. So of all other collections they are told by the thread that runs finalizers, or by gc_run_finalizers: BEGIN when
  * an eighth of the growth up to the next collection is left, which is mostly in time, or else after it; END and LIMIT
  * soon after. Several may be told as one. arg is kept reachable.
- * EINVAL: no fn, no event, or an unknown one. ENOMEM: 16 are in use. */
+ * EINVAL: no fn, no event, or an unknown one. ENOMEM: 16 are in use.
+ *     gc_on_event(GC_ON_BEGIN | GC_ON_LIMIT, pool_drop, &pool); */
 int gc_on_event(unsigned events, gc_event_fn fn, void *arg);
 /* fn is no longer called for what happens from now on; a call that another thread has begun may still run. EINVAL: there
- * is no such fn with this arg. */
+ * is no such fn with this arg.
+ *     gc_off_event(pool_drop, &pool); */
 int gc_off_event(gc_event_fn fn, void *arg);
 
 /* ---- keeping blocks, and roots ------------------------------------------------------------------------- */
 
 /* The block that starts at obj stays reachable until gc_unpin has been called as often as gc_pin. Freeing a
- * pinned block ends the program. EINVAL: obj is not the start of a block (gc_unpin: not pinned). ENOMEM. */
+ * pinned block ends the program. EINVAL: obj is not the start of a block (gc_unpin: not pinned). ENOMEM.
+ *     gc_pin(one);
+ *     hidden = ~(uintptr_t)one;
+ *     gc_unpin(one); */
 int gc_pin(void *obj);
 int gc_unpin(void *obj);
 
 /* The size_bytes bytes from start are searched for pointers in every collection, until the same range is
  * removed. The memory must stay readable. Needed only for memory that is not searched anyway: mappings of
- * files and devices. EINVAL: an empty or impossible range (gc_remove_roots: not added). ENOMEM. */
+ * files and devices. EINVAL: an empty or impossible range (gc_remove_roots: not added). ENOMEM.
+ *     gc_add_roots(shared, sizeof *shared);
+ *     gc_remove_roots(shared, sizeof *shared); */
 int gc_add_roots(void *start, size_t size_bytes);
 int gc_remove_roots(void *start, size_t size_bytes);
 /* The range is never searched: the program promises that nothing in it is the only reference to a block.
- * Errors as above; gc_remove_roots ends it. */
+ * Errors as above; gc_remove_roots ends it.
+ *     gc_exclude_roots(pixels, n_pixels * sizeof *pixels); */
 int gc_exclude_roots(void *start, size_t size_bytes);
 
 /* A stack of a coroutine, from lowest up, that does not run now and whose stack pointer is sp: what lies below holds
  * nothing. Optional: coroutines work without, and their stacks are searched whole. gc_stack_resume with the same
  * arguments comes before the coroutine runs on or its stack is freed. 0 or an error of gc_exclude_roots.
- *     gc_stack_suspend(stack, sp); swapcontext(...); gc_stack_resume(stack, sp); */
+ *     gc_stack_suspend(stack, sp);
+ *     swapcontext(&scheduler, &coroutine);
+ *     gc_stack_resume(stack, sp); */
 static inline int gc_stack_suspend(void *lowest, void *sp)
 {
     size_t dead = (size_t)((char *)sp - (char *)lowest);
@@ -181,7 +207,8 @@ static inline int gc_stack_resume(void *lowest, void *sp)
 
 /* The start of the block that contains address (any value, NULL too), or NULL where address lies in no block in use. errno
  * stays. *size_bytes, if not NULL, receives the usable size of the block in bytes. Short blocks that share 16 bytes (see
- * gc_malloc) are one block here, as they are to gc_heap_walk and gc_get_classes. */
+ * gc_malloc) are one block here, as they are to gc_heap_walk and gc_get_classes.
+ *     struct list *start = gc_find_object(&one->text, &size); */
 void *gc_find_object(const void *address, size_t *size_bytes);
 
 /* ---- finalizers ---------------------------------------------------------------------------------------- */
@@ -196,7 +223,8 @@ typedef void (*gc_finalizer_fn)(void *obj, void *arg);
  * is kept reachable as long as obj is. Finalizers run one after another in a thread of the library, in
  * gc_run_finalizers, or in gc_collect_level(GC_FULL_EAGER). free drops the finalizer without calling it. It may do
  * whatever the program may: allocate, collect, block, fork, exit, set a finalizer again.
- * EINVAL: obj is not the start of a block. EEXIST: it has one already. ENOMEM. */
+ * EINVAL: obj is not the start of a block. EEXIST: it has one already. ENOMEM.
+ *     gc_set_finalizer(one, list_close, NULL); */
 int gc_set_finalizer(void *obj, gc_finalizer_fn fn, void *arg);
 
 enum gc_order {
@@ -210,19 +238,24 @@ struct gc_finalizer {
     unsigned order; /* enum gc_order */
 };
 /* Replace the block's finalizer by *set (NULL: by none) in one step; *old, if not NULL, receives what was there.
- * EINVAL: obj is not the start of a block, or no such order. EEXIST: the old one is about to run. ENOMEM. */
+ * EINVAL: obj is not the start of a block, or no such order. EEXIST: the old one is about to run. ENOMEM.
+ *     gc_exchange_finalizer(one, NULL, &old); */
 int gc_exchange_finalizer(void *obj, const struct gc_finalizer *set, struct gc_finalizer *old);
 
 /* fn(arg) is called after the block that starts at obj is gone; any number per block, in no order. arg is
  * kept reachable: it must not reach obj, or obj is never gone. EINVAL: obj is not the start of a block, or fn is NULL.
- * ENOMEM. */
+ * ENOMEM.
+ *     gc_add_cleanup(one, count_down, &pool); */
 int gc_add_cleanup(void *obj, void (*fn)(void *arg), void *arg);
 
 /* is_on 0: finalizers run in gc_run_finalizers and gc_collect_level(GC_FULL_EAGER) only, from when this has returned and
- * those that run have. Not 0: in a thread of the library again. */
+ * those that run have. Not 0: in a thread of the library again.
+ *     gc_set_finalizer_thread(0); */
 void gc_set_finalizer_thread(int is_on);
 
-/* Run what is queued now, in this thread. Returns how many finalizers and cleanups were run. */
+/* Run what is queued now, in this thread. Returns how many finalizers and cleanups were run.
+ *     while (gc_run_finalizers() > 0)
+ *         continue; */
 size_t gc_run_finalizers(void);
 
 /* ---- weak references ----------------------------------------------------------------------------------- */
@@ -231,10 +264,12 @@ struct gc_weak;
 
 /* A reference to the block that starts at obj which does not keep it. The reference is a block itself: it is
  * reclaimed when unreachable, or by free.
- * NULL: errno is EINVAL (obj is not the start of a block) or ENOMEM. */
+ * NULL: errno is EINVAL (obj is not the start of a block) or ENOMEM.
+ *     struct gc_weak *weak = gc_weak_new(one); */
 struct gc_weak *gc_weak_new(void *obj);
 
-/* The block, which the caller now holds; NULL once it was freed, or found unreachable. errno stays. */
+/* The block, which the caller now holds; NULL once it was freed, or found unreachable. errno stays.
+ *     struct list *strong = gc_weak_get(weak); */
 void *gc_weak_get(struct gc_weak *weak);
 
 #define GC_WEAK_LONG 1u /* the link becomes NULL only when the block is gone for good, its finalizer has run */
@@ -245,11 +280,17 @@ void *gc_weak_get(struct gc_weak *weak);
  * it is to hold what it says. A link in a block ends with that block, freed or reclaimed. Any other must be
  * ended by gc_weak_unlink before its memory is unmapped.
  * EINVAL: obj is not the start of a block, link is no multiple of 8, or unknown flags. EEXIST: link is one already.
- * ENOMEM. */
+ * ENOMEM.
+ *     void **slots = gc_malloc(64 * sizeof *slots, GC_NOSCAN);
+ *     slots[0] = one;
+ *     gc_weak_link(&slots[0], one, 0); */
 int gc_weak_link(void **link, void *obj, unsigned flags);
-/* The word is left as it is. EINVAL: it is no link. */
+/* The word is left as it is. EINVAL: it is no link.
+ *     gc_weak_unlink(&slots[0]); */
 int gc_weak_unlink(void **link);
-/* The link at from is now at to; the program copies the word. EINVAL: from is no link. Else as gc_weak_link. */
+/* The link at from is now at to; the program copies the word. EINVAL: from is no link. Else as gc_weak_link.
+ *     slots[1] = slots[0];
+ *     gc_weak_move(&slots[0], &slots[1]); */
 int gc_weak_move(void **from, void **to);
 
 /* ---- looking ------------------------------------------------------------------------------------------- */
@@ -291,7 +332,9 @@ struct gc_stats {
 };
 
 /* Fill the first size_bytes bytes of *stats; call with sizeof(struct gc_stats). Fields that this library does
- * not know become 0. EINVAL: stats is NULL, or size_bytes is smaller than the first field. */
+ * not know become 0. EINVAL: stats is NULL, or size_bytes is smaller than the first field.
+ *     struct gc_stats stats;
+ *     gc_get_stats(&stats, sizeof stats); */
 int gc_get_stats(struct gc_stats *stats, size_t size_bytes);
 
 /* Write what the roots reach, and by what, to a new file at path (mode 0600, in place of one that is there) in Chrome's
@@ -300,7 +343,8 @@ int gc_get_stats(struct gc_stats *stats, size_t size_bytes);
  * one snapshot at a time.
  * 0. EINVAL: no path, an empty one, or 1024 bytes and more. EAGAIN: another snapshot is being made, or there may be no
  * more processes.
- * ECANCELED: the collection was skipped. EIO: it could not be written. ENOMEM, and the errors of open(2). */
+ * ECANCELED: the collection was skipped. EIO: it could not be written. ENOMEM, and the errors of open(2).
+ *     gc_snapshot_write("/tmp/now.heapsnapshot"); */
 int gc_snapshot_write(const char *path);
 
 /* ---- where blocks come from ----------------------------------------------------------------------------- */
@@ -308,7 +352,8 @@ int gc_snapshot_write(const char *path);
 /* From now on, sample one allocation in mean_bytes bytes on average, with its stack: 1 samples every one, 0 none. It stands
  * for option profile, which is better set at the start: what was allocated before is not known, and samples that were taken
  * stay until their blocks are freed. While options leaks or alloctrace are on, every allocation is sampled whatever is set
- * here. EINVAL: more than 2^40. ENOMEM. */
+ * here. EINVAL: more than 2^40. ENOMEM.
+ *     gc_set_profile_rate(512 << 10); */
 int gc_set_profile_rate(size_t mean_bytes);
 
 enum gc_profile_kind {
@@ -318,7 +363,9 @@ enum gc_profile_kind {
 /* Write the heap profile, in the text format that pprof, google-pprof and jeprof read. A file is made, or emptied; %p in
  * its name stands for the process id, %% for a percent sign; where there is no %p, a child of fork adds a dot and its
  * process id. The mode is 0600, and path must not be a symbolic link. EINVAL: path is NULL, or there is no such kind;
- * else the error of opening or writing. */
+ * else the error of opening or writing.
+ *     gc_profile_write("/tmp/heap.%p.prof", GC_PROFILE_LIVE);
+ *     gc_profile_write_fd(STDERR_FILENO, GC_PROFILE_UNREACHABLE); */
 int gc_profile_write(const char *path, int kind);
 int gc_profile_write_fd(int fd, int kind);
 
@@ -326,13 +373,17 @@ enum gc_leaks_format { GC_LEAKS_TEXT = 0, GC_LEAKS_JSON = 1 };
 /* Collect twice and write which blocks were found unreachable both times, or taken, and never freed, by the places that
  * allocated them. Only blocks that were sampled are known: set option leaks, or the rate 1 early. Blocks of gc_malloc are no
  * leaks. Nothing leaked: the text is empty. Files as above. EINVAL: path is NULL, or there is no such format.
- * ECANCELED: a collection was given up; the report says why. ENOMEM; else the error of opening or writing. */
+ * ECANCELED: a collection was given up; the report says why. ENOMEM; else the error of opening or writing.
+ *     gc_leaks_write("/tmp/leaks.%p.json", GC_LEAKS_JSON);
+ *     gc_leaks_write_fd(STDERR_FILENO, GC_LEAKS_TEXT); */
 int gc_leaks_write(const char *path, int format);
 int gc_leaks_write_fd(int fd, int format);
 
 /* All counters of the library by number, from 0 on, each with its name: cycles by cause, skipped collections by reason
  * (skip_...), what was freed or resized after it had been taken, and more. 0: *name and *value are filled. EINVAL:
- * there is no such number, so the last was the last. Names of one version mean the same in later ones; numbers do not. */
+ * there is no such number, so the last was the last. Names of one version mean the same in later ones; numbers do not.
+ *     for (unsigned i = 0; gc_get_counter(i, &name_of, &value) == 0; i++)
+ *         printf("%s %" PRIu64 "\n", name_of, value); */
 int gc_get_counter(unsigned number, const char **name, uint64_t *value);
 
 /* What blocks are, beside GC_NOSCAN and GC_ROOT. gc_malloc takes none of these. */
@@ -350,7 +401,9 @@ struct gc_class_stats {
 /* Fill up to n_max entries of entry_bytes bytes each (sizeof(struct gc_class_stats)), one for each size and kind that has
  * memory; returns how many there are, which may be more. classes may be NULL where n_max is 0. Of an entry, what the
  * caller does not know is left out, and what this library does not know is 0. Entries are a snapshot only where no other
- * thread allocates. */
+ * thread allocates.
+ *     struct gc_class_stats classes[100];
+ *     size_t n_classes = gc_get_classes(classes, sizeof classes[0], 100); */
 size_t gc_get_classes(struct gc_class_stats *classes, size_t entry_bytes, size_t n_max);
 
 struct gc_block {
@@ -361,7 +414,8 @@ struct gc_block {
 typedef int (*gc_walk_fn)(const struct gc_block *block, void *arg);
 /* Call fn(block, arg) for each block in use, by address, until it returns something else than 0, which is returned;
  * else 0. *block is there until fn returns. No collection runs meanwhile; other threads do, and what they allocate or free
- * may be told or not. fn may call every function here. */
+ * may be told or not. fn may call every function here.
+ *     gc_heap_walk(count_block, &n_blocks); */
 int gc_heap_walk(gc_walk_fn fn, void *arg);
 
 #ifdef __cplusplus

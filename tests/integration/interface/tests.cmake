@@ -23,6 +23,8 @@ foreach(program malloc types)
 endforeach()
 add_test(NAME interface.names COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/names.sh ${PROJECT_SOURCE_DIR})
 set_tests_properties(interface.names PROPERTIES LABELS quick TIMEOUT 60)
+add_test(NAME interface.examples COMMAND bash ${CMAKE_CURRENT_LIST_DIR}/examples.sh ${CMAKE_C_COMPILER} ${PROJECT_SOURCE_DIR})
+set_tests_properties(interface.examples PROPERTIES LABELS quick TIMEOUT 60)
 
 # With the library preloaded and without it: not linked.
 gcm_test_program(interface_optional ${CMAKE_CURRENT_LIST_DIR}/optional.cc)
