@@ -25,6 +25,7 @@
 int gc_pin(void *obj) __attribute__((weak));
 void gc_collect(void) __attribute__((weak));
 void free_sized(void *block, size_t size) __attribute__((weak));
+void free_aligned_sized(void *block, size_t align, size_t size) __attribute__((weak));
 void operator_delete(void *block) __asm__("_ZdlPv") __attribute__((weak));
 
 /* The compiler must not know that two pointers are the same, or it warns of the very misuse. */
@@ -393,6 +394,24 @@ static void free_sized_wrong(void)
     free_sized(launder(block), 5000);
 }
 
+static void free_sized_wrong_aligned(void)
+{
+    if (free_aligned_sized == NULL)
+        _exit(TEST_EXIT_SKIPPED);
+    void *block = aligned_alloc(64, 128);
+    expect(WRONG_SIZE, block);
+    free_aligned_sized(launder(block), 64, 5000);
+}
+
+static void free_sized_wrong_large(void)
+{
+    if (free_sized == NULL)
+        _exit(TEST_EXIT_SKIPPED);
+    void *block = block_new(200000);
+    expect(WRONG_SIZE, block);
+    free_sized(launder(block), 300000);
+}
+
 static const struct misuse {
     const char *name;
     void (*run)(void);
@@ -435,6 +454,8 @@ static const struct misuse {
     CASE(free_of_pinned),
     CASE(free_of_pinned_by_other_thread),
     CASE(free_sized_wrong),
+    CASE(free_sized_wrong_aligned),
+    CASE(free_sized_wrong_large),
 #undef CASE
 };
 

@@ -8,7 +8,7 @@ target_compile_definitions(trap_interposer PRIVATE _GNU_SOURCE)
 target_compile_options(trap_interposer PRIVATE -O1 -fno-builtin)
 target_link_libraries(trap_interposer PRIVATE ${CMAKE_DL_LIBS})
 
-set(trap_full rlimits_from_the_start rlimit_as_lowered stdio_locked_fork fork_in_loop_while_threads_allocate
+set(trap_full rlimits_from_the_start rlimit_as_lowered rlimit_as_usable many_mappings stdio_locked_fork fork_in_loop_while_threads_allocate
   fork_child_collects realloc_moves_while_collecting thread_storm dlopen_storm seteuid_storm
   malloc_in_signal_handler mlockall_future processes_while_collecting unshare_user_namespace exit_while_collecting
   debugger_attached thread_stack_cache)
