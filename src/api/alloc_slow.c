@@ -109,14 +109,19 @@ static void *alloc_large(struct alloc_request *r)
     return heap_large_alloc(r->size_bytes != 0 ? r->size_bytes : 1, r->align, r->flavor, &r->is_zero);
 }
 
-/* What the cache holds already. */
+/* What the cache holds already: in its window, or further on in the same span. In a heap whose blocks are freed here and
+ * there, windows are small, and most of what is asked here ends with the next word. */
 static void *alloc_cached(struct alloc_request *r)
 {
     struct tcache *tc = tcache_self;
+    void *p;
 
     if (r->class_no == SIZECLASS_LARGE || tc == &tcache_none)
         return NULL;
-    return tcache_pop(tc, r->flavor, r->class_no);
+    p = tcache_pop(tc, r->flavor, r->class_no);
+    if (p == NULL && !pacer_is_stressed() && tcache_step(tc, r->flavor, r->class_no))
+        p = tcache_pop(tc, r->flavor, r->class_no);
+    return p;
 }
 
 /* A thread without a cache is in its last throes, or there is no memory for one: such a block gets a span of

@@ -75,17 +75,17 @@ ALWAYS_INLINE bool realloc_is_plain_large(struct span *s, uintptr_t addr)
 }
 
 /* A buffer that grows by a few bytes has the room already, nearly always. Only reads, so no critical section: the caller
- * holds the block. false: not known. */
-static bool realloc_is_quick(uintptr_t addr, size_t new_bytes)
+ * holds the block. false: not known. pre: in the heap. */
+ALWAYS_INLINE bool realloc_is_quick(uintptr_t addr, size_t new_bytes)
 {
     const struct slice *e = slice_of(addr);
     struct span *s = span_of_ref(e->span);
     size_t padded_bytes = new_bytes + ALLOC_PAST_END_BYTES;
 
-    if (UNLIKELY(s->flavor == FLAVOR_GC_TYPED))
+    if (UNLIKELY(e->flavor == FLAVOR_GC_TYPED))
         return false;
-    if (realloc_is_own_small(s, e, addr))
-        return realloc_fits(slice_block_size(e), padded_bytes);
+    if (e->recip != 0)
+        return realloc_is_own_small(s, e, addr) && realloc_fits(slice_block_size(e), padded_bytes);
     return realloc_is_plain_large(s, addr) && padded_bytes <= s->size_bytes &&
            s->size_bytes - padded_bytes < REALLOC_LARGE_KEEP;
 }
@@ -209,20 +209,12 @@ COLD static void *realloc_nested(void *p, const struct heap_obj *obj, size_t new
     return realloc_copy(p, obj->size_bytes, new_bytes, FLAVOR_MALLOC, true);
 }
 
-void *realloc_block(void *p, size_t new_bytes)
+NOINLINE static void *realloc_slow(void *p, size_t new_bytes)
 {
     struct heap_obj obj;
     enum heap_find found;
     void *q = NULL;
 
-    if (UNLIKELY(new_bytes > PTRDIFF_MAX)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    if (UNLIKELY(!heap_contains((uintptr_t)p)))
-        return realloc_foreign(p, new_bytes);
-    if (LIKELY(realloc_is_quick((uintptr_t)p, new_bytes)))
-        return p;
     bool is_nested = os_tls.critical != 0 || api_tls.in_cycle != 0;
     os_critical_enter();
     found = realloc_find((uintptr_t)p, &obj);
@@ -248,6 +240,24 @@ void *realloc_block(void *p, size_t new_bytes)
     if (UNLIKELY(found == HEAP_TAKEN))
         return realloc_taken(&obj, new_bytes);
     return realloc_copy(p, obj.size_bytes, new_bytes, flavor, true);
+}
+
+COLD static void *realloc_no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* Apart from its slow half, which needs a frame and all registers. */
+void *realloc_block(void *p, size_t new_bytes)
+{
+    if (UNLIKELY(new_bytes > PTRDIFF_MAX))
+        return realloc_no_memory();
+    if (UNLIKELY(!heap_contains((uintptr_t)p)))
+        return realloc_foreign(p, new_bytes);
+    if (LIKELY(realloc_is_quick((uintptr_t)p, new_bytes)))
+        return p;
+    return realloc_slow(p, new_bytes);
 }
 
 COLD static size_t usable_foreign(void *p)

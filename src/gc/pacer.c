@@ -290,9 +290,14 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
     return false;
 }
 
+bool pacer_is_stressed(void)
+{
+    return UNLIKELY(pacer.config.stress != 0);
+}
+
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
 {
-    if (UNLIKELY(pacer.config.stress != 0) &&
+    if (pacer_is_stressed() &&
         __atomic_add_fetch(&pacer.n_slow_paths, 1, __ATOMIC_RELAXED) % pacer.config.stress == 0) {
         *cause = CYCLE_STRESS;
         return true;

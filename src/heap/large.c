@@ -18,6 +18,7 @@ enum {
     LARGE_MOVE_MIN_BYTES = 1 << 20,
     LARGE_MOVE_SHARE = 2048, /* of the arena: a move splits mappings, of which a process has some 65000 */
     LARGE_ROOM_SHARE = 2,
+    LARGE_ROOM_KEEP = 2, /* slices of room that keep what they held: they are written sooner than emptying them pays */
 };
 
 /* A block of no bytes still has an address of its own. */
@@ -140,7 +141,7 @@ static uintptr_t large_take_room(size_t n_slices, uint32_t *n_taken)
         return 0;
     *n_taken = (uint32_t)(n_slices + n_room);
     uintptr_t start = arena_take(*n_taken, 1, &is_zero);
-    if (start != 0 && n_room != 0 && !is_zero && !os_seccomp_is_on())
+    if (start != 0 && n_room > LARGE_ROOM_KEEP && !is_zero && !os_seccomp_is_on())
         os_vm_purge((void *)(start + (n_slices << SLICE_SHIFT)), n_room << SLICE_SHIFT); /* nobody else may, from now on */
     if (start != 0)
         return start;

@@ -153,30 +153,35 @@ static void tcache_account(struct tcache *tc, size_t bytes)
     }
 }
 
-/* Points the bin at the next word with a free slot, looking from the cursor on. false: the span is full. */
-static bool tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct span *s)
+/* The next word with a free slot, from the cursor on and around; n_words: the span is full. */
+static uint32_t tcache_find_word(const struct span *s)
 {
-    for (uint32_t i = 0; i < s->n_words; i++) {
-        uint32_t w = s->cursor + i < s->n_words ? s->cursor + i : s->cursor + i - s->n_words;
-        if (s->words[w].free == 0)
-            continue;
-        s->cursor = w;
-        bin->span = s;
-        bin->size = (uint32_t)s->size_bytes;
-        bin->base = s->start + (size_t)w * 64 * s->size_bytes;
-        bin->hint = (uint8_t)bits_ctz64(s->words[w].free);
-        SIGNAL_FENCE(); /* base before word: malloc in a handler reads word first */
-        STORE_ONCE(bin->word, &s->words[w].free);
-        s->list_no = LIST_CURRENT;
-        s->n_idle_looks = 0;
-        size_t bytes = (size_t)bits_popcount64(s->words[w].free) * s->size_bytes;
-        tcache_account(tc, bytes);
-        uint64_t rate = sample_rate();
-        if (UNLIKELY(rate != 0))
-            sample_opened(tc, bin, rate, bytes);
-        return true;
-    }
-    return false;
+    for (uint32_t w = s->cursor; w < s->n_words; w++)
+        if (s->words[w].free != 0)
+            return w;
+    for (uint32_t w = 0; w < s->cursor; w++)
+        if (s->words[w].free != 0)
+            return w;
+    return s->n_words;
+}
+
+/* pre: word w has a free slot. */
+static void tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct span *s, uint32_t w)
+{
+    s->cursor = w;
+    bin->span = s;
+    bin->size = (uint32_t)s->size_bytes;
+    bin->base = s->start + (size_t)w * 64 * s->size_bytes;
+    bin->hint = (uint8_t)bits_ctz64(s->words[w].free);
+    SIGNAL_FENCE(); /* base before word: malloc in a handler reads word first */
+    STORE_ONCE(bin->word, &s->words[w].free);
+    s->list_no = LIST_CURRENT;
+    s->n_idle_looks = 0;
+    size_t bytes = (size_t)bits_popcount64(s->words[w].free) * s->size_bytes;
+    tcache_account(tc, bytes);
+    uint64_t rate = sample_rate();
+    if (UNLIKELY(rate != 0))
+        sample_opened(tc, bin, rate, bytes);
 }
 
 static void tcache_close_window(struct tcache_bin *bin)
@@ -231,10 +236,13 @@ static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s
         span_sweep(s);
     else if ((flags & SPAN_REMOTE) != 0)
         span_drain(s);
-    if (tcache_open_window(tc, &set->bins[s->class_no], s))
-        return true;
-    tcache_mark_full(set, s);
-    return false;
+    uint32_t w = tcache_find_word(s);
+    if (w == s->n_words) {
+        tcache_mark_full(set, s);
+        return false;
+    }
+    tcache_open_window(tc, &set->bins[s->class_no], s, w);
+    return true;
 }
 
 /* The first span, but nearly empty ones are passed over while there are others: left alone, they become empty. */
@@ -312,6 +320,22 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
         return UNLIKELY(bin->is_veiled) ? sample_pop(tc, bin) : NULL;
     __atomic_store_n(bin->word, free_bits & (free_bits - 1), __ATOMIC_RELAXED);
     return (void *)(bin->base + (uintptr_t)bits_ctz64(free_bits) * bin->size);
+}
+
+bool tcache_step(struct tcache *tc, unsigned flavor, unsigned class_no)
+{
+    struct tcache_set *set = tc->sets[flavor];
+    struct tcache_bin *bin = set == NULL ? NULL : &set->bins[class_no];
+    struct span *s = bin == NULL ? NULL : bin->span;
+    if (s == NULL || s->fast_owner != tc || bin->is_veiled || (tc->n_refills + 1) % TCACHE_TICK_REFILLS == 0)
+        return false;
+    uint32_t w = tcache_find_word(s);
+    if (w == s->n_words)
+        return false;
+    tc->n_refills++;
+    STORE_ONCE(bin->word, &tcache_no_word); /* no word goes with another's base */
+    tcache_open_window(tc, bin, s, w);
+    return true;
 }
 
 /* ---- ending ---- */

@@ -86,6 +86,9 @@ void tcache_note_thread(void); /* the thread's id was not known when its cache w
  * find nothing and go to their slow halves. tcache_cut: in a signal handler, a fast path half done; not twice. */
 void tcache_cut(void);
 void tcache_mend(void);
+/* The bin goes on to the next word of its span that has a free slot. false: there is none, the span has a flag, or a tick is
+ * due: tcache_refill. */
+bool tcache_step(struct tcache *tc, unsigned flavor, unsigned class_no);
 /* Give the bin a window with at least one free slot without new slices: drain, current span, available, central's orphans.
  * false: new slices are needed. */
 bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no);

@@ -43,7 +43,8 @@ static inline void *harness_alloc_class(unsigned flavor, unsigned class_no)
     struct tcache *tc = tcache_get();
     void *p = tc == NULL ? NULL : tcache_pop(tc, flavor, class_no);
     if (p == NULL && tc != NULL &&
-        (tcache_refill(tc, flavor, class_no) || tcache_refill_new(tc, flavor, class_no)))
+        (tcache_step(tc, flavor, class_no) || tcache_refill(tc, flavor, class_no) ||
+         tcache_refill_new(tc, flavor, class_no)))
         p = tcache_pop(tc, flavor, class_no);
     return p;
 }

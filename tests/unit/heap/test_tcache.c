@@ -73,6 +73,52 @@ static void windows_walk_a_span_word_by_word(void **state)
     harness_check();
 }
 
+static bool step(void)
+{
+    os_critical_enter();
+    bool has_stepped = tcache_step(tcache_self, FLAVOR_MALLOC, class_of_size());
+    os_critical_leave();
+    harness_check();
+    return has_stepped;
+}
+
+/* On to the next word of the same span and around its end, past words without a free slot; never away from the span. */
+static void a_step_stays_in_the_span(void **state)
+{
+    (void)state;
+    static void *blocks[N_PER_SPAN];
+    enum { N_WORDS = N_PER_SPAN / N_PER_WORD };
+    start_afresh();
+    alloc_n(blocks, N_PER_SPAN);
+    struct span *s = harness_span(blocks[0]);
+    assert_false(step());
+    assert_ptr_equal(bin()->word, &s->words[N_WORDS - 1].free);
+    harness_free(blocks[3 * N_PER_WORD + 5]);
+    assert_true(step());
+    assert_ptr_equal(bin()->word, &s->words[3].free);
+    assert_ptr_equal(harness_alloc(SIZE), blocks[3 * N_PER_WORD + 5]);
+    free_n(blocks, N_PER_SPAN);
+}
+
+/* A span that wants to be looked at is for tcache_refill. */
+static void no_step_passes_by_a_flag(void **state)
+{
+    (void)state;
+    void *blocks[N_PER_WORD];
+    start_afresh();
+    alloc_n(blocks, N_PER_WORD);
+    struct span *s = harness_span(blocks[0]);
+    span_flag_set(s, SPAN_SPECIAL);
+    assert_false(step());
+    assert_ptr_equal(bin()->word, &s->words[0].free);
+    os_critical_enter();
+    span_flag_clear(s, SPAN_SPECIAL);
+    os_critical_leave();
+    assert_true(step());
+    assert_ptr_equal(bin()->word, &s->words[1].free);
+    free_n(blocks, N_PER_WORD);
+}
+
 static void the_first_free_in_a_full_span_makes_it_available(void **state)
 {
     (void)state;
@@ -316,6 +362,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cache_of_nobody_is_empty_and_stays_so),
         cmocka_unit_test(windows_walk_a_span_word_by_word),
+        cmocka_unit_test(a_step_stays_in_the_span),
+        cmocka_unit_test(no_step_passes_by_a_flag),
         cmocka_unit_test(the_first_free_in_a_full_span_makes_it_available),
         cmocka_unit_test(slots_freed_in_the_window_are_handed_out_at_once),
         cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
