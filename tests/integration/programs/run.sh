@@ -2,7 +2,8 @@
 # usage: run.sh LIBRARY CASE [DIR-OF-TEST-PROGRAMS]
 #
 # What   runs one real program three ways (without us, preloaded, preloaded and collecting at every n-th slow path) and
-#        requires the same stdout, the same exit statuses and byte for byte the same stderr.
+#        requires the same stdout, the same exit statuses and byte for byte the same stderr; of the third way also that it
+#        collected, that the program used no block that was taken, and that no process is left.
 # Case   a file cases/CASE.sh; it may set and define
 #           needs="..."       commands that must exist (else: failure under CI=true or GCM_REQUIRE_PROGRAMS=1, skip elsewhere)
 #           stress=n          default for the third way; GCM_STRESS overrides it for every case; settings in GCM_OPTIONS hold
@@ -57,7 +58,8 @@ set_way() {
     case $way in
     plain) way_env=() ;;
     preload) way_env=(LD_PRELOAD="$library" GCMALLOC="${GCM_OPTIONS-}") ;;
-    stress) way_env=(LD_PRELOAD="$library" GCMALLOC="stress=$stress,${GCM_OPTIONS-}") ;;
+    stress) way_env=(LD_PRELOAD="$library"
+        GCMALLOC="stress=$stress,trace=1,trace_file=$work/trace.%p,${GCM_OPTIONS-}") ;;
     esac
 }
 
@@ -138,6 +140,21 @@ compare() {
     done
 }
 
+# Under stress there were collections, none of their blocks was used afterwards, and no process is left.
+check_stress() {
+    local traces=("$work"/trace.*) pid i
+    grep -qs ': stop [0-9]' "${traces[@]}" || die "no collection came to its end: $(cat "${traces[@]}" 2>&1 | head -3)"
+    grep -hs 'unreachable' "${traces[@]}" && die "a block was used that had been taken"
+    for pid in "${traces[@]##*.}"; do
+        for i in $(seq 50); do
+            grep -qs "$(basename "$library")" "/proc/$pid/maps" || continue 2
+            sleep 0.1
+        done
+        die "process $pid is left: $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+    done
+    [ -z "${GCM_SHOW-}" ] || echo "$case: $(cat "${traces[@]}" | grep -c ': stop [0-9]') collections, $(cat "${traces[@]}" | grep -c skip) skipped, ${#traces[@]} processes"
+}
+
 # The preload must be real, or the comparison is of nothing with nothing.
 env LD_PRELOAD="$library" cat /proc/self/maps | grep -qF "$(basename "$library")" || die "the library is not loaded"
 
@@ -150,4 +167,5 @@ for w in preload stress; do
     run_way "$w"
     compare "$w"
 done
+check_stress
 exit 0

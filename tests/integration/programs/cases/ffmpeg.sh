@@ -1,6 +1,6 @@
 # Generated picture and sound, encoded by several codecs in threads, decoded again; compared by checksum of the frames.
 needs="ffmpeg"
-stress=300
+stress=20
 limit_s=180
 case_run() {
     local quiet="-hide_banner -nostdin -loglevel error -threads 2 -fflags +bitexact -flags +bitexact"

@@ -1,6 +1,6 @@
 # A C file of 5,000 lines through the preprocessor, the optimiser, the assembler and the linker; then run.
 needs="gcc"
-stress=2000
+stress=1000
 limit_s=180
 case_setup() {
     {

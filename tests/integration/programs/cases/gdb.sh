@@ -1,6 +1,6 @@
 # gdb itself preloaded: reads symbols of a program, sets breakpoints, runs it, prints a backtrace; its python where built in.
 needs="gdb gcc"
-stress=1000
+stress=20
 limit_s=120
 case_setup() {
     cat >prog.c <<'C'

@@ -1,6 +1,6 @@
 # A PostScript program of 40 pages rendered to bitmaps and to PDF, and that PDF rendered again.
 needs="gs"
-stress=200
+stress=100
 limit_s=120
 case_setup() {
     {

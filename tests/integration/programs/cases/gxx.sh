@@ -1,6 +1,6 @@
 # C++ with templates, iostream, regex, map and exceptions; then run, preloaded too.
 needs="g++"
-stress=4000
+stress=3000
 limit_s=240
 case_setup() {
     cat >big.cc <<'CC'

@@ -1,6 +1,6 @@
 # Tables, strings, coroutines, closures and lua's own collector.
 needs=""
-stress=200
+stress=20
 for lua in lua5.4 lua5.3 lua lua5.1 luajit; do command -v $lua >/dev/null && break; done
 needs=$lua
 case_run() {

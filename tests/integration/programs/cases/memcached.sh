@@ -1,6 +1,6 @@
 # memcached with four threads; clients by bash over loopback, several at once.
 needs="memcached"
-stress=50
+stress=2
 memcached_client() { # port number
     exec 3<>"/dev/tcp/127.0.0.1/$1" || return
     local i line

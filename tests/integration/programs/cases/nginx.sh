@@ -1,6 +1,6 @@
 # nginx, a master and two workers, small and large files, gzip, many connections, a reload.
 needs="nginx curl"
-stress=20
+stress=5
 nginx_fetch() { curl -sS --max-time 60 "$@"; }
 case_run() {
     local port i clients=()
