@@ -41,7 +41,7 @@ for source in "$here"/*.c "$here"/*.cc; do
     trap=$(basename "${source%.*}")
     arguments=() settings=
     case $trap in
-    trap_module | loaded_late | sanitized | eintr*) continue ;;
+    trap_module | probation_confirms | loaded_late | sanitized | eintr*) continue ;;
     tls_dynamic | dlopen_storm | dlopen_deepbind | dlmopen_namespace | thread_stack_cache) arguments=("$module") ;;
     sleeping_threads) arguments=(1000) ;;
     probation) settings=probation=careful,floor=1M ;;

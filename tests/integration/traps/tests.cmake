@@ -19,7 +19,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(another_interposer|eintr|eintr_others|loaded_late|probation|sleeping_threads)$")
+  if(trap MATCHES "^(another_interposer|eintr|eintr_others|loaded_late|probation|probation_confirms|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -66,6 +66,8 @@ gcm_preload_test(trap.stdio_locked_fork_10min LABEL long TIMEOUT 900 COMMAND std
 gcm_preload_test(trap.sleeping_threads_1000 LABEL full TIMEOUT 240 COMMAND sleeping_threads 1000)
 gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleeping_threads 5000)
 gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M)
+gcm_preload_test(trap.probation_confirms LABEL quick TIMEOUT 120 COMMAND probation_confirms
+  ENV GCMALLOC=probation=careful,floor=1M,trace=1,trace_file=probation_confirms.trace)
 
 add_test(NAME trap.peers COMMAND ${CMAKE_CURRENT_LIST_DIR}/peers.sh ${library} ${CMAKE_CURRENT_BINARY_DIR} $<TARGET_FILE:trap_module>)
 set_tests_properties(trap.peers PROPERTIES LABELS long TIMEOUT 7200)
