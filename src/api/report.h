@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <sys/stat.h>
+#include "api/out.h"
 #include "base/options.h"
 
 /* Constructor. options: for the life of the process. Where they ask for a text at exit, the descriptor it goes to
@@ -22,6 +23,7 @@ void report_keep_fd(struct report_fd *kept, int fd, bool is_ours);
 int report_kept_fd(const struct report_fd *kept); /* -1 where it is no longer the same file */
 
 void report_stats(int fd);
+void report_put_skips(struct out *o); /* how many collections were skipped, and why; nothing where none was */
 /* Runs a collection to see what happens. One caller at a time. */
 void report_doctor(int fd);
 

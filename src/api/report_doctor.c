@@ -194,6 +194,7 @@ void report_doctor(int fd)
     doctor_put_options(&o);
     doctor_put_limits(&o);
     doctor_put_trial(&o);
+    report_put_skips(&o);
     doctor_put_maps(&o);
     doctor_put_threads(&o);
 }

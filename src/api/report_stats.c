@@ -103,7 +103,7 @@ static const char *stats_skip_text(enum counter c)
     return colon != NULL ? colon + 2 : help;
 }
 
-static void stats_put_skips(struct out *o)
+void report_put_skips(struct out *o)
 {
     const char *before = ": ";
 
@@ -232,7 +232,7 @@ void report_stats(int fd)
     stats_put_head(&o);
     stats_put_heap(&o);
     stats_put_cycles(&o);
-    stats_put_skips(&o);
+    report_put_skips(&o);
     stats_put_pauses(&o);
     stats_put_oddities(&o);
 }

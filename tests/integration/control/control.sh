@@ -104,4 +104,13 @@ for ((round = 0; round < 4; round++)); do
     is_report "$dir/ends" || failed "a report at the end, asked by others, is none: $(wc -l <"$dir/lines") lines"
     rm "$dir/ends"
 done
+
+# Where no signal can be queued, threads that compute cannot be stopped: the doctor says so, and how often that was why.
+start bash -c 'ulimit -i 0; exec "$@"' bash "$gcrun" --stats="$dir/cannot" --doctor -- "$target" maps
+sleep 0.3
+finish
+sed -n '/doctor for/,/^  mappings/p' "$dir/cannot" >"$dir/doctor"
+if ! grep -q 'collection  skipped: ' "$dir/doctor" || ! grep -q '^  skipped     [1-9]' "$dir/doctor"; then
+    failed "the doctor does not say why collections are skipped: $(head -8 "$dir/doctor")"
+fi
 conclude control
