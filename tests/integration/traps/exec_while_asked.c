@@ -3,10 +3,11 @@
  * for the requests and must not end by them. */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include "trap.h"
 
-enum { STOP_SIGNAL = 33, REQUEST_MAGIC = 0x67634d61, N_ROUNDS = 24, N_FORMS = 4, CHILD_STATUS = 42, N_ARGS = 2000 };
+enum { STOP_SIGNAL = 33, REQUEST_MAGIC = 0x67634d61, N_ROUNDS = 24, N_FORMS = 4, CHILD_STATUS = 42, N_ARGS = 2000, N_QUEUED_MAX = 64 };
 extern char **environ;
 static const char self[] = "/proc/self/exe";
 
@@ -61,6 +62,8 @@ static int after_exec(void)
 static void child(unsigned round, int to_parent)
 {
     char *plain[] = {NULL};
+    /* The queue is the user's, not the process's: other programs must find room in it. */
+    TEST_CHECK(setrlimit(RLIMIT_SIGPENDING, &(struct rlimit){N_QUEUED_MAX, N_QUEUED_MAX}) == 0);
     TEST_CHECK(dup2(to_parent, 3) == 3);
     TEST_CHECK(syscall(SYS_execve, "/does/not/exist", plain, plain) == -1 && errno == ENOENT && !is_stop_blocked());
     TEST_CHECK(write(3, "", 1) == 1); /* from here on it may be asked */
