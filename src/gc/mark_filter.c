@@ -11,6 +11,7 @@
 
 enum {
     FILTER_GROUP_WORDS = 16,
+    FILTER_AHEAD_WORDS = 192, /* beyond the page, where the processor does not look by itself */
     FILTER_VECTOR_MIN_WORDS = 32,
     FILTER_HIGH_SHIFT = 64 - MARK_ADDRESS_BITS, /* of an upper half: its 15 bits of an address come to the top */
 };
@@ -111,9 +112,12 @@ ALWAYS_INLINE uint32_t filter_long(struct mark_bounds b, const uint64_t *p, size
     struct filter_group g = filter_group_of(b);
     uint32_t n = 0;
     size_t i = 0;
-    for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS)
+    for (; i + FILTER_GROUP_WORDS <= n_words; i += FILTER_GROUP_WORDS) {
+        __builtin_prefetch(p + i + FILTER_AHEAD_WORDS);
+        __builtin_prefetch(p + i + FILTER_AHEAD_WORDS + FILTER_GROUP_WORDS / 2);
         if (filter_group_may_pass(&g, p + i, is_packed))
             n = filter_piece(b, p + i, FILTER_GROUP_WORDS, i, out, n, is_packed);
+    }
     return filter_piece(b, p + i, n_words - i, i, out, n, is_packed);
 }
 
