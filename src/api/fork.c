@@ -13,6 +13,7 @@
 #include "api/interpose.h"
 #include "api/watch.h"
 #include "gc/finalizer.h"
+#include "gc/pacer.h"
 #include "gc/roots.h"
 #include "gc/snapshot.h"
 #include "os/critical_inl.h"
@@ -45,6 +46,7 @@ static void fork_rebuild(void)
     interpose_signal_fork_child();
     control_fork_child();
     snapshot_fork_child();
+    pacer_fork_child();
     cycle_fork_child();
     os_critical_leave();
 }

@@ -380,3 +380,10 @@ void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, ui
     STORE_ONCE(pacer.live_bytes, live_bytes);
     pacer_set_goal(live_bytes);
 }
+
+/* The child's CPU clock begins at 0: the parent's instants would keep it from collecting for as long as the parent has
+ * run. */
+void pacer_fork_child(void)
+{
+    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.cpu_done_ns = 0;
+}

@@ -38,5 +38,6 @@ bool pacer_is_announced(void); /* of the next cycle, or of the one that runs */
 /* After a cycle (or a skipped one: is_complete false). */
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns);
 size_t pacer_goal_bytes(void);
+void pacer_fork_child(void);
 
 #endif
