@@ -1,6 +1,8 @@
 /* The blocks of a snapshot: their numbers, and what they refer to. */
 #include "gc/snapshot_int.h"
 
+#include <string.h>
+
 #include "gc/mark_filter.h"
 #include "heap/heap.h"
 #include "heap/layout.h"
@@ -86,22 +88,31 @@ struct blocks_scan {
     uintptr_t at, end, start;
     void (*fn)(size_t offset, uint32_t ordinal, void *ctx);
     void *ctx;
-    const struct span *layout; /* that says which words may be pointers; NULL: all */
+    const struct span *s;
 };
+
+/* As the marker reads a block: in one of malloc a word may begin in the middle of one, if it is an address as it stands. */
+static bool blocks_is_wanted(const struct span *s, uintptr_t at, uint64_t word)
+{
+    if (s->flavor == FLAVOR_GC_TYPED)
+        return (layout_pointer_bits(s, at) & 1) != 0;
+    return at % sizeof(word) == 0 || word <= MARK_ADDRESS_MASK;
+}
 
 static void blocks_scan(void *arg)
 {
     struct blocks_scan *scan = arg;
+    size_t step = scan->s->flavor == FLAVOR_MALLOC ? sizeof(uint32_t) : sizeof(uint64_t);
     uint32_t ordinal;
 
-    while (scan->at < scan->end) {
-        uint64_t word = *(const uint64_t *)scan->at;
+    while (scan->at + sizeof(uint64_t) <= scan->end) {
+        uintptr_t at = scan->at;
+        uint64_t word;
 
-        bool is_pointer = scan->layout == NULL || (layout_pointer_bits(scan->layout, scan->at) & 1) != 0;
-
-        scan->at += sizeof(word); /* before fn: what faults is the read alone */
-        if (is_pointer && snapshot_find(word, &ordinal))
-            scan->fn(scan->at - sizeof(word) - scan->start, ordinal, scan->ctx);
+        memcpy(&word, (const void *)at, sizeof(word));
+        scan->at += step; /* before fn: what faults is the read alone */
+        if (blocks_is_wanted(scan->s, at, word) && snapshot_find(word, &ordinal))
+            scan->fn(at - scan->start, ordinal, scan->ctx);
     }
 }
 
@@ -109,8 +120,7 @@ static void blocks_scan(void *arg)
 void snapshot_edges(struct span *s, uint32_t idx, void (*fn)(size_t offset, uint32_t ordinal, void *ctx), void *ctx)
 {
     uintptr_t start = span_block(s, idx), fault_addr;
-    struct blocks_scan scan = {start, start + bits_round_down(s->size_bytes, sizeof(uint64_t)), start, fn, ctx,
-                               s->flavor == FLAVOR_GC_TYPED ? s : NULL};
+    struct blocks_scan scan = {start, start + bits_round_down(s->size_bytes, sizeof(uint64_t)), start, fn, ctx, s};
 
     if (flavor_is_noscan(s->flavor))
         return;

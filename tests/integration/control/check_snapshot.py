@@ -76,7 +76,7 @@ def check_edges(d, nodes, n_groups, types):
             if i <= n_groups:
                 assert types[kind] == 'property' and name < len(d['strings'])
             else:
-                assert types[kind] == 'element' and name + 8 <= node[3] and name % 8 == 0
+                assert types[kind] == 'element' and name + 8 <= node[3] and name % 4 == 0
             of_node.append(to // 7)
         if i == 0:
             assert of_node == list(range(1, 1 + n_groups)), 'each group once, in order'

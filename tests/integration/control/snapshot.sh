@@ -23,6 +23,7 @@ why() { # why NAME TEXT... : the chain to what was planted has these lines, in t
 }
 why chain 'snapshot_target+0x' ' (planted_global)' 'bytes) +0x18' 'bytes) +0x28' "-> $(value chain)"
 why list 'snapshot_target+0x' ' (planted_list)' "$(value list)"
+why packed ' (planted_packed)' 'bytes) +0x2c' "-> $(value packed)"
 why array 'snapshot_target+0x' ' (planted_array+0x28)' "$(value array)"
 why mapping 'mapping 0x' '+0x38' "$(value mapping)"
 why stack "stack of thread $(value thread) (sleeper)+0x" "$(value stack)"

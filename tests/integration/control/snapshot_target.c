@@ -25,6 +25,7 @@ struct list {
 void **planted_global;            /* -> 200 bytes, at word 3 -> 3000 bytes, at word 5 -> 50 bytes */
 static struct list *planted_list; /* all of it through its first */
 static void *planted_array[10];   /* [5] -> 400 bytes */
+char *planted_packed;       /* -> 1000 bytes, at an offset that is no multiple of 8 */
 static void **grown;
 static __thread void *planted_tls;
 static volatile sig_atomic_t n_children;
@@ -67,12 +68,15 @@ static __attribute__((noinline)) void plant(void)
         l->next = planted_list;
         planted_list = l;
     }
+    void *in_packed = plant_block(1000);
+    planted_packed = (char *)plant_block(160);
+    memcpy(planted_packed + 44, &in_packed, sizeof(in_packed));
     void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     map[7] = plant_block(700);
     void *pinned = plant_block(600), *root = gc_malloc(500, GC_ROOT);
     TEST_CHECK(gc_pin(pinned) == 0 && root != NULL);
-    printf("chain=%p\nlist=%p\narray=%p\nmapping=%p\npinned=%p\nroot=%p\n", ((void ***)planted_global)[3][5],
-           (void *)planted_list, planted_array[5], map[7], pinned, root);
+    printf("chain=%p\nlist=%p\npacked=%p\narray=%p\nmapping=%p\npinned=%p\nroot=%p\n", ((void ***)planted_global)[3][5],
+           (void *)planted_list, in_packed, planted_array[5], map[7], pinned, root);
 }
 
 static __attribute__((noinline)) void grow(void)
