@@ -128,9 +128,10 @@ static size_t pacer_limit_goal(size_t live)
     return pacer_max(limit - limit / 16, pacer_add(live, pacer_max(limit / 64, PACER_LOOK_MIN_BYTES)));
 }
 
+/* Behind a filter of system calls no cycle comes, and the strict one kills for waking a thread. */
 static bool pacer_may_announce(void)
 {
-    return event_is_wanted() && !LOAD_ONCE(pacer.is_announced) && cycle_mode() != MODE_OFF;
+    return event_is_wanted() && !LOAD_ONCE(pacer.is_announced) && cycle_mode() != MODE_OFF && !os_seccomp_is_on();
 }
 
 /* The use from which on there is something to do. */

@@ -318,6 +318,10 @@ static void test_announced_where_somebody_listens(void **state)
     assert_false(is_due(0, &cause));
     assert_false(pacer_is_announced() || event_is_pending());
     q = gc_block(FLAVOR_MALLOC, MB + MB / 2);
+    os_seccomp_note();
+    assert_false(is_due(0, &cause) || pacer_is_announced() || event_is_pending()); /* nor comes any */
+    os_seccomp_trust();
+    pacer_look_early();
     assert_false(is_due(0, &cause));
     assert_true(pacer_is_announced() && event_is_pending());
     assert_int_equal(event_run_pending(), 1);
