@@ -2,6 +2,8 @@
  * A bigger table is filled before the one store that publishes it, and a record before its address. */
 #include "gc/tracked.h"
 
+#include <string.h>
+
 #include "base/compiler.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
@@ -272,16 +274,20 @@ static void tracked_note_word(const struct tracked_record *from, uintptr_t word)
         to->is_indirect = true;
 }
 
+/* Where the marker looks for words. */
 static void tracked_scan_block(void *record)
 {
     const struct tracked_record *r = record;
-    const uintptr_t *word = (const uintptr_t *)r->start, *end = word + r->size_bytes / sizeof(*word);
+    unsigned flavor = slice_of(r->start)->flavor;
+    size_t step = flavor == FLAVOR_MALLOC ? sizeof(uint32_t) : sizeof(uintptr_t);
 
-    if (flavor_is_noscan(slice_of(r->start)->flavor))
+    if (flavor_is_noscan(flavor))
         return;
-    for (; word < end; word++)
-        if (heap_contains(*word))
-            tracked_note_word(r, *word);
+    for (uintptr_t at = r->start, word; at + sizeof(word) <= r->start + r->size_bytes; at += step) {
+        memcpy(&word, (const void *)at, sizeof(word));
+        if (heap_contains(word))
+            tracked_note_word(r, word);
+    }
 }
 
 /* The program may have protected pages of its blocks. */

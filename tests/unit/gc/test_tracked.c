@@ -208,6 +208,22 @@ static void direct_and_indirect(void **state)
     track_free(e);
 }
 
+/* A pointer in a packed structure counts where the marker sees it. */
+static void indirect_through_a_packed_pointer(void **state)
+{
+    struct site *end = here(0x6400);
+    void *roots[1] = {NULL}, *target = track(end, 64, FLAVOR_MALLOC);
+    char *packed = (char *)track(here(0x6500), 64, FLAVOR_MALLOC);
+
+    (void)state;
+    memcpy(packed + 12, &target, sizeof(target));
+    judge(roots, sizeof(roots), false);
+    judge(roots, sizeof(roots), false);
+    assert_figures(end, 1, 0, 1, 0);
+    track_free(target);
+    track_free(packed);
+}
+
 static void blocks_of_gc_malloc_are_no_leaks(void **state)
 {
     struct site *s = here(0x7000);
@@ -287,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_slot_handed_out_unseen),
         cmocka_unit_test(a_slot_handed_out_again),
         cmocka_unit_test(direct_and_indirect),
+        cmocka_unit_test(indirect_through_a_packed_pointer),
         cmocka_unit_test(blocks_of_gc_malloc_are_no_leaks),
         cmocka_unit_test(sizes_and_weights),
         cmocka_unit_test(many_blocks),
