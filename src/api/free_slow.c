@@ -66,10 +66,6 @@ NOINLINE void free_slow(void *p)
         emergency_defer_free(p);
         return;
     }
-    if (heap_free_by_message(p)) {
-        api_exit_slow();
-        return;
-    }
     api_enter_slow();
     if (UNLIKELY(tracked_is_any()))
         watch_freed(p);

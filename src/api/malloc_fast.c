@@ -1,6 +1,7 @@
 /* malloc, free and the plain operators new and delete: the paths that every program is measured by.
  *
- * What    leaf functions in section gcm_fast. Each takes or sets one bit, or jumps to a slow half.
+ * What    leaf functions in section gcm_fast. Each takes or sets one bit, or leaves a message for another thread, or jumps to a
+ *         slow half.
  * Invariants  no frame, no call, no push: at every instruction the return address lies where the caller put
  *         it (the signal trampoline relies on it), and a thread found here by the stop signal is simply
  *         signalled again. A check after linking looks at the machine code.
@@ -15,9 +16,11 @@
 #pragma GCC visibility push(hidden)
 #include "api/alloc.h"
 #include "base/compiler.h"
+#include "heap/inbox_inl.h"
 #include "heap/sample.h"
 #include "heap/span.h"
 #include "heap/tcache.h"
+#include "os/os.h"
 #pragma GCC visibility pop
 
 enum {
@@ -130,6 +133,34 @@ FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
     return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, fast_other_new);
 }
 
+/* Its arguments are in the order in which the caller has them in registers, so that it needs no frame. */
+FAST_TEXT static void fast_send(void *p, uint64_t flags_before, uint32_t idx, struct span *s)
+{
+    if (UNLIKELY(!inbox_write(s, idx, flags_before)))
+        free_slow(p);
+}
+
+/* Not this thread's, or not as simple as that. A block of another thread's is freed by a message, here, because nobody is stopped
+ * in this section. A thread whose cache was cut has to go where it parks, and a handler that interrupted a slow path waits. */
+FAST_TEXT static void fast_free_other(void *p)
+{
+    const struct tcache *self = LOAD_ONCE(tcache_self); /* before it is asked whether it is the real one */
+
+    SIGNAL_FENCE();
+    if (UNLIKELY(LOAD_ONCE(os_tls.is_fast_cut) != 0 || os_tls.critical != 0 || api_tls.in_cycle != 0)) {
+        free_slow(p);
+        return;
+    }
+    uint32_t idx;
+    uint64_t flags_before;
+    struct span *s = inbox_find((uintptr_t)p, self, &idx, &flags_before);
+
+    if (UNLIKELY(s == NULL))
+        free_slow(p);
+    else
+        fast_send(p, flags_before, idx, s);
+}
+
 /* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for:
  * ours, small, swept, no remote frees, no finalizers, some slot free. The nil span of slices without one has
  * owner NULL. */
@@ -150,7 +181,7 @@ FAST_TEXT EXPORT void free(void *p)
     struct tcache *tc = tcache_self;
 
     if (UNLIKELY(s->fast_owner != tc || !is_start || idx >= s->n_blocks)) {
-        free_slow(p);
+        fast_free_other(p);
         return;
     }
     uint64_t *word = &s->words[idx >> 6].free;

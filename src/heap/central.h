@@ -23,9 +23,6 @@ size_t central_check(void);         /* lists and spans agree; number of spans on
 void central_fork_child(void);      /* all lists and inboxes empty, locks free */
 
 /* ---- inboxes ---- */
-/* Remote freer, after its bit is set: the span goes to its inbox unless it is there. flags_before: span->flags as read
- * while the freed block still kept the span alive. */
-void inbox_announce(struct span *s, uint64_t flags_before);
 struct span *inbox_take_all(struct inbox *b, bool close); /* the stack, linked through inbox_next; NULL: empty */
 /* Take the remote bits of a span that came out of inbox b. false: the span has moved, and was forwarded.
  * pre: the owner of b; for an inbox of central, the class's lock. */

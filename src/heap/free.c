@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "heap/central.h"
 #include "heap/heap.h"
+#include "heap/inbox_inl.h"
 #include "heap/layout.h"
 #include "heap/meta.h"
 #include "heap/probation.h"
@@ -119,7 +120,6 @@ static enum heap_free_result free_part(struct span *s, const struct slice *e, ui
 /* flags_before was read while e still named the span. */
 static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t addr, uint64_t flags_before)
 {
-    uint64_t bit = UINT64_C(1) << (idx & 63);
     if (span_is_free(s, idx)) {
         if (free_is_taken(s, idx))
             return HEAP_FREED_TAKEN;
@@ -127,40 +127,9 @@ static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t
             return heap_free((void *)addr); /* the span ended while we looked: its tomb knows */
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
     }
-    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) != 0)
+    if (!inbox_write(s, idx, flags_before))
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
-    inbox_announce(s, flags_before);
     return HEAP_FREED;
-}
-
-/* What a free of must be decided by heap_free. */
-enum { FREE_BY_HAND = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY };
-
-/* The common case of a message, told apart by reads only. Bit and announcement belong together: a handler that leaves by
- * longjmp from between them would leave a span that nobody ever announces again. */
-bool heap_free_by_message(void *p)
-{
-    uintptr_t addr = (uintptr_t)p;
-    const struct slice *e = slice_of(addr);
-    uint32_t ref = LOAD_ONCE(e->span);
-    struct span *s = span_of_ref(ref);
-    uint64_t flags_before = atomic_load_explicit(&s->flags, memory_order_acquire);
-    struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
-    bool is_start;
-    if (LOAD_ONCE(os_tls.is_fast_cut) != 0)
-        return false; /* tcache_self is not this thread's now, and the way through a critical section is where it parks */
-    if (owner == NULL || owner == tcache_self || (flags_before & FREE_BY_HAND) != 0)
-        return false; /* the nil span has no owner */
-    uint32_t idx = slice_block_at(e, addr - s->start, &is_start);
-    if (!is_start || idx >= s->n_blocks || span_is_free(s, idx) || LOAD_ONCE(e->span) != ref)
-        return false;
-    uint64_t bit = UINT64_C(1) << (idx & 63);
-    os_critical_enter();
-    bool is_first = (__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) == 0;
-    if (is_first)
-        inbox_announce(s, flags_before);
-    os_critical_leave();
-    return is_first; /* freed twice: told by heap_free, which finds the same */
 }
 
 enum heap_free_result heap_free(void *p)

@@ -43,9 +43,6 @@ enum heap_free_result {
 };
 /* Aborts with the fixed line on double and invalid free. The caller dealt with specials (finalizers, pins) before. */
 enum heap_free_result heap_free(void *p);
-/* Any thread, outside critical sections; pre: p in the heap. A small block of another thread is freed by a message.
- * false: nothing was done, heap_free must decide. */
-bool heap_free_by_message(void *p);
 bool heap_is_special(uintptr_t addr); /* the span of this block start has SPAN_SPECIAL */
 
 /* ---- spans; used inside the storey ---- */

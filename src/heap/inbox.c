@@ -1,4 +1,4 @@
-/* Inboxes: how a remote freer tells an owner which of its spans has messages. See central.h.
+/* Inboxes: how a remote freer tells an owner which of its spans has messages; the sender's side is inbox_inl.h.
  *
  * sender                                    owner
  *   note the span's generation                take the whole stack (one exchange)
@@ -13,36 +13,7 @@
  */
 #include "base/counters.h"
 #include "heap/central.h"
-
-static bool inbox_push(struct inbox *b, struct span *s)
-{
-    struct span *head = atomic_load_explicit(&b->head, memory_order_acquire);
-    do {
-        if (head == INBOX_CLOSED)
-            return false;
-        atomic_store_explicit(&s->inbox_next, head, memory_order_relaxed);
-    } while (!atomic_compare_exchange_weak_explicit(&b->head, &head, s, memory_order_release, memory_order_acquire));
-    return true;
-}
-
-/* An inbox is closed after the last span has left it, so whoever finds it closed reads another pointer now. */
-static void inbox_push_wherever(struct span *s)
-{
-    while (!inbox_push(atomic_load_explicit(&s->inbox, memory_order_acquire), s))
-        continue;
-}
-
-void inbox_announce(struct span *s, uint64_t flags_before)
-{
-    uint64_t flags = atomic_load(&s->flags);
-    do {
-        bool is_retired = (flags ^ flags_before) >= SPAN_GENERATION;
-        if (is_retired || (flags & SPAN_REMOTE) != 0)
-            return;
-    } while (!atomic_compare_exchange_weak(&s->flags, &flags, flags | SPAN_REMOTE));
-    __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
-    inbox_push_wherever(s);
-}
+#include "heap/inbox_inl.h"
 
 struct span *inbox_take_all(struct inbox *b, bool close)
 {

@@ -19,7 +19,7 @@ static int (*module_create_command)(void *ctx, const char *name, command_fn fn, 
 static int (*module_string_to_integer)(const void *string, long long *out);
 static int (*module_reply_with_text)(void *ctx, const char *text);
 
-static void **planted_head;
+static void **volatile planted_head; /* volatile: written and never read, it would not be there */
 static volatile uintptr_t planted_hidden;
 
 #define PLACE __attribute__((noinline))

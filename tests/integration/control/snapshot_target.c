@@ -24,7 +24,7 @@ struct list {
 };
 void **planted_global;            /* -> 200 bytes, at word 3 -> 3000 bytes, at word 5 -> 50 bytes */
 static struct list *planted_list; /* all of it through its first */
-static void *planted_array[10];   /* [5] -> 400 bytes */
+static void *volatile planted_array[10]; /* [5] -> 400 bytes. volatile, or a compiler makes ten variables of it */
 char *planted_packed;       /* -> 1000 bytes, at an offset that is no multiple of 8 */
 static void **grown;
 static __thread void *planted_tls;

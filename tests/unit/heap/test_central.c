@@ -1,5 +1,6 @@
 /* Orphans and messages: adoption, forwarding, the generation that protects a recycled descriptor, and all of it at once. */
 #include "heap_harness.h"
+#include "heap/inbox_inl.h"
 
 enum { SIZE = 8192, N_BLOCKS = 8, N_SHARED = 64, N_STEPS = 40000, N_THREADS = 5, N_ROUNDS = 3, N_MARKS = 16 };
 

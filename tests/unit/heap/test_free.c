@@ -1,6 +1,7 @@
 /* Every answer that a slow free can give, for each kind of freer: owner, another thread, nobody's span; and what must never
  * be called misuse: whatever the collector took. */
 #include "heap_harness.h"
+#include "heap/inbox_inl.h"
 
 enum { SIZE = 4096, N = 16 }; /* N blocks are a span */
 

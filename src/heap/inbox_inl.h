@@ -1,0 +1,75 @@
+/* The sender's side of inboxes, inlined into the fast path of free: see inbox.c for the protocol.
+ *
+ * Invariants  bit and announcement belong together: a sender that never came back from between them would leave a bit that
+ *         nobody hears of. So this runs in a critical section, or in the section of fast paths, where no stop and none of
+ *         the program's handlers comes between.
+ * Not here  what the owner does: inbox.c.
+ */
+#ifndef HEAP_INBOX_INL_H
+#define HEAP_INBOX_INL_H
+
+#include "heap/tcache.h"
+
+ALWAYS_INLINE bool inbox_push(struct inbox *b, struct span *s)
+{
+    struct span *head = atomic_load_explicit(&b->head, memory_order_acquire);
+    do {
+        if (head == INBOX_CLOSED)
+            return false;
+        atomic_store_explicit(&s->inbox_next, head, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak_explicit(&b->head, &head, s, memory_order_release, memory_order_acquire));
+    return true;
+}
+
+/* An inbox is closed after the last span has left it, so whoever finds it closed reads another pointer now. */
+ALWAYS_INLINE void inbox_push_wherever(struct span *s)
+{
+    while (!inbox_push(atomic_load_explicit(&s->inbox, memory_order_acquire), s))
+        continue;
+}
+
+/* After the sender's bit is set: the span goes to its inbox unless it is there. flags_before: span->flags as read while the
+ * freed block still kept the span alive. */
+ALWAYS_INLINE void inbox_announce(struct span *s, uint64_t flags_before)
+{
+    uint64_t flags = atomic_load(&s->flags);
+    do {
+        bool is_retired = (flags ^ flags_before) >= SPAN_GENERATION;
+        if (is_retired || (flags & SPAN_REMOTE) != 0)
+            return;
+    } while (!atomic_compare_exchange_weak(&s->flags, &flags, flags | SPAN_REMOTE));
+    __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
+    inbox_push_wherever(s);
+}
+
+/* What a free of must be decided by heap_free. */
+enum { INBOX_NOT_BY_MESSAGE = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY };
+
+/* The common case of a free of another thread's block, told apart by reads only: its span, block and flags for inbox_write. NULL:
+ * heap_free has to look. self: this thread's cache. pre: addr in the arena. */
+ALWAYS_INLINE struct span *inbox_find(uintptr_t addr, const struct tcache *self, uint32_t *idx, uint64_t *flags_before)
+{
+    const struct slice *e = slice_of(addr);
+    struct span *s = span_of_ref(LOAD_ONCE(e->span));
+    *flags_before = atomic_load_explicit(&s->flags, memory_order_acquire);
+    const struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
+    bool is_start;
+    if (owner == NULL || owner == self || (*flags_before & INBOX_NOT_BY_MESSAGE) != 0)
+        return NULL; /* the nil span has no owner */
+    *idx = slice_block_at(e, addr - s->start, &is_start);
+    if (!is_start || *idx >= s->n_blocks || span_is_free(s, *idx) || span_of_ref(LOAD_ONCE(e->span)) != s)
+        return NULL;
+    return s;
+}
+
+/* false: the block was freed twice, and heap_free will find the same. */
+ALWAYS_INLINE bool inbox_write(struct span *s, uint32_t idx, uint64_t flags_before)
+{
+    uint64_t bit = UINT64_C(1) << (idx & 63);
+    if ((__atomic_fetch_or(&s->remote[idx >> 6], bit, __ATOMIC_SEQ_CST) & bit) != 0)
+        return false;
+    inbox_announce(s, flags_before);
+    return true;
+}
+
+#endif
