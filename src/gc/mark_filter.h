@@ -59,8 +59,8 @@ uint32_t mark_filter_unaligned(struct mark_bounds b, uintptr_t lo, size_t n_word
 /* A jmp_buf has 25 words; what hides in the last range of a longer one begins at most one word before it. */
 enum { MARK_HIDDEN_MIN_WORDS = 24 };
 
-typedef uint32_t mark_v4 __attribute__((vector_size(16), aligned(4)));
-typedef int32_t mark_v4s __attribute__((vector_size(16), aligned(4)));
+typedef uint32_t mark_v4 __attribute__((vector_size(16), aligned(1))); /* executable memory is read at every byte */
+typedef int32_t mark_v4s __attribute__((vector_size(16), aligned(1)));
 
 ALWAYS_INLINE uint32_t mark_filter_word(struct mark_bounds b, uint64_t word, uint64_t *out, uint32_t n)
 {
