@@ -2,7 +2,7 @@
  */
 #include "stop_harness.h"
 
-enum { N_ROUNDS = 2000 };
+enum { N_ROUNDS = 2000, N_ROUNDS_MAX = 20 * N_ROUNDS, N_SPINS = 512 };
 
 static volatile uint64_t n_steps;
 static volatile uint32_t is_published, may_leave, is_back;
@@ -240,6 +240,7 @@ static void registers_are_in_the_frame(void **state)
 
 /* ---- both at once ------------------------------------------------------------------------- */
 
+/* Outside it stays for a while, too: on a busy machine it is else met only where it waits. */
 static void *publish_and_step(void *arg)
 {
     struct os_gate_frame frame;
@@ -250,6 +251,8 @@ static void *publish_and_step(void *arg)
         os_gate_publish(&frame);
         os_gate_leave(&frame);
         n_steps++;
+        for (volatile unsigned spin = 0; spin < n_steps % N_SPINS; spin++)
+            continue;
     }
     os_thread_unregister();
     return NULL;
@@ -258,6 +261,7 @@ static void *publish_and_step(void *arg)
 static void nobody_passes_a_held_gate(void **state)
 {
     pthread_t thread;
+    unsigned i = 0;
 
     (void)state;
     if (is_emulated())
@@ -265,7 +269,8 @@ static void nobody_passes_a_held_gate(void **state)
     n_steps = 0;
     world_n_held = 0;
     thread = world_spawn(publish_and_step, NULL);
-    for (int i = 0; i < N_ROUNDS; i++) {
+    /* Chance decides where the thread is met: until it was met both ways. */
+    for (; i < N_ROUNDS || ((world_n_held == 0 || world_n_held == i) && i < N_ROUNDS_MAX); i++) {
         uint64_t before;
 
         assert_true(world_stop());
@@ -279,8 +284,8 @@ static void nobody_passes_a_held_gate(void **state)
     world_is_over = true;
     pthread_join(thread, NULL);
     world_is_over = false;
-    print_message("held %u of %d\n", world_n_held, N_ROUNDS);
-    assert_true(world_n_held > 0 && world_n_held < N_ROUNDS);
+    print_message("held %u of %u\n", world_n_held, i);
+    assert_true(world_n_held > 0 && world_n_held < i);
 }
 
 int main(void)
