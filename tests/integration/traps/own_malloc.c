@@ -2,11 +2,13 @@
  * and what gc_malloc gives is kept by a pointer in the program's own blocks. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "test_util.h"
 void *gc_malloc(size_t size, unsigned flags) __attribute__((weak));
 int gc_collect_level(int level) __attribute__((weak));
+void *gc_find_object(const void *addr, size_t *size) __attribute__((weak));
 enum { POOL_BYTES = 64 << 20, ALIGN = 32 };
 static _Alignas(ALIGN) char pool[POOL_BYTES];
 static size_t used;
@@ -72,6 +74,15 @@ static void check_gc_blocks(void)
     TEST_CHECK(n == N);
 }
 
+/* A name that the program does not define gives what it would give without the library. */
+static void check_other_names(void)
+{
+    void *p = NULL;
+    TEST_CHECK(posix_memalign(&p, 64, 100) == 0 && gc_find_object(p, NULL) == NULL);
+    p = valloc(100);
+    TEST_CHECK(p != NULL && gc_find_object(p, NULL) == NULL);
+}
+
 int main(void)
 {
     pthread_t id;
@@ -85,6 +96,7 @@ int main(void)
     TEST_CHECK(f != NULL && fputs("a line\n", f) >= 0 && fclose(f) == 0);
     TEST_CHECK(pthread_create(&id, NULL, body, NULL) == 0 && pthread_join(id, NULL) == 0);
     check_gc_blocks();
+    check_other_names();
     TEST_CHECK(n_frees >= 1001);
     return 0;
 }
