@@ -11,7 +11,6 @@
 #include "heap/meta.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
-#include "os/critical_inl.h"
 #include "os/os.h"
 
 static enum heap_free_result free_misuse(const char *what, uintptr_t addr)
