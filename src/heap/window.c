@@ -15,17 +15,22 @@ struct window window;
 struct heap_map heap_map;
 
 /* Offsets from the base, and where the base may lie. The large layout puts the arena where bits 44 to 46 of an address
- * are fixed and byte 5 is 0x14 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators. */
+ * are fixed and byte 5 is 0x14 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators.
+ *
+ * The arena begins WINDOW_PAST_BYTES beyond a multiple of 4 GiB. Read at a multiple of 4, two words side by side make an
+ * address of the upper half of the first (of a pointer 0x7f.. or 0x55.., else a small number) below the lower half of the
+ * second; so do two small ints read as one word. Just above a multiple of 4 GiB such addresses are common, here they are not. */
 static const struct window_layout {
-    uint64_t lowest_base, n_places, place_bytes;
+    uint64_t lowest_base, n_places;
     uint64_t arena_words, meta, scratch, scratch_region, arena, arena_max;
 } window_layouts[] = {
-    {19 * TiB, 8 * 1024, GiB, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
-    {5 * TiB, 1024, GiB, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
-    {160 * GiB, 64, GiB, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 64 * GiB},
-    {64 * GiB, 16, GiB, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 32 * GiB},
+    {19 * TiB, 2048, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
+    {5 * TiB, 256, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
+    {160 * GiB, 16, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 64 * GiB},
+    {64 * GiB, 4, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 32 * GiB},
 };
-enum { WINDOW_FIRST_BYTES = 65536, WINDOW_TRIES = 16 };
+enum { WINDOW_FIRST_BYTES = 65536, WINDOW_TRIES = 16, WINDOW_PAST_BYTES = 0x50000000 };
+#define WINDOW_PLACE_BYTES (4 * GiB)
 
 static void window_set(const struct window_layout *l, uintptr_t base, size_t arena_cap_bytes)
 {
@@ -47,7 +52,7 @@ bool window_init(size_t arena_cap_bytes)
     for (size_t i = 0; i < N_ELEMENTS(window_layouts); i++) {
         const struct window_layout *l = &window_layouts[i];
         for (int t = 0; t < WINDOW_TRIES; t++) {
-            uintptr_t base = l->lowest_base + os_entropy() % l->n_places * l->place_bytes;
+            uintptr_t base = l->lowest_base + os_entropy() % l->n_places * WINDOW_PLACE_BYTES + WINDOW_PAST_BYTES;
             int e = os_vm_map_at((void *)base, WINDOW_FIRST_BYTES, true, true);
             if (e == 0) {
                 window_set(l, base, arena_cap_bytes);

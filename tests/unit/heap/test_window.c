@@ -8,7 +8,6 @@ enum { STEP = 65536 };
 static void parts_lie_in_order_and_do_not_touch(void **state)
 {
     (void)state;
-    assert_int_equal(window.base % GiB, 0);
     assert_int_equal(window.slices, window.base);
     assert_true(window.slices + (window.arena_max_bytes >> SLICE_SHIFT) * sizeof(struct slice) <= window.arena_words);
     assert_true(window.arena_words < window.meta && window.meta < window.scratch);
@@ -16,7 +15,17 @@ static void parts_lie_in_order_and_do_not_touch(void **state)
     assert_true(window.arena + window.arena_max_bytes <= window.end);
     assert_int_equal(heap_map.window_lo, window.base);
     assert_int_equal(heap_map.window_hi, window.end);
-    assert_int_equal(window.arena % GiB, 0);
+}
+
+/* The upper half of a pointer, or a small number, below half a word of anything: the first GiB of blocks lies at no such
+ * address. (Once one planted leak in four hundred was held by two words of a library's data that touched.) */
+static void no_pair_of_halves_points_to_the_first_blocks(void **state)
+{
+    (void)state;
+    uint32_t first = (uint32_t)window.arena;
+    assert_true(first > UINT16_MAX);
+    assert_true(first < UINT32_MAX - UINT16_MAX - GiB);
+    assert_int_equal(window.arena % (2 << 20), 0); /* huge pages */
 }
 
 /* Where the address space has 47 bits: bits 44 to 46 are fixed, and byte 5 is one that no text has. */
@@ -81,6 +90,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_lie_in_order_and_do_not_touch),
+        cmocka_unit_test(no_pair_of_halves_points_to_the_first_blocks),
         cmocka_unit_test(the_arena_lies_where_data_does_not_point),
         cmocka_unit_test(growth_is_exact_zeroed_and_in_place),
         cmocka_unit_test(growth_never_replaces_what_is_there),
