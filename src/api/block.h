@@ -114,8 +114,11 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
         const bool block_is_foreign = real_is_foreign[REAL_##name];                                          \
         BLOCK_PERSONALITY;                                                                                   \
         struct block_frame frame;
-#define BLOCK_END                                                                                            \
+#define BLOCK_END BLOCK_END_THEN((void)0)
+/* then: what is to be done when the thread no longer counts as stopped. */
+#define BLOCK_END_THEN(then)                                                                                 \
     os_gate_leave(&frame.gate);                                                                              \
+    then;                                                                                                    \
     return block_result;                                                                                     \
     }
 
@@ -147,7 +150,8 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
     BLOCK_END
 
 /* With a parameter timeout, a relative struct timespec. */
-#define BLOCK_TS(name, params, args)                                                                         \
+#define BLOCK_TS(name, params, args) BLOCK_TS_THEN(name, params, args, (void)0)
+#define BLOCK_TS_THEN(name, params, args, then)                                                              \
     BLOCK_BEGIN(int, name, params, block_missing())                                                          \
     const struct timespec *wanted = timeout;                                                                 \
     struct timespec left;                                                                                    \
@@ -158,6 +162,6 @@ static inline const struct timespec *block_left_ts(uint64_t begin_ns, const stru
         if (LIKELY(!BLOCK_IS_EINTR) || !block_is_only_ours(&frame))                                          \
             break;                                                                                           \
     }                                                                                                        \
-    BLOCK_END
+    BLOCK_END_THEN(then)
 
 #endif

@@ -13,5 +13,6 @@ void *interpose_dlopen_target(void);  /* libc's dlopen */
 void *interpose_syscall_target(void); /* libc's syscall */
 long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args);
 long interpose_exec(long nr, long a, long b, long c, long d, long e); /* interpose_exec.c */
+long interpose_sigqueueinfo(long nr, long pid, long b, long c, long d);               /* parked.c */
 
 #endif

@@ -92,12 +92,12 @@ EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
 {
     int result;
 
-    if (wanted != NULL) {
+    if (wanted != NULL && !os_is_vfork_child()) { /* whose memory is its parent's, but not the stack */
         stack_t given = *wanted;
         (void)REAL(sigaltstack); /* looked up before signals are blocked */
         return altstack_change(&given, old);
     }
-    result = REAL(sigaltstack)(NULL, old);
+    result = REAL(sigaltstack)(wanted, old);
     if (result == 0)
         altstack_translate(old, api_tls.altstack, &api_tls.altstack_given);
     return result;

@@ -70,9 +70,11 @@ dlopen:
     .cfi_endproc
     .size   dlopen, . - dlopen
 
-/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, and the two that make
- * another program of the process. */
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
+ * another program of the process, and the two that queue a value. */
+#define SYS_RT_SIGQUEUEINFO 138
 #define SYS_EXECVE 221
+#define SYS_RT_TGSIGQUEUEINFO 240
 #define SYS_SECCOMP 277
 #define SYS_EXECVEAT 281
     .globl  syscall
@@ -86,6 +88,10 @@ syscall:
     b.eq    interpose_exec
     cmp     x0, #SYS_EXECVEAT
     b.eq    interpose_exec
+    cmp     x0, #SYS_RT_SIGQUEUEINFO
+    b.eq    interpose_sigqueueinfo
+    cmp     x0, #SYS_RT_TGSIGQUEUEINFO
+    b.eq    interpose_sigqueueinfo
     stp     x29, x30, [sp, #-80]!
     .cfi_def_cfa_offset 80
     .cfi_offset x29, -80

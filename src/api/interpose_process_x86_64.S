@@ -65,10 +65,12 @@ dlopen:
     .cfi_endproc
     .size   dlopen, . - dlopen
 
-/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, and the two that make
- * another program of the process. Up to six arguments lie in registers, the last one on the stack, where the jump
+/* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
+ * another program of the process, and the two that queue a value. Up to six arguments lie in registers, the last one on the stack, where the jump
  * leaves it. */
 #define SYS_EXECVE 59
+#define SYS_RT_SIGQUEUEINFO 129
+#define SYS_RT_TGSIGQUEUEINFO 297
 #define SYS_SECCOMP 317
 #define SYS_EXECVEAT 322
     .globl  syscall
@@ -82,6 +84,10 @@ syscall:
     je      interpose_exec
     cmpq    $SYS_EXECVEAT, %rdi
     je      interpose_exec
+    cmpq    $SYS_RT_SIGQUEUEINFO, %rdi
+    je      interpose_sigqueueinfo
+    cmpq    $SYS_RT_TGSIGQUEUEINFO, %rdi
+    je      interpose_sigqueueinfo
     pushq   %rdi
     .cfi_def_cfa_offset 16
     pushq   %rsi

@@ -23,6 +23,7 @@
 #include <ucontext.h>
 #include "api/alloc.h"
 #include "api/interpose.h"
+#include "api/parked.h"
 #include "api/real.h"
 #include "api/signal_defer.h"
 #include "os/critical_inl.h"
@@ -106,6 +107,7 @@ static void signal_trampoline(int sig, siginfo_t *info, void *ucontext)
         return;
     struct signal_entry e = signal_read_entry(sig);
     bool was_published = os_gate_suspend();
+    parked_delivered(info); /* from here on a stop looks at this frame, where the value is now */
     api_tls.n_handled++;
     if (UNLIKELY(e.flags & SA_RESETHAND))
         signal_reset(sig);

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "api/block.h"
+#include "api/parked.h"
 
 /* Second names of libc, which old objects call. */
 EXPORT int __poll(struct pollfd *fds, nfds_t n, int timeout_ms);
@@ -117,9 +118,21 @@ EXPORT int bsd_sigpause(int mask)
 {
     return __sigpause(mask, 0);
 }
-BLOCK_TS(sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *timeout),
-           (set, info, timeout))
-BLOCK_CALL(int, sigwaitinfo, (const sigset_t *set, siginfo_t *info), (set, info))
+/* What came with the signal is the program's now; where it does not want to know, nobody is told what that was. */
+static void wait_took(int sig, const siginfo_t *info)
+{
+    if (sig > 0 && info != NULL)
+        parked_delivered(info);
+}
+
+BLOCK_TS_THEN(sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *timeout),
+              (set, info, timeout), wait_took(block_result, info))
+BLOCK_BEGIN(int, sigwaitinfo, (const sigset_t *set, siginfo_t *info), block_missing())
+    block_enter(&frame, block_is_foreign);
+    do {
+        block_result = block_real(set, info);
+    } while (UNLIKELY(BLOCK_IS_EINTR) && block_is_only_ours(&frame));
+BLOCK_END_THEN(wait_took(block_result, info))
 BLOCK_ERROR(sigwait, (const sigset_t *set, int *sig), (set, sig))
 
 BLOCK_CALL(int, sem_wait, (sem_t * sem), (sem))

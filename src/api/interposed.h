@@ -137,6 +137,9 @@
 #define INTERPOSED_SIGNAL_REAL(R)                                                                            \
     R(sigaction, NULL)                                                                                       \
     R(siginterrupt, NULL)                                                                                    \
+    R(sigqueue, NULL)                                                                                        \
+    R(pthread_sigqueue, NULL)                                                                                \
+    R(mq_notify, NULL)                                                                                       \
     R(sigaltstack, NULL)
 #define INTERPOSED_SIGNAL(X)                                                                                 \
     X(__sigaction)                                                                                           \

@@ -9,8 +9,8 @@
  * ours that serves one and stands still.
  * Cost       about 0.4 us for each descriptor, and about 0.5 us for each one that is registered with an epoll instance:
  *            10 ms for an epoll instance with 10,000 sockets.
- * Not here   mappings of rings (roots_maps.c). Not seen at all: values queued with a signal, mq_notify, descriptors
- *            of a thread that has its own table (unshare).
+ * Not here   mappings of rings (roots_maps.c); values queued with a signal and mq_notify (api/parked.c). Not seen at all:
+ *            descriptors of a thread that has its own table (unshare).
  */
 #include "gc/roots_int.h"
 
