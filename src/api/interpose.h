@@ -2,6 +2,8 @@
 #ifndef API_INTERPOSE_H
 #define API_INTERPOSE_H
 
+#include <time.h>
+
 void interpose_signal_install(void); /* constructor */
 void interpose_signal_fork_child(void);
 void interpose_altstack_retire(void); /* the thread ends: its replacement goes */
@@ -14,5 +16,7 @@ void *interpose_syscall_target(void); /* libc's syscall */
 long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args);
 long interpose_exec(long nr, long a, long b, long c, long d, long e); /* interpose_exec.c */
 long interpose_sigqueueinfo(long nr, long pid, long b, long c, long d);               /* parked.c */
+long interpose_futex(long nr, long word, long operation, long value, const struct timespec *timeout, long word2,
+                     long value3); /* interpose_wait.c */
 
 #endif

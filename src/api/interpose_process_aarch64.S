@@ -71,7 +71,8 @@ dlopen:
     .size   dlopen, . - dlopen
 
 /* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
- * another program of the process, and the two that queue a value. */
+ * another program of the process, the two that queue a value, and the one by which threads wait for each other. */
+#define SYS_FUTEX 98
 #define SYS_RT_SIGQUEUEINFO 138
 #define SYS_EXECVE 221
 #define SYS_RT_TGSIGQUEUEINFO 240
@@ -82,6 +83,8 @@ dlopen:
     .balign 16
 syscall:
     .cfi_startproc
+    cmp     x0, #SYS_FUTEX
+    b.eq    interpose_futex
     cmp     x0, #SYS_SECCOMP
     b.eq    interpose_seccomp
     cmp     x0, #SYS_EXECVE

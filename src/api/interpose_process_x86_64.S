@@ -66,10 +66,11 @@ dlopen:
     .size   dlopen, . - dlopen
 
 /* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
- * another program of the process, and the two that queue a value. Up to six arguments lie in registers, the last one on the stack, where the jump
- * leaves it. */
+ * another program of the process, the two that queue a value, and the one by which threads wait for each other. Up
+ * to six arguments lie in registers, the last one on the stack, where the jump leaves it. */
 #define SYS_EXECVE 59
 #define SYS_RT_SIGQUEUEINFO 129
+#define SYS_FUTEX 202
 #define SYS_RT_TGSIGQUEUEINFO 297
 #define SYS_SECCOMP 317
 #define SYS_EXECVEAT 322
@@ -78,6 +79,8 @@ dlopen:
     .balign 16
 syscall:
     .cfi_startproc
+    cmpq    $SYS_FUTEX, %rdi
+    je      interpose_futex
     cmpq    $SYS_SECCOMP, %rdi
     je      interpose_seccomp
     cmpq    $SYS_EXECVE, %rdi

@@ -8,6 +8,7 @@
  *         hot.
  */
 #include <aio.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "api/block.h"
+#include "api/interpose.h"
 #include "api/parked.h"
 
 /* Second names of libc, which old objects call. */
@@ -165,3 +167,31 @@ BLOCK_CALL(pid_t, wait4, (pid_t pid, int *status, int options, struct rusage *us
            (pid, status, options, usage))
 BLOCK_CALL(pid_t, waitpid, (pid_t pid, int *status, int options), (pid, status, options))
 BLOCK_CALL(int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options), (type, id, info, options))
+
+/* By the number of the system call, which is the only way to it: threads of Rust programs, and others that do without
+ * pthreads, wait so. FUTEX_WAIT has a relative time, FUTEX_WAIT_BITSET an absolute one; with either the kernel never
+ * restarts it. The other operations do not wait, or restart. */
+long interpose_futex(long nr, long word, long operation, long value, const struct timespec *timeout, long word2,
+                     long value3)
+{
+    const long command = operation & FUTEX_CMD_MASK;
+    if (command != FUTEX_WAIT && command != FUTEX_WAIT_BITSET)
+        return REAL(syscall)(nr, word, operation, value, timeout, word2, value3);
+
+    BLOCK_PERSONALITY;
+    struct block_frame frame;
+    const bool is_relative = command == FUTEX_WAIT && timeout != NULL;
+    const struct timespec *const wanted = timeout;
+    struct timespec left;
+    const uint64_t begin_ns = is_relative ? os_clock_ns() : 0;
+    long block_result;
+    block_enter(&frame, real_is_foreign[REAL_syscall]);
+    for (;;) {
+        block_result = REAL(syscall)(nr, word, operation, value, timeout, word2, value3);
+        if (LIKELY(!BLOCK_IS_EINTR) || !block_is_only_ours(&frame))
+            break;
+        timeout = is_relative ? block_left_ts(begin_ns, wanted, &left) : wanted;
+    }
+    os_gate_leave(&frame.gate);
+    return block_result;
+}

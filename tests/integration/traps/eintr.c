@@ -1,4 +1,5 @@
 /* Calls that wait for a time: polls, sleeps, semaphores, conditions, signals, queues; see eintr.h. */
+#include <linux/futex.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
@@ -134,6 +135,22 @@ static int wait_cond_timedwait(void)
     return timed_out(-1, result, ETIMEDOUT);
 }
 
+/* As threads of Rust programs wait. */
+static int wait_futex(void)
+{
+    uint32_t word = 0;
+    int result = (int)syscall(SYS_futex, &word, FUTEX_WAIT, 0, &wait_time, NULL, 0);
+    return timed_out(result, errno, ETIMEDOUT);
+}
+
+static int wait_futex_bitset(void)
+{
+    uint32_t word = 0;
+    struct timespec t = from_now(CLOCK_MONOTONIC);
+    int result = (int)syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &t, NULL, FUTEX_BITSET_MATCH_ANY);
+    return timed_out(result, errno, ETIMEDOUT);
+}
+
 static int wait_sigtimedwait(void)
 {
     sigset_t set;
@@ -238,6 +255,8 @@ static const struct eintr_case cases[] = {
     {"sem_timedwait", wait_sem_timedwait},
     {"sem_clockwait", wait_sem_clockwait},
     {"cond_timedwait", wait_cond_timedwait},
+    {"futex", wait_futex},
+    {"futex_bitset", wait_futex_bitset},
     {"sigtimedwait", wait_sigtimedwait},
     {"semtimedop", wait_semtimedop},
     {"msgrcv", wait_msgrcv},

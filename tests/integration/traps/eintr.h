@@ -21,7 +21,7 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static struct timespec from_now(clockid_t clock)
+static inline struct timespec from_now(clockid_t clock)
 {
     struct timespec t;
     clock_gettime(clock, &t);
@@ -36,12 +36,40 @@ static int fds[2];
 static int nobody[2]; /* nothing is ever written to it */
 
 /* The call ends by a timeout that is an error of its own: `expected` is returned as success. */
-static int timed_out(int result, int error, int expected)
+static inline int timed_out(int result, int error, int expected)
 {
     if (result == -1 && error == expected)
         return 0;
     errno = error;
     return -1;
+}
+
+static inline int expect(ssize_t result, ssize_t wanted)
+{
+    return result == wanted ? 0 : -1;
+}
+
+static void (*release)(void);
+
+static inline void *releaser(void *arg)
+{
+    struct timespec t = wait_time;
+    while (nanosleep(&t, &t) != 0)
+        continue;
+    release();
+    return arg;
+}
+
+/* The call that `how` ends by what it does after the time: begins before, and ends when that is done. */
+static inline int released_by(void (*how)(void), int (*call)(void))
+{
+    pthread_t thread;
+    release = how;
+    TEST_CHECK(pthread_create(&thread, NULL, releaser, NULL) == 0);
+    int result = call(), error = errno;
+    TEST_CHECK(pthread_join(thread, NULL) == 0);
+    errno = error;
+    return result;
 }
 
 struct eintr_case {

@@ -145,17 +145,7 @@ static int wait_write_timeout(void)
 }
 
 /* The rest end by what another thread does after the time. */
-static void (*release)(void);
 static pthread_t waiting_thread;
-
-static void *releaser(void *arg)
-{
-    struct timespec t = wait_time;
-    while (nanosleep(&t, &t) != 0)
-        continue;
-    release();
-    return arg;
-}
 
 static void release_later(void (*how)(void))
 {
