@@ -66,6 +66,7 @@ static void doctor_put_limits(struct out *o)
     doctor_put_rlimit(o, "address space", RLIMIT_AS);
     doctor_put_rlimit(o, ", processes", RLIMIT_NPROC);
     doctor_put_rlimit(o, ", queued signals", RLIMIT_SIGPENDING);
+    doctor_put_rlimit(o, ", descriptors", RLIMIT_NOFILE);
     fmt_str(&o->f, ", control group ");
     if (group == SIZE_MAX)
         fmt_str(&o->f, "none");
@@ -114,7 +115,6 @@ static bool doctor_put_map(const struct os_map *m, void *ctx)
     return true;
 }
 
-/* Mappings that are out of the table because they are ours, or because they are new, read the same. */
 static void doctor_put_maps(struct out *o)
 {
     int err;
@@ -130,41 +130,46 @@ static void doctor_put_maps(struct out *o)
 
 /* ---- threads ---- */
 
-static const char *doctor_gate_text(const struct os_thread *t)
-{
-    if (__atomic_load_n(&t->gate, __ATOMIC_RELAXED) == OS_GATE_RUNNING)
-        return "stopped by signal 33";
-    return "in a call that waits: counts as stopped, is not signalled";
-}
+enum doctor_place { DOCTOR_UNKNOWN, DOCTOR_RUNS, DOCTOR_AT_GATE };
 
-static const char *doctor_registered_text(pid_t tid)
+static enum doctor_place doctor_place_of(pid_t tid)
 {
-    const char *text = NULL;
+    enum doctor_place place = DOCTOR_UNKNOWN;
 
     os_critical_enter();
     os_lock(&os_thread_registry_lock);
-    for (const struct os_thread *t = os_thread_first(); t != NULL && text == NULL; t = t->next)
-        text = t->tid == tid ? doctor_gate_text(t) : NULL;
+    for (const struct os_thread *t = os_thread_first(); t != NULL; t = t->next)
+        if (t->tid == tid)
+            place = __atomic_load_n(&t->gate, __ATOMIC_RELAXED) == OS_GATE_RUNNING ? DOCTOR_RUNS : DOCTOR_AT_GATE;
     os_unlock(&os_thread_registry_lock);
     os_critical_leave();
-    return text;
+    return place;
+}
+
+/* One that has to be stopped by the signal. */
+static const char *doctor_signal_text(const struct os_task_state *state, bool is_known)
+{
+    if (state->state == 'D')
+        return "waits in the kernel, uninterruptibly: while it does, collections are skipped";
+    if (state->state == 't' || state->state == 'T')
+        return "held by a debugger or a stop signal: while it is, collections are skipped";
+    if ((state->sig_blocked >> (os_stop_signal_number() - 1) & 1) != 0)
+        return "blocks signal 33, by the system call itself: while it does, collections are skipped";
+    return is_known ? "stopped by signal 33" : "not known to the library: stopped by signal 33";
 }
 
 static const char *doctor_thread_text(pid_t tid)
 {
     struct os_task_state state;
-    const char *text;
 
     if (tid == os_gettid())
         return "asks: its own collections run on a stack of the library's";
     if (os_task_state(tid, &state) != 0 || !os_task_is_stoppable(&state))
         return "gone, or a worker of the kernel: not stopped";
-    if (state.state == 'D')
-        return "waits in the kernel, uninterruptibly: while it does, collections are skipped";
-    if (state.state == 't' || state.state == 'T')
-        return "held by a debugger or a stop signal: while it is, collections are skipped";
-    text = doctor_registered_text(tid);
-    return text != NULL ? text : "not known to the library: stopped by signal 33";
+    enum doctor_place place = doctor_place_of(tid);
+    if (place == DOCTOR_AT_GATE && os_gate_is_tight())
+        return "in a call that waits: counts as stopped, is not signalled";
+    return doctor_signal_text(&state, place != DOCTOR_UNKNOWN);
 }
 
 static void doctor_put_threads(struct out *o)

@@ -26,7 +26,7 @@
     X(SKIP_FORK, "skip_fork", "skipped: a fork is in progress")                                              \
     X(SKIP_VFORK_CHILD, "skip_vfork_child", "skipped: another process shares the memory")                    \
     X(SKIP_SECCOMP, "skip_seccomp", "skipped: system calls are filtered")                                    \
-    X(SKIP_NO_PROC, "skip_no_proc", "skipped: the list of mappings cannot be read")                          \
+    X(SKIP_NO_PROC, "skip_no_proc", "skipped: /proc does not show this process")                             \
     X(SKIP_NO_PAGEMAP, "skip_no_pagemap", "skipped: which pages have content cannot be read")                \
     X(SKIP_THREAD_NOT_STOPPED, "skip_thread_not_stopped", "skipped: a thread did not stop in time")          \
     X(SKIP_THREAD_UNINTERRUPTIBLE, "skip_thread_uninterruptible", "skipped: a thread waits in the kernel")   \

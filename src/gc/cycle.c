@@ -49,7 +49,7 @@ static const struct {
     [SKIP_FORK] = {"fork in progress", COUNTER_SKIP_FORK},
     [SKIP_VFORK] = {"vfork in progress", COUNTER_SKIP_VFORK_CHILD},
     [SKIP_SECCOMP] = {"system calls are filtered", COUNTER_SKIP_SECCOMP},
-    [SKIP_NO_PROC] = {"mappings cannot be read", COUNTER_SKIP_NO_PROC},
+    [SKIP_NO_PROC] = {"/proc does not show this process", COUNTER_SKIP_NO_PROC},
     [SKIP_NO_PAGEMAP] = {"pagemap cannot be read", COUNTER_SKIP_NO_PAGEMAP},
     [SKIP_NOT_STOPPED] = {"thread not stopped", COUNTER_SKIP_THREAD_NOT_STOPPED},
     [SKIP_UNINTERRUPTIBLE] = {"thread waits in the kernel", COUNTER_SKIP_THREAD_UNINTERRUPTIBLE},

@@ -2,13 +2,26 @@
 #include "gc/roots_doctor.h"
 
 #include "gc/roots_int.h"
+#include "heap/heap.h"
+
+/* Why a mapping is not in the table. */
+static const char *verdict_without_map(uintptr_t addr)
+{
+    struct heap_range own;
+
+    if (heap_next_own(addr, &own) && own.lo <= addr)
+        return "skipped: the library's own, but blocks are read where something leads to them";
+    if (roots.n_maps == 0)
+        return "skipped: no collection came as far as to look at it";
+    return "skipped: newer than the last collection that looked";
+}
 
 const char *roots_verdict(uintptr_t addr)
 {
     const struct roots_map *m = roots_maps_find(addr);
 
     if (m == NULL)
-        return "skipped: the library's own, or newer than the last collection";
+        return verdict_without_map(addr);
     switch ((enum roots_map_kind)m->kind) {
     case ROOTS_MAP_NONE:
         return "skipped: shared with a file or device, or the kernel's";

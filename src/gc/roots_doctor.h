@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* No collection may run meanwhile: cycle_inhibit, then cycle_wait. pre: one was tried. */
+/* No collection may run meanwhile: cycle_inhibit, then cycle_wait. */
 const char *roots_verdict(uintptr_t addr);
 
 /* In a clone of the process, made while the world was stopped: descriptors that show the original are closed and opened

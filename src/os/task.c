@@ -3,6 +3,9 @@
  * What    Their ids and states, read raw: opendir and stdio lock and allocate.
  *         The directory is named by the pid, because under /proc/self there is
  *         nothing any more once the main thread has ended.
+ *         Behind unshare(CLONE_NEWPID) without a /proc of its own that folder
+ *         is another process's, so it is asked first whether /proc numbers us
+ *         as we do.
  * Not here  which of them are registered: thread.c.
  */
 #include "os/os.h"
@@ -34,6 +37,18 @@ static const char *task_path(struct fmt *f, pid_t tid, const char *name)
     return fmt_cstr(f);
 }
 
+static bool task_is_numbered_as_here(void)
+{
+    char here[TASK_PATH_BYTES], there[TASK_PATH_BYTES];
+    struct fmt f = fmt_init(here, sizeof(here));
+    long n = os_probe_readlink("/proc/thread-self", there, sizeof(there));
+
+    fmt_u64(&f, (uint64_t)os_getpid());
+    fmt_str(&f, "/task/");
+    fmt_u64(&f, (uint64_t)os_gettid());
+    return n == (long)f.len && memcmp(here, there, f.len) == 0;
+}
+
 /* ---- the list ------------------------------------------------------------------- */
 
 struct task_list {
@@ -55,9 +70,12 @@ long os_task_list(pid_t *tids, size_t max)
     char path[TASK_PATH_BYTES];
     struct fmt f = fmt_init(path, sizeof(path));
     struct task_list list = {tids, 0, max};
-    int fd = os_probe_open(task_path(&f, 0, NULL));
     long n;
+    int fd;
 
+    if (!task_is_numbered_as_here())
+        return -ESRCH;
+    fd = os_probe_open(task_path(&f, 0, NULL));
     if (fd < 0)
         return fd;
     n = os_probe_numbers(fd, task_take, &list);

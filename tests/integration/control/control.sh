@@ -82,7 +82,7 @@ while ! grep -q ready "$dir/out"; do sleep 0.05; done
 finish
 cat "$dir"/stats.* >"$dir/texts"
 for text in 'gcmalloc: process' 'pauses' 'from us' 'gcmalloc: doctor' "malloc      the library's" 'read at every byte' \
-    "skipped: shared with a file" 'asks: its own collections'; do
+    "skipped: shared with a file" "skipped: the library's own" 'asks: its own collections'; do
     grep -qF -- "$text" "$dir/texts" || failed "--stats --doctor did not say: $text"
 done
 
