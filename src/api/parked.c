@@ -91,18 +91,15 @@ EXPORT int pthread_sigqueue(pthread_t thread, int sig, const union sigval value)
     return error;
 }
 
-/* rt_sigqueueinfo(pid, sig, info) and rt_tgsigqueueinfo(pid, tid, sig, info). A bad address is the kernel's to refuse. */
+/* rt_sigqueueinfo(pid, sig, info) and rt_tgsigqueueinfo(pid, tid, sig, info). Whether info can be read is known when the
+ * kernel has read it; until then it holds the value itself. One that is delivered meanwhile is held for too long. */
 long interpose_sigqueueinfo(long nr, long pid, long b, long c, long d)
 {
-    long info = nr == SYS_rt_sigqueueinfo ? c : d;
-    bool is_own = (pid_t)pid == os_getpid() && info != 0;
-    void *value = is_own ? ((const siginfo_t *)info)->si_value.sival_ptr : NULL;
-    long result;
+    const siginfo_t *info = (const siginfo_t *)(nr == SYS_rt_sigqueueinfo ? c : d);
+    long result = REAL(syscall)(nr, pid, b, c, d);
 
-    parked_add(value);
-    result = REAL(syscall)(nr, pid, b, c, d);
-    if (result != 0)
-        parked_take_back(value);
+    if (result == 0 && (pid_t)pid == os_getpid())
+        parked_add(info->si_value.sival_ptr);
     return result;
 }
 

@@ -1,5 +1,6 @@
 /* The value of a queued signal is in the kernel alone until the signal is delivered: to the process, to a thread, by the
  * system call itself; taken by sigwaitinfo, by sigtimedwait, by a handler, by a descriptor. Then it is the program's to hold. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -30,6 +31,8 @@ static __attribute__((noinline)) void queue_all(void)
     TEST_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGRTMIN + 2, &info) == 0);
     info.si_value.sival_ptr = trap_reveal(hidden[3]);
     TEST_CHECK(syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), SIGRTMIN + 3, &info) == 0);
+    errno = 0; /* a bad address is the kernel's to refuse */
+    TEST_CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGRTMIN + 2, (siginfo_t *)8) == -1 && errno == EFAULT);
 }
 
 static void handler(int signo, siginfo_t *info, void *context)
