@@ -106,7 +106,7 @@ static void control_off(int fd)
 /* Where each block comes from must have been recorded from the start. */
 static void control_leaks(int fd)
 {
-    static struct findings_out findings; /* is_serving; too large for the stack of a handler */
+    static struct findings_out findings BULKY; /* is_serving; too large for the stack of a handler */
     struct findings_leaks_result result;
     struct out o;
 

@@ -27,7 +27,7 @@ enum {
 static struct {
     _Atomic uint64_t state;
     _Alignas(EMERGENCY_ALIGN_MAX) char bytes[EMERGENCY_BYTES];
-} emergency_pool;
+} emergency_pool BULKY;
 
 void *_Atomic emergency_deferred;
 

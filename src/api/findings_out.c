@@ -6,16 +6,19 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/compiler.h"
 #include "os/os.h"
 #include "os/probe.h"
 #include "os/walk.h"
 
 extern char *__cxa_demangle(const char *name, char *text, size_t *size, int *status) __attribute__((weak));
 
-static char findings_program[PATH_MAX];
+static char findings_program[PATH_MAX] BULKY;
 
 void findings_init(void)
 {
+    if (findings_program[0] != '\0')
+        return;
     long n = os_probe_readlink("/proc/self/exe", findings_program, sizeof(findings_program) - 1);
 
     findings_program[n > 0 ? n : 0] = '\0';
@@ -25,6 +28,7 @@ void findings_init(void)
 
 void findings_out_init(struct findings_out *out, int fd, enum findings_where where)
 {
+    findings_init();
     out->fd = fd;
     out->error = 0;
     out->where = where;

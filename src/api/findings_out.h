@@ -30,7 +30,8 @@ void findings_out_init(struct findings_out *out, int fd, enum findings_where whe
 struct fmt *findings_out_text(struct findings_out *out);
 int findings_out_finish(struct findings_out *out); /* 0, or the error as a positive errno value. Not to be left out */
 
-void findings_init(void); /* constructor: the program's path */
+/* The program's path: in the constructor where findings are wanted, in case it cannot be read later; else when they are. */
+void findings_init(void);
 
 /* What an address is called. */
 struct findings_place {

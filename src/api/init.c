@@ -35,7 +35,7 @@ extern void __asan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 extern void __msan_init(void) __attribute__((weak));
 
-static struct options init_options;
+static struct options init_options BULKY;
 
 static void init_report_option(const char *line, size_t len, void *ctx)
 {

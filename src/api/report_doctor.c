@@ -17,8 +17,8 @@
 
 enum { DOCTOR_TEXT_BYTES = 16 * 1024, DOCTOR_MAX_THREADS = 2048 };
 
-static char doctor_text[DOCTOR_TEXT_BYTES];
-static pid_t doctor_tids[DOCTOR_MAX_THREADS];
+static char doctor_text[DOCTOR_TEXT_BYTES] BULKY;
+static pid_t doctor_tids[DOCTOR_MAX_THREADS] BULKY;
 
 /* ---- the process ---- */
 

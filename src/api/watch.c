@@ -183,14 +183,15 @@ void watch_init(const struct options *o)
     watch.needs_all = o->leaks || o->alloctrace;
     os_walk_init();
     outfile_init();
-    findings_init();
     findings_start(o);
     if (o->alloctrace)
         alloctrace_start(o->alloctrace_file);
     if (o->leaks)
         tracked_want_leaks();
-    if (watch.needs_all || watch.profile_rate != 0)
+    if (watch.needs_all || watch.profile_rate != 0) {
+        findings_init();
         watch_apply();
+    }
 }
 
 void watch_fork_child(void)

@@ -10,6 +10,10 @@
 #define NORETURN __attribute__((noreturn))
 #define EXPORT __attribute__((visibility("default")))
 
+/* Large data that a program may never touch, for variables that start as zeros: behind the others, so that what every program touches at
+ * its start lies on few pages (api/layout.ld). */
+#define BULKY __attribute__((section(".bss.bulky")))
+
 /* Fast paths live in one section, so that the stop handler can tell from the
  * interrupted PC that one of them is half done (src/README.md, "Stopping").
  * A function in it calls nothing and leaves only by return or by a tail jump. */

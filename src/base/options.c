@@ -154,7 +154,7 @@ static void option_store(const struct option_row *row, struct options *out, int6
         *(uint32_t *)field = (uint32_t)value;
         break;
     case OPTION_PATH:
-        break; /* "" from the memset of options_init */
+        break; /* "" already: what nobody sets is not touched */
     }
 }
 
@@ -188,7 +188,6 @@ static bool option_apply(const struct option_row *row, struct options *out, stru
 
 void options_init(struct options *out)
 {
-    memset(out, 0, sizeof(*out));
     for (size_t i = 0; i < options_n_rows(); i++) {
         option_store(options_row(i), out, options_row(i)->initial);
     }

@@ -55,26 +55,27 @@ struct options {
     uint64_t reserve_bytes; /* most the arena may grow to; 0: all there is */
     bool finalizer_thread;
     int32_t trace;
-    char trace_file[OPTION_PATH_MAX]; /* "": stderr */
     bool stats;                       /* at exit */
-    char stats_file[OPTION_PATH_MAX]; /* "": stderr */
     bool doctor;                      /* at exit, to stats_file */
-    int32_t report_pid;               /* of these three; 0: every process */
-    char snapshot_file[OPTION_PATH_MAX]; /* at exit; "": none */
+    int32_t report_pid;               /* of these two and the snapshot; 0: every process */
     int32_t stress; /* a cycle at every n-th slow path; 0: off */
     bool seccomp_ok;
     bool check;
     uint32_t probation; /* enum option_probation */
     uint64_t profile_bytes; /* mean distance of samples; 0: off; OPTION_PROFILE_ON, _OFF */
-    char profile_file[OPTION_PATH_MAX];
     bool alloctrace;
-    char alloctrace_file[OPTION_PATH_MAX];
     bool leaks;
     int32_t leaks_exit; /* status of the process where something leaked; 0: its own */
-    char leaks_file[OPTION_PATH_MAX];
-    char suppressions[OPTION_PATH_MAX];
     uint32_t signal; /* enum option_signal */
     bool inherit;   /* children keep the settings and the preload */
+    /* last, and first those that are looked at in every program: it touches one page */
+    char suppressions[OPTION_PATH_MAX];
+    char profile_file[OPTION_PATH_MAX];
+    char snapshot_file[OPTION_PATH_MAX]; /* at exit; "": none */
+    char trace_file[OPTION_PATH_MAX]; /* "": stderr */
+    char stats_file[OPTION_PATH_MAX]; /* "": stderr */
+    char alloctrace_file[OPTION_PATH_MAX];
+    char leaks_file[OPTION_PATH_MAX];
 };
 
 enum option_type {
@@ -100,7 +101,7 @@ struct option_row {
 /* Gets one line, its newline included, for each bad option; the text is gone after the call. */
 typedef void (*options_report_fn)(const char *line, size_t len, void *ctx);
 
-void options_init(struct options *out); /* all defaults */
+void options_init(struct options *out); /* all defaults. pre: all bytes are 0 */
 /* Apply text on top of what out holds. Items are separated by commas; blanks around
  * an item and empty items do not matter; of two settings of one option the last
  * counts. Returns how many items were bad; these changed nothing. report may be NULL. */

@@ -13,7 +13,7 @@ struct central_class {
     struct inbox inbox;
 };
 
-static struct central_class central[FLAVOR_N][SIZECLASS_N];
+static struct central_class central[FLAVOR_N][SIZECLASS_N] BULKY;
 
 static void central_lock(struct central_class *c)
 {

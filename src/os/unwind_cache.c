@@ -39,7 +39,7 @@ struct cache_slot {
 static struct {
     uint64_t epoch;
     struct cache_slot slots[CACHE_SLOTS];
-} cache;
+} cache BULKY;
 
 void os_walk_forget(void)
 {

@@ -35,6 +35,12 @@ static void tell(const char *line, size_t len, void *ctx)
     }
 }
 
+static void defaults_into(struct options *o)
+{
+    memset(o, 0, sizeof(*o));
+    options_init(o);
+}
+
 static void start_telling(void)
 {
     told_len = 0;

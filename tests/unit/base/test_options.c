@@ -8,8 +8,8 @@
 static size_t parse(const char *text)
 {
     start_telling();
-    options_init(&before);
-    options_init(&after);
+    defaults_into(&before);
+    defaults_into(&after);
     size_t n_bad = options_parse(text, &after, tell, &n_told);
     assert_int_equal(n_bad, n_told);
     return n_bad;
@@ -44,7 +44,7 @@ static void test_bad_items_do_not_touch_the_good(void **state)
 static void test_parse_applies_on_top(void **state)
 {
     (void)state;
-    options_init(&after);
+    defaults_into(&after);
     assert_int_equal(options_parse("percent=50", &after, NULL, NULL), 0);
     assert_int_equal(options_parse("floor=1K,bad=1", &after, NULL, NULL), 1);
     assert_int_equal(after.percent, 50);

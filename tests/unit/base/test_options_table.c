@@ -6,8 +6,8 @@
 static bool row_accepts(const struct option_row *row, const char *value)
 {
     start_telling();
-    options_init(&before);
-    options_init(&after);
+    defaults_into(&before);
+    defaults_into(&after);
     bool ok = options_set(&after, row->name, value, tell, &n_told);
     assert_int_equal(n_told, ok ? 0 : 1);
     if (!ok) {
@@ -52,7 +52,7 @@ static void test_rows_are_sound(void **state)
 static void test_defaults(void **state)
 {
     (void)state;
-    options_init(&after);
+    defaults_into(&after);
     assert_int_equal(after.mode, OPTION_MODE_RECLAIM);
     assert_int_equal(after.percent, 100);
     assert_int_equal(after.limit_bytes, 0);
@@ -78,7 +78,7 @@ static void test_defaults_written_out_are_the_defaults(void **state)
     (void)state;
     FOR_EACH_ROW(row)
     {
-        options_init(&before);
+        defaults_into(&before);
         char text[OPTION_PATH_MAX + 1];
         strcpy(text, value_text(row, &before));
         assert_true(row_accepts(row, text));
