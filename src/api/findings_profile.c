@@ -4,7 +4,7 @@
  *     N: BYTES [ALL_N: ALL_BYTES] @ 0xPC 0xPC ...            one line a site, innermost call first
  *
  *     MAPPED_LIBRARIES:
- *     (/proc/self/maps)
+ *     (/proc/thread-self/maps)
  *
  * Figures are those of the samples; the readers scale them by RATE. Of live profiles the first pair is what is in use and was
  * not found unreachable by the last collection, the second all that was ever allocated; of unreachable ones the first is what
@@ -87,7 +87,7 @@ static void profile_put_site(struct findings_out *out, const struct site *s, enu
 static void profile_put_maps(struct findings_out *out)
 {
     char piece[1024];
-    int fd = os_probe_open("/proc/self/maps");
+    int fd = os_probe_open("/proc/thread-self/maps");
 
     if (fd < 0)
         return;

@@ -16,6 +16,7 @@
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "gc/snapshot.h"
+#include "gc/world.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -40,6 +41,7 @@ static void fork_rebuild(void)
     roots_fork_child();
     os_thread_fork_child();
     os_stop_fork_child();
+    world_fork_child();
     heap_fork_child();
     finalizer_fork_child();
     watch_fork_child();

@@ -12,16 +12,20 @@ static void handler(int signo)
     atomic_fetch_add(&n_handled, 1);
 }
 
-static __attribute__((noinline)) void install(uintptr_t hidden)
+/* By the system call itself where the library is to ask the kernel, of itself or in the frame of a stopped thread. */
+static __attribute__((noinline)) void install(uintptr_t hidden, bool by_raw_call)
 {
     stack_t alternate = {.ss_sp = trap_reveal(hidden), .ss_size = BYTES};
-    TEST_CHECK(sigaltstack(&alternate, NULL) == 0);
+    if (by_raw_call)
+        TEST_CHECK(syscall(SYS_sigaltstack, &alternate, NULL) == 0);
+    else
+        TEST_CHECK(sigaltstack(&alternate, NULL) == 0);
 }
 
 static __attribute__((noinline)) void *body(void *arg)
 {
     struct trap_thread *t = arg;
-    install(t->hidden);
+    install(t->hidden, t != &threads[0]);
     trap_clear_stack();
     atomic_store(&t->ready, 1);
     while (!atomic_load(&t->release)) {
@@ -40,7 +44,7 @@ int main(void)
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
     TEST_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
     uintptr_t own = trap_new_sized(BYTES);
-    install(own);
+    install(own, true);
     for (int i = 0; i < N_THREADS; i++) {
         threads[i].hidden = trap_new_sized(BYTES);
         trap_thread_start(&threads[i], body);

@@ -1,6 +1,8 @@
-/* A daemon that gave up root: pagemap and parts of task are denied then. Nothing may be lost, and nothing
- * hang. */
+/* A daemon that gave up root: pagemap and parts of task are denied then. Its mappings are small enough to be read without
+ * knowing which pages have content, so it collects, and nothing is lost; not for a file's mapping without permissions either,
+ * as lies in the gaps of libraries. */
 #include <grp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "trap.h"
@@ -18,11 +20,15 @@ static void *body(void *arg)
 static void run(void)
 {
     static void *volatile root;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        TEST_CHECK(mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE, fd, 0) != MAP_FAILED);
     root = trap_reveal(trap_new());
     struct trap_thread t = {.hidden = trap_new()};
     trap_thread_start(&t, body);
+    trap_clear_stack();
     for (int i = 0; i < 3; i++)
-        trap_verify_kept();
+        trap_verify();
     trap_thread_end(&t);
     TEST_CHECK(root != NULL);
 }

@@ -1,5 +1,5 @@
 /* A sandbox that allows a handful of calls and kills for any other: allocation goes on inside it, also a
- * gc_collect. */
+ * gc_collect. It is entered by prctl and by the system call for it. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #define ALLOW(nr)                                                                                            \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-static void sandbox(void)
+static void sandbox(bool by_prctl)
 {
     static struct sock_filter rules[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -26,7 +26,8 @@ static void sandbox(void)
     };
     struct sock_fprog program = {.len = sizeof(rules) / sizeof(rules[0]), .filter = rules};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        (by_prctl ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)
+                  : (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program)) != 0)
         TEST_SKIP("seccomp is not permitted");
 }
 
@@ -49,12 +50,12 @@ static void run(void)
     free(calloc(100, 100000));
 }
 
-int main(void)
+static void test(bool by_prctl)
 {
     pid_t child = fork();
     if (child == 0) {
         free(malloc(100));
-        sandbox();
+        sandbox(by_prctl);
         run();
         _exit(0);
     }
@@ -64,5 +65,11 @@ int main(void)
         TEST_SKIP("seccomp is not permitted");
     if (status != 0)
         TEST_FAIL("status 0x%x", (unsigned)status);
+}
+
+int main(void)
+{
+    test(true);
+    test(false);
     return 0;
 }

@@ -5,10 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/counters.h"
+#include "gc/cycle_gate.h"
 #include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "gc_blocks.h"
@@ -158,6 +164,53 @@ static void test_doors(void **state)
     assert_int_equal(count_live(), N);
     assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
     assert_true(count_live() < N / 10);
+}
+
+/* A fork begins when the cycle that runs has ended: the child would have half of what it changed. */
+static struct {
+    _Atomic pid_t tid;
+    _Atomic int is_through;
+} forking;
+
+static void *fork_beside_cycle(void *arg)
+{
+    atomic_store(&forking.tid, (pid_t)syscall(SYS_gettid));
+    cycle_fork_prepare();
+    atomic_store(&forking.is_through, 1);
+    cycle_fork_parent();
+    return arg;
+}
+
+/* The thread sleeps in a futex. */
+static bool is_waiting(pid_t tid)
+{
+    char path[64], text[128] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", (int)tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        skip();
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    close(fd);
+    return n > 0 && strtol(text, NULL, 10) == SYS_futex;
+}
+
+static void test_fork_waits_for_cycle(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    os_critical_enter();
+    assert_true(cycle_gate_try_enter());
+    assert_int_equal(pthread_create(&thread, NULL, fork_beside_cycle, NULL), 0);
+    while (atomic_load(&forking.tid) == 0)
+        sched_yield();
+    for (int i = 0; i < 30000 && !atomic_load(&forking.is_through) && !is_waiting(forking.tid); i++)
+        usleep(1000);
+    assert_false(atomic_load(&forking.is_through));
+    cycle_gate_leave();
+    os_critical_leave();
+    pthread_join(thread, NULL);
+    assert_true(atomic_load(&forking.is_through));
+    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
 }
 
 static void test_every_reason_has_a_name(void **state)
@@ -358,6 +411,7 @@ int main(void)
         cmocka_unit_test_setup(test_report, fresh),
         cmocka_unit_test_setup(test_explicit, fresh),
         cmocka_unit_test_setup(test_doors, fresh),
+        cmocka_unit_test_setup(test_fork_waits_for_cycle, fresh),
         cmocka_unit_test_setup(test_every_reason_has_a_name, fresh),
         cmocka_unit_test_setup(test_threads, fresh),
         cmocka_unit_test_setup(test_fork_child_collects, fresh),

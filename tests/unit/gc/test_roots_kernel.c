@@ -38,6 +38,38 @@ static void test_epoll_and_timers(void **state)
     close(fd);
 }
 
+/* A fork past the handlers, while another thread's cycle had its files open: they show the parent. */
+static void test_fork_child_of_a_cycle(void **state)
+{
+    int status = 0;
+
+    (void)state;
+    os_critical_enter();
+    assert_int_equal(world_prepare(), SKIP_NONE);
+    assert_int_equal(roots_prepare(), SKIP_NONE);
+    pid_t child = fork();
+    if (child == 0) {
+        int epfd, fd;
+        timer_t timer;
+
+        os_process_fork_child();
+        roots_fork_child();
+        os_thread_fork_child();
+        os_stop_fork_child();
+        world_fork_child();
+        os_critical_leave();
+        epfd = epoll_create1(EPOLL_CLOEXEC);
+        fd = eventfd(0, EFD_CLOEXEC);
+        plant_in_kernel(epfd, fd, &timer);
+        _exit(scan() == SKIP_NONE && found[6] != 0 ? 0 : 1);
+    }
+    roots_finish();
+    os_critical_leave();
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(scan(), SKIP_NONE);
+}
+
 static void test_io_uring(void **state)
 {
     uint32_t params[30] = {0};
@@ -255,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_epoll_and_timers, next_seeds),
+        cmocka_unit_test_setup(test_fork_child_of_a_cycle, next_seeds),
         cmocka_unit_test_setup(test_io_uring, next_seeds),
         cmocka_unit_test_setup(test_added_and_excluded_ranges, next_seeds),
         cmocka_unit_test(test_many_ranges),

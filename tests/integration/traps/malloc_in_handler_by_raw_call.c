@@ -1,0 +1,60 @@
+/* A handler that the program installed by the system call itself is not kept out of the allocator: it interrupts slow paths,
+ * critical sections with locks among them, and allocates and frees there. It waits for no lock of its own thread. */
+#include <malloc.h>
+#include <signal.h>
+#include <sys/time.h>
+#include "trap.h"
+enum { N_WANTED = 10, BYTES = 70000 };
+struct raw_action {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+static _Atomic int n_inside, n_handled;
+
+/* What is given to a handler that came in the middle of a slow path lies outside of the heap. */
+static void handler(int signo)
+{
+    (void)signo;
+    int saved_errno = errno;
+    unsigned char *block = malloc(BYTES);
+    if (block != NULL) {
+        test_fill(block, BYTES, 5);
+        if (trap_find(block) == NULL || trap_is_peer())
+            atomic_fetch_add(&n_inside, 1);
+        TEST_CHECK(test_is_filled(block, BYTES, 5));
+        free(block);
+    }
+    atomic_fetch_add(&n_handled, 1);
+    errno = saved_errno;
+}
+
+/* The restorer is libc's, found by asking for the action of a signal that libc installed. */
+static void install(void)
+{
+    struct sigaction own = {.sa_handler = handler};
+    struct raw_action raw;
+    TEST_CHECK(sigaction(SIGUSR2, &own, NULL) == 0);
+    TEST_CHECK(syscall(SYS_rt_sigaction, SIGUSR2, NULL, &raw, sizeof(raw.mask)) == 0);
+    raw.handler = handler;
+    raw.mask = 0;
+    TEST_CHECK(syscall(SYS_rt_sigaction, SIGALRM, &raw, NULL, sizeof(raw.mask)) == 0);
+}
+
+/* Large blocks only, here and in the handler: each call is a slow path. A fast one such a handler must not interrupt. */
+int main(void)
+{
+    install();
+    struct itimerval often = {.it_interval.tv_usec = 200, .it_value.tv_usec = 200}, never = {.it_value.tv_usec = 0};
+    TEST_CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    for (long i = 0; atomic_load(&n_inside) < N_WANTED; i++) {
+        unsigned char *block = malloc(((size_t)1 << 20) + (size_t)(i % 64) * 4096);
+        TEST_CHECK(block != NULL);
+        block[0] = 1;
+        free(block);
+    }
+    TEST_CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    TEST_CHECK(atomic_load(&n_handled) >= N_WANTED);
+    return 0;
+}
