@@ -225,22 +225,62 @@ static bool maps_is_blind_bearable(void)
     return sum <= ROOTS_MAX_BLIND_BYTES;
 }
 
-/* Dead space of a stack begins its mapping: the kernel need not look through its page tables. */
-static bool maps_scan(struct roots_map m)
-{
-    uintptr_t end = m.hi;
+/* ---- rows: neighbours are asked about at once, because a question costs half a microsecond, and most mappings are parts
+ * of a library, or stacks of threads ---- */
 
-    if (roots_zones_at(&roots.threads, m.lo, &end) == ROOTS_ZONE_DEAD)
-        m.lo = bits_round_down(end, os_page_size());
-    return m.lo >= m.hi || roots_content_walk(&m, maps_scan_run, &m);
+/* Looking through the page tables of a dead part of so much is quicker than another question: 4 ns for each page. */
+#define MAPS_MAX_DEAD_BYTES (UINT64_C(256) << 10)
+
+/* Where the mapping is worth reading from: dead space of a stack begins its mapping. */
+static uintptr_t maps_live_lo(const struct roots_map *m)
+{
+    uintptr_t end = m->hi;
+
+    if (roots_zones_at(&roots.threads, m->lo, &end) != ROOTS_ZONE_DEAD)
+        return m->lo;
+    return bits_round_down(end, os_page_size());
+}
+
+static bool maps_go_on(const struct roots_map *m, const struct roots_map *next)
+{
+    return roots.has_pagemap && m->kind == ROOTS_MAP_PRIVATE && next->kind == ROOTS_MAP_PRIVATE && m->hi == next->lo &&
+           maps_live_lo(next) - next->lo <= MAPS_MAX_DEAD_BYTES;
+}
+
+/* Cut where a mapping ends. ctx: the mapping where the last run ended; they come in order. */
+static bool maps_scan_row_run(uintptr_t lo, uintptr_t hi, void *ctx)
+{
+    struct roots_map **m = ctx;
+
+    for (uintptr_t end; lo < hi; lo = end) {
+        while ((*m)->hi <= lo)
+            ++*m;
+        end = hi < (*m)->hi ? hi : (*m)->hi;
+        if (!maps_scan_run(lo, end, *m))
+            return false;
+    }
+    return true;
+}
+
+/* How many mappings it was; 0: not all of them could be read. */
+static size_t maps_scan_row(struct roots_map *first, size_t n_left)
+{
+    struct roots_map row = *first;
+    size_t n = 1;
+
+    while (n < n_left && maps_go_on(&first[n - 1], &first[n]))
+        n++;
+    row.lo = maps_live_lo(first);
+    row.hi = first[n - 1].hi;
+    return row.lo >= row.hi || roots_content_walk(&row, maps_scan_row_run, &first) ? n : 0;
 }
 
 bool roots_maps_scan(void)
 {
     if (!roots.has_pagemap && !maps_is_blind_bearable())
         return roots_fail(SKIP_NO_PAGEMAP);
-    for (size_t i = 0; i < roots.n_maps; i++)
-        if (!maps_scan(roots.maps[i]))
+    for (size_t i = 0, n; i < roots.n_maps; i += n)
+        if ((n = maps_scan_row(&roots.maps[i], roots.n_maps - i)) == 0)
             return false;
     return roots_content_verify();
 }

@@ -5,7 +5,8 @@
  *     2. list the tasks of the process; each thread that has no slot gets one and is claimed: its gate is held if it is
  *        published, else it is signalled
  *     3. wait until each claimed thread has answered; who is silent is looked up in /proc (world_watch.c)
- *     4. again from 2, until a listing proves that nobody is missing
+ *     4. again from 2, until their number or a listing proves that nobody is missing
+ * What the number proves. Threads that stand still exist, so when as many exist as stand, there are no others.
  * What a listing proves. The kernel walks its list of threads, to whose end new threads are added, so a thread can
  * only be missed when one that was already reported disappears while the listing is read. Threads that stand still do
  * not. So a listing that reports no thread without slot and none that counts as gone misses nobody. One that reports
@@ -144,6 +145,15 @@ static long world_count_threads(void)
     return n;
 }
 
+/* Listing a thousand threads takes a third of a millisecond; their number costs one call, and is believed unless the last
+ * stop did not find it so. */
+static long world_n_threads(void)
+{
+    long n = world.did_stop ? os_task_count() : 0;
+
+    return n > 0 ? n : world_count_threads();
+}
+
 enum cycle_skip world_prepare(void)
 {
     long n;
@@ -153,7 +163,7 @@ enum cycle_skip world_prepare(void)
         return SKIP_SECCOMP;
     if (os_stop_prepare() != 0)
         return SKIP_NOT_STOPPED;
-    n = world_count_threads();
+    n = world_n_threads();
     if (n == -ENOMEM)
         return SKIP_NO_MEMORY;
     if (n < 0)
@@ -273,12 +283,29 @@ static enum cycle_skip world_list(struct world_look *look)
     return look->has_self ? SKIP_NONE : SKIP_NO_PROC;
 }
 
+/* Nobody else was ever registered, and the kernel counts one thread. */
+static bool world_is_alone(void)
+{
+    return world.n_entries <= 1 && os_task_count() == 1;
+}
+
+/* All that were met stand still, and with the caller they are as many as exist. */
+static bool world_is_complete(void)
+{
+    for (size_t i = 0; i < world.n_slots; i++)
+        if (world.slots[i].state == OS_STOP_GONE)
+            return false;
+    return os_task_count() == (long)world.n_slots + 1;
+}
+
 /* ---- stop and start ------------------------------------------------------------------------------------------ */
 
 static enum cycle_skip world_stop_all(void)
 {
     struct world_look last = {0, 0, 0, false};
 
+    if (world_is_alone())
+        return SKIP_NONE;
     while (os_clock_ns() < world.deadline_ns) {
         struct world_look look = {0, 0, 0, false};
         enum cycle_skip skip = world_list(&look);
@@ -290,6 +317,8 @@ static enum cycle_skip world_stop_all(void)
         skip = world_await();
         if (skip != SKIP_NONE)
             return skip;
+        if (world_is_complete())
+            return SKIP_NONE;
         last = look;
     }
     return SKIP_NOT_STOPPED;
@@ -319,6 +348,7 @@ enum cycle_skip world_stop(void)
     world.n_slots = 0;
     world.n_open = 0;
     world.gates = WORLD_GATES_UNKNOWN;
+    world.did_stop = false;
     world.slots[0].tid = 0;
     world_index_threads();
     world.deadline_ns = os_clock_ns() + WORLD_DEADLINE_NS + world.capacity * WORLD_DEADLINE_NS_PER_THREAD;
@@ -332,6 +362,7 @@ enum cycle_skip world_stop(void)
         return skip;
     }
     world.is_stopped = true;
+    world.did_stop = true;
     world_attach_threads();
     return SKIP_NONE;
 }
@@ -368,5 +399,6 @@ void world_fork_child(void)
 {
     world.is_stopped = false;
     world.is_stopping = false;
+    world.did_stop = false;
     world.n_slots = 0;
 }

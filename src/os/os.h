@@ -247,6 +247,9 @@ void os_request_listen(void);
 /* Ids of all threads of the process, this one included; raw getdents64 of /proc/PID/task. Count or -errno;
  * -E2BIG: more than max. */
 long os_task_list(pid_t *tids, size_t max);
+/* How many there are, without listing them: one system call. An estimate, since they come and go; -errno, or at most 0 where
+ * the kernel does not say. */
+long os_task_count(void);
 struct os_task_state { /* /proc/PID/task/TID/stat and status */
     char state;        /* R S D Z X T t ... ; 0 gone */
     uint64_t flags;    /* PF_ flags of stat */

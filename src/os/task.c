@@ -11,7 +11,10 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "base/check.h"
 #include "base/fmt.h"
@@ -20,6 +23,7 @@
 #include "os/text_inl.h"
 
 #define TASK_PATH_BYTES 48
+#define TASK_N_OTHER_LINKS 2
 #define TASK_PF_IO_WORKER UINT64_C(0x10)
 #define TASK_PF_USER_WORKER UINT64_C(0x4000)
 
@@ -83,6 +87,17 @@ long os_task_list(pid_t *tids, size_t max)
     if (list.n > max)
         return -E2BIG;
     return n == 0 ? -ESRCH : n; /* we are one ourselves: an empty list is a list that could not be read */
+}
+
+/* A folder's number of links is two more than that of the folders in it. */
+long os_task_count(void)
+{
+    char path[TASK_PATH_BYTES];
+    struct fmt f = fmt_init(path, sizeof(path));
+    struct stat st;
+    long err = os_syscall(SYS_newfstatat, AT_FDCWD, (long)task_path(&f, 0, NULL), (long)&st, 0, 0, 0);
+
+    return err != 0 ? err : (long)st.st_nlink - TASK_N_OTHER_LINKS;
 }
 
 /* ---- one thread -------------------------------------------------------------------- */

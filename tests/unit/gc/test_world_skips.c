@@ -158,6 +158,9 @@ static void test_no_list_of_threads(void **state)
     (void)state;
     if (!GCM_CHECKING)
         skip(); /* nothing can be made to fail */
+    threads[0] = (struct harness_thread){.step = harness_step_nothing};
+    harness_spawn(&threads[0], NULL);
+    world_fork_child(); /* counts by the list */
     for (unsigned skip_calls = 0; skip_calls < 4; skip_calls++) {
         os_fault_set(SYS_getdents64, skip_calls, UINT32_MAX, EACCES);
         assert_int_equal(harness_stop(), SKIP_NO_PROC);
@@ -165,6 +168,30 @@ static void test_no_list_of_threads(void **state)
         harness_start();
     }
     assert_int_equal(harness_stop(), SKIP_NONE);
+    harness_start();
+    harness_assert_runs_on(&threads[0]);
+    join_all(1);
+}
+
+/* Where the kernel does not say how many threads there are, it lists them. */
+static void test_no_number_of_threads(void **state)
+{
+    (void)state;
+    if (!GCM_CHECKING)
+        skip(); /* nothing can be made to fail */
+    threads[0] = (struct harness_thread){.step = harness_step_nothing};
+    harness_spawn(&threads[0], NULL);
+    os_fault_set(SYS_newfstatat, 0, UINT32_MAX, EACCES);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(world_n_slots(), 1);
+        harness_start();
+    }
+    harness_assert_runs_on(&threads[0]);
+    join_all(1);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(world_n_slots(), 0);
+    os_fault_set(-2, 0, 0, 0);
     harness_start();
 }
 
@@ -196,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_more_threads_than_prepared),
         cmocka_unit_test(test_full_queue_of_signals),
         cmocka_unit_test(test_no_list_of_threads),
+        cmocka_unit_test(test_no_number_of_threads),
         cmocka_unit_test(test_no_handler),
     };
 

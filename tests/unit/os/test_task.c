@@ -42,6 +42,7 @@ static void all_threads_are_listed(void **state)
     if (is_emulated()) /* it has a thread of its own */
         skip();
     assert_int_equal(os_task_list(tids, N_MAX), 1);
+    assert_int_equal(os_task_count(), 1);
     assert_int_equal(tids[0], os_gettid());
     is_over = false;
     tid_of_blocked = 0;
@@ -51,6 +52,7 @@ static void all_threads_are_listed(void **state)
         sched_yield();
     n = os_task_list(tids, N_MAX);
     assert_int_equal(n, N_THREADS + 1);
+    assert_int_equal(os_task_count(), n);
     assert_true(has_tid(tids, n, tid_of_blocked) && has_tid(tids, n, os_gettid()));
     assert_int_equal(os_task_list(tids, N_THREADS + 1), N_THREADS + 1);
     assert_int_equal(os_task_list(tids, N_THREADS), -E2BIG);
