@@ -82,7 +82,7 @@ void marker_mark_large(struct marker *m, struct mark_edge e)
     struct span *s = CONTAINER_OF(mark_edge_word(e), struct span, words);
     if (e.addr - s->start >= s->size_bytes)
         return;
-    if (marker_set(m, e) && !flavor_is_noscan(s->flavor))
+    if (marker_set_shared(e) && !flavor_is_noscan(s->flavor)) /* a large one is never scanned twice */
         markstack_push(&m->stack, marker_large_range(s));
 }
 

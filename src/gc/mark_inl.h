@@ -70,7 +70,9 @@ struct marker {
     struct markstack stack;
     struct mark_chunk current; /* being read by mark_filter: what to read again after a fault, tags as on the stack */
     uint64_t n_scanned_bytes;
-    bool is_team; /* other markers set bits at the same time */
+    bool is_team;   /* other markers set bits at the same time */
+    bool is_shared; /* in the same words */
+    size_t own_bits; /* offset in struct span_word of the bits that are set; mark_team.c */
     uint32_t n_faults;
     bool is_void; /* something could not be read: the cycle must be given up */
     struct mark_edge edges[MARK_N_EDGES];
@@ -133,12 +135,19 @@ ALWAYS_INLINE struct mark_block mark_edge_block(struct mark_map map, struct mark
 }
 
 /* false: another marker was faster. */
-ALWAYS_INLINE bool marker_set(const struct marker *m, struct mark_edge e)
+ALWAYS_INLINE bool marker_set_shared(struct mark_edge e)
 {
     uint64_t bit = UINT64_C(1) << mark_edge_bit(e);
-    if (m->is_team)
-        return (__atomic_fetch_or(&mark_edge_word(e)->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
-    mark_edge_word(e)->mark |= bit;
+    return (__atomic_fetch_or(&mark_edge_word(e)->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
+}
+
+/* A block that two markers find at the same instant may be scanned by both, where each has bits of its own. */
+ALWAYS_INLINE bool marker_set(const struct marker *m, struct mark_edge e)
+{
+    if (UNLIKELY(m->is_shared))
+        return marker_set_shared(e);
+    uint64_t *own = (uint64_t *)((char *)mark_edge_word(e) + m->own_bits);
+    STORE_ONCE(*own, *own | UINT64_C(1) << mark_edge_bit(e));
     return true;
 }
 
@@ -153,7 +162,7 @@ ALWAYS_INLINE uintptr_t marker_tag(unsigned flavor)
 ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_map map, struct mark_edge e)
 {
     const struct span_word *w = mark_edge_word(e);
-    if (((w->free | LOAD_ONCE(w->mark)) >> mark_edge_bit(e)) & 1)
+    if (((LOAD_ONCE(w->free) | LOAD_ONCE(w->mark)) >> mark_edge_bit(e)) & 1)
         return;
     struct mark_block b = mark_edge_block(map, e);
     if (UNLIKELY(b.size_bytes == 0))

@@ -4,9 +4,15 @@
  * is unseen. One that has nothing left takes some of what was given, or waits. When all members wait,
  * marking is over. Joining. Helpers come in as they wake up, at any time before that; one that comes too
  * late goes back to sleep. The collecting thread leaves last, so that none is inside when the world starts.
+ *
+ * Bits of its own. An atomic operation holds up all that the processor would do ahead, which is where marking gets its speed
+ * from: 15 % of marking a random graph. So of two markers each has words that nobody else writes. The helper's are the words
+ * of free bits, to which it adds what it marks: a marker has to leave alone what is free or marked anyway. What was free is
+ * kept in the words of `dead`, which are empty from heap_settle until marking is over. More than two share the mark bits.
  */
 #include "gc/mark_team.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "gc/mark.h"
@@ -115,6 +121,29 @@ static void team_mark(struct marker *m)
     } while (team_take(m));
 }
 
+/* ---- two markers' bits ---- */
+
+static void team_keep_free(struct span *s, void *ctx)
+{
+    struct span_cold *cold = span_cold(s);
+    (void)ctx;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        ASSERT(cold[w].dead == 0);
+        cold[w].dead = s->words[w].free;
+    }
+}
+
+static void team_join_bits(struct span *s, void *ctx)
+{
+    struct span_cold *cold = span_cold(s);
+    (void)ctx;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        s->words[w].mark |= s->words[w].free ^ cold[w].dead;
+        s->words[w].free = cold[w].dead;
+        cold[w].dead = 0;
+    }
+}
+
 /* ---- a run ---- */
 
 static void team_open(struct marker *markers, unsigned n_markers, uint64_t *shared)
@@ -145,13 +174,17 @@ static void team_close(void)
 
 bool mark_team_run(struct marker *markers, unsigned n_markers, uint64_t *shared)
 {
-    for (unsigned i = 0; i < n_markers; i++)
+    for (unsigned i = 0; i < n_markers; i++) {
         markers[i].is_team = true;
+        markers[i].is_shared = n_markers > 2;
+    }
     team_open(markers, n_markers, shared);
     team_mark(&markers[0]);
     team_close();
+    if (n_markers == 2 && team.n_joined == 2)
+        heap_walk_spans(team_join_bits, NULL);
     for (unsigned i = 0; i < n_markers; i++) {
-        markers[i].is_team = false;
+        markers[i].is_team = markers[i].is_shared = false;
         markstack_reset(&markers[i].stack);
     }
     mark_stats.n_helpers = team.n_joined - 1;
@@ -188,6 +221,10 @@ static NOINLINE void team_help(void)
     os_critical_enter();
     struct marker *m = team_join();
     if (m != NULL) {
+        if (!m->is_shared) {
+            heap_walk_spans(team_keep_free, NULL);
+            m->own_bits = offsetof(struct span_word, free);
+        }
         team_mark(m);
         team_leave(m);
     }

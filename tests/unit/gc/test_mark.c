@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "gc_blocks.h"
+#include "gc_graph.h"
 #include "../unit_seed.h"
 #include "gc/mark_team.h"
 
@@ -307,55 +308,6 @@ static void test_missing_page_voids(void **state)
 
 /* ---- random graphs against a model ---- */
 
-enum { N_NODES = 20000, MAX_EDGES = 6 }; /* edges of every other node lie at multiples of 4, packed */
-struct node {
-    void *block;
-    uint32_t n_edges, edges[MAX_EDGES];
-    bool is_noscan, is_reached;
-};
-static struct node nodes[N_NODES];
-
-static size_t node_size(uint64_t *seed)
-{
-    static const size_t sizes[] = {48, 64, 80, 96, 128, 200, 1000, 4096, 8000, 30000};
-    return unit_below(seed, 300) == 0 ? 40000 + unit_below(seed, 400000)
-                                      : sizes[unit_below(seed, unit_below(seed, 20) == 0 ? 10 : 6)];
-}
-
-static void graph_make(uint64_t *seed)
-{
-    for (size_t i = 0; i < N_NODES; i++) {
-        nodes[i].is_noscan = unit_below(seed, 10) == 0;
-        nodes[i].is_reached = false;
-        nodes[i].block = gc_block(nodes[i].is_noscan ? FLAVOR_GC_NOSCAN : FLAVOR_MALLOC, node_size(seed));
-    }
-    for (size_t i = 0; i < N_NODES; i++) {
-        nodes[i].n_edges = (uint32_t)unit_below(seed, MAX_EDGES);
-        for (uint32_t e = 0; e < nodes[i].n_edges; e++) {
-            nodes[i].edges[e] = (uint32_t)unit_below(seed, N_NODES);
-            char *to = (char *)nodes[nodes[i].edges[e]].block + unit_below(seed, 48);
-            memcpy((char *)nodes[i].block + e * sizeof(to) + (i % 2 == 0 ? 0 : sizeof(uint32_t)), &to, sizeof(to));
-        }
-    }
-}
-
-static void graph_reach(uint32_t first)
-{
-    static uint32_t pending[N_NODES];
-    size_t n = 0;
-    if (!nodes[first].is_reached)
-        pending[n++] = first;
-    nodes[first].is_reached = true;
-    while (n > 0) {
-        const struct node *at = &nodes[pending[--n]];
-        for (uint32_t e = 0; e < at->n_edges && !at->is_noscan; e++)
-            if (!nodes[at->edges[e]].is_reached) {
-                nodes[at->edges[e]].is_reached = true;
-                pending[n++] = at->edges[e];
-            }
-    }
-}
-
 static bool give_roots_again(void *ctx)
 {
     (void)ctx;
@@ -363,11 +315,30 @@ static bool give_roots_again(void *ctx)
     return true;
 }
 
+static void hash_free_bits(struct span *s, void *ctx)
+{
+    uint64_t *hash = ctx;
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        *hash = *hash * 31 + s->words[w].free;
+        assert_int_equal(span_cold(s)[w].dead, 0);
+    }
+}
+
+/* Which slots are free. The second of two markers borrows these bits. */
+static uint64_t free_bits(void)
+{
+    uint64_t hash = 0;
+    heap_walk_spans(hash_free_bits, &hash);
+    return hash;
+}
+
 static void graph_compare(bool is_checked)
 {
     gc_block_mark_begin();
+    uint64_t before = free_bits();
     GC_MARK_WORDS(roots);
     assert_true(mark_drain());
+    assert_int_equal(free_bits(), before);
     if (is_checked)
         assert_true(mark_check(give_roots_again, NULL));
     for (size_t i = 0; i < N_NODES; i++)
@@ -409,19 +380,9 @@ static int start_thread(void *(*fn)(void *), void *arg)
 
 /* Helpers come in whenever they wake: each round is another interleaving, with and without a stack that is
  * too small. */
-static void test_team(void **state)
+static void team_mark_graphs(void)
 {
-    (void)state;
     uint64_t seed = unit_seed();
-    mark_team_config(4);
-    mark_team_set_min_heap(0);
-    mark_team_poke(); /* no starter yet */
-    assert_int_equal(mark_team_size(), 1);
-    mark_team_set_starter(start_thread);
-    mark_team_poke();
-    mark_team_poke();
-    assert_int_equal(n_started, 3);
-    assert_int_equal(mark_team_size(), 4);
     memset(roots, 0, sizeof(roots));
     graph_make(&seed);
     for (size_t i = 0; i < 2; i++) {
@@ -439,6 +400,33 @@ static void test_team(void **state)
     mark_set_stack_limit(0);
     for (size_t i = 0; i < N_NODES; i++)
         gc_block_free(nodes[i].block);
+}
+
+static void test_team(void **state)
+{
+    (void)state;
+    mark_team_config(4);
+    mark_team_set_min_heap(0);
+    mark_team_poke(); /* no starter yet */
+    assert_int_equal(mark_team_size(), 1);
+    mark_team_set_starter(start_thread);
+    mark_team_poke();
+    mark_team_poke();
+    assert_int_equal(n_started, 3);
+    assert_int_equal(mark_team_size(), 4);
+    team_mark_graphs();
+}
+
+/* Each of two has bits of its own. */
+static void test_team_of_two(void **state)
+{
+    (void)state;
+    mark_team_end();
+    assert_int_equal(mark_team_size(), 1);
+    mark_team_config(2);
+    mark_team_poke();
+    assert_int_equal(mark_team_size(), 2);
+    team_mark_graphs();
 }
 
 /* A page that is gone voids the cycle, whoever comes upon it. */
@@ -474,6 +462,8 @@ int main(void)
         cmocka_unit_test(test_missing_page_voids),
         cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_team), /* from here on there are helpers */
+        cmocka_unit_test(test_team_missing_page),
+        cmocka_unit_test(test_team_of_two), /* and now there is one */
         cmocka_unit_test(test_team_missing_page),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_untouched_pages_stay_untouched),
