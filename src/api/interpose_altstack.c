@@ -12,34 +12,35 @@
  */
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include "api/alloc.h"
 #include "api/interpose.h"
 #include "api/real.h"
 #include "os/os.h"
 
-#ifndef AT_MINSIGSTKSZ
-#define AT_MINSIGSTKSZ 51
-#endif
-
 enum {
-    ALTSTACK_FRAME_MIN = 2048, /* where the kernel does not say */
     ALTSTACK_ROOM = 8192,      /* for handlers that now share the stack with ours */
     ALTSTACK_MASK_BYTES = sizeof(uint64_t),
 };
 
 static size_t altstack_needed(void)
 {
-    unsigned long frame_bytes = getauxval(AT_MINSIGSTKSZ);
+    return os_altstack_frame_bytes() + ALTSTACK_ROOM;
+}
 
-    return (frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN) + ALTSTACK_ROOM;
+static bool altstack_is_lent(const stack_t *s)
+{
+    return s->ss_sp != NULL && os_tls.thread != NULL && s->ss_sp == os_tls.thread->altstack;
 }
 
 /* The program's question is answered with what it gave. */
 static void altstack_translate(stack_t *old, const void *replacement, const stack_t *given)
 {
-    if (old != NULL && replacement != NULL && old->ss_sp == replacement) {
+    if (old == NULL)
+        return;
+    if (altstack_is_lent(old)) {
+        *old = (stack_t){.ss_flags = SS_DISABLE};
+    } else if (replacement != NULL && old->ss_sp == replacement) {
         old->ss_sp = given->ss_sp;
         old->ss_size = given->ss_size;
     }
@@ -75,8 +76,12 @@ static int altstack_change(const stack_t *given, stack_t *old)
 {
     stack_t ours = altstack_replacement(given), given_before = api_tls.altstack_given;
     void *replaced = api_tls.altstack;
-    int result = altstack_install(given, &ours, old);
+    bool is_none = (given->ss_flags & SS_DISABLE) != 0;
+    int result;
 
+    if (!is_none)
+        interpose_signal_note_altstack();
+    result = altstack_install(given, &ours, old);
     if (result != 0) {
         free(ours.ss_sp);
         return result;
@@ -85,6 +90,8 @@ static int altstack_change(const stack_t *given, stack_t *old)
     api_tls.altstack = ours.ss_sp;
     api_tls.altstack_given = *given;
     free(replaced);
+    if (is_none && !api_state.is_passthrough)
+        os_altstack_lend(os_tls.thread);
     return 0;
 }
 
@@ -101,6 +108,13 @@ EXPORT int sigaltstack(const stack_t *restrict wanted, stack_t *restrict old)
     if (result == 0)
         altstack_translate(old, api_tls.altstack, &api_tls.altstack_given);
     return result;
+}
+
+/* syscall(SYS_sigaltstack, ...) */
+long interpose_sigaltstack(long nr, const stack_t *wanted, stack_t *old)
+{
+    (void)nr;
+    return sigaltstack(wanted, old);
 }
 
 void interpose_altstack_retire(void)

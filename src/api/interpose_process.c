@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include "api/alloc.h"
 #include "api/real.h"
+#include "gc/finalizer.h"
 #include "gc/mark_team.h"
 #include "os/os.h"
 #include "os/walk.h"
@@ -80,17 +81,24 @@ void *interpose_syscall_target(void)
 }
 
 /* The kernel refuses a user namespace, and most changes by setns, to a process of several threads: ours must not be
- * why. They come back when they are wanted. */
+ * why. And finalizers are the program's code, which expects to see what the program sees. Ours come back when they are
+ * wanted, and are then where the thread is that wanted them. */
+static void interpose_end_helpers(void)
+{
+    mark_team_end();
+    finalizer_thread_end();
+}
+
 EXPORT int unshare(int flags)
 {
-    if ((flags & (CLONE_NEWUSER | CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)) != 0)
-        mark_team_end();
+    if ((flags & ~(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM)) != 0)
+        interpose_end_helpers();
     return REAL(unshare)(flags);
 }
 
 EXPORT int setns(int fd, int type)
 {
-    mark_team_end();
+    interpose_end_helpers();
     return REAL(setns)(fd, type);
 }
 

@@ -71,8 +71,10 @@ dlopen:
     .size   dlopen, . - dlopen
 
 /* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
- * another program of the process, the two that queue a value, and the one by which threads wait for each other. */
+ * another program of the process, the two that queue a value, the one by which threads wait for each other, and the one
+ * that may find a stack of ours. */
 #define SYS_FUTEX 98
+#define SYS_SIGALTSTACK 132
 #define SYS_RT_SIGQUEUEINFO 138
 #define SYS_EXECVE 221
 #define SYS_RT_TGSIGQUEUEINFO 240
@@ -95,6 +97,8 @@ syscall:
     b.eq    interpose_sigqueueinfo
     cmp     x0, #SYS_RT_TGSIGQUEUEINFO
     b.eq    interpose_sigqueueinfo
+    cmp     x0, #SYS_SIGALTSTACK
+    b.eq    interpose_sigaltstack
     stp     x29, x30, [sp, #-80]!
     .cfi_def_cfa_offset 80
     .cfi_offset x29, -80

@@ -66,10 +66,12 @@ dlopen:
     .size   dlopen, . - dlopen
 
 /* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
- * another program of the process, the two that queue a value, and the one by which threads wait for each other. Up
- * to six arguments lie in registers, the last one on the stack, where the jump leaves it. */
+ * another program of the process, the two that queue a value, the one by which threads wait for each other, and the one
+ * that may find a stack of ours. Up to six arguments lie in registers, the last one on the stack, where the jump
+ * leaves it. */
 #define SYS_EXECVE 59
 #define SYS_RT_SIGQUEUEINFO 129
+#define SYS_SIGALTSTACK 131
 #define SYS_FUTEX 202
 #define SYS_RT_TGSIGQUEUEINFO 297
 #define SYS_SECCOMP 317
@@ -91,6 +93,8 @@ syscall:
     je      interpose_sigqueueinfo
     cmpq    $SYS_RT_TGSIGQUEUEINFO, %rdi
     je      interpose_sigqueueinfo
+    cmpq    $SYS_SIGALTSTACK, %rdi
+    je      interpose_sigaltstack
     pushq   %rdi
     .cfi_def_cfa_offset 16
     pushq   %rsi

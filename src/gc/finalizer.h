@@ -47,6 +47,9 @@ void finalizer_set_thread_starter(int (*start)(void *(*fn)(void *), void *arg));
 /* Starts the thread if something is registered, it is allowed and does not run yet; from wrapped calls and
  * gc_* functions only, never from malloc. Not in a critical section. */
 void finalizer_thread_poke(void);
+/* The thread ends, and is gone when this returns (or after a second at most: a finalizer may take longer). The next poke
+ * starts another. Not in a critical section; nothing happens where the thread itself asks. */
+void finalizer_thread_end(void);
 void finalizer_wake(void); /* something was queued: wakes the thread, if there is one */
 void finalizer_fork_child(void);
 

@@ -13,6 +13,11 @@
 #include "heap/meta.h"
 #include "os/critical_inl.h"
 
+enum {
+    FINALIZER_END_N_LOOKS = 5000,
+    FINALIZER_END_LOOK_NS = 200 * 1000,
+};
+
 static struct {
     uint32_t head, tail; /* records; FIN, or stopped */
     size_t n_queued;
@@ -24,6 +29,8 @@ static struct {
     bool is_allowed;
     uint32_t is_started; /* atomic */
     uint32_t n_wakes;    /* futex */
+    uint32_t n_endings;  /* atomic: the thread that finds another number than it was started under ends */
+    pid_t tid;           /* atomic; 0: it has not begun yet */
 } thread = {.is_allowed = true};
 
 static __thread bool finalizer_is_thread __attribute__((tls_model("initial-exec")));
@@ -92,6 +99,7 @@ void finalizer_queue_fork_child(void)
         queue.n_queued++;
     }
     thread.is_started = finalizer_is_thread; /* a finalizer may fork */
+    thread.tid = finalizer_is_thread ? os_gettid() : 0;
 }
 
 /* ---- running ---- */
@@ -195,24 +203,61 @@ static void finalizer_thread_sleep(uint32_t n_wakes_seen)
     os_gate_leave(&frame);
 }
 
-/* Until the program wants them for itself. */
-static size_t finalizer_run_some(void)
+static bool finalizer_thread_may_stay(uint32_t n_endings)
+{
+    return __atomic_load_n(&thread.n_endings, __ATOMIC_ACQUIRE) == n_endings;
+}
+
+/* Until the program wants them for itself, or the thread has to end. */
+static size_t finalizer_run_some(uint32_t n_endings)
 {
     size_t n = 0;
-    while (LOAD_ONCE(thread.is_allowed) && finalizer_run_one())
+    while (LOAD_ONCE(thread.is_allowed) && finalizer_thread_may_stay(n_endings) && finalizer_run_one())
         n++;
     return n;
 }
 
 static void *finalizer_thread_main(void *arg)
 {
+    uint32_t n_endings = (uint32_t)(uintptr_t)arg;
     finalizer_is_thread = true;
+    __atomic_store_n(&thread.tid, os_gettid(), __ATOMIC_RELEASE);
     for (;;) {
         uint32_t n_wakes = __atomic_load_n(&thread.n_wakes, __ATOMIC_ACQUIRE);
-        if (!LOAD_ONCE(thread.is_allowed) || event_run_pending() + finalizer_run_some() == 0)
+        if (!finalizer_thread_may_stay(n_endings))
+            break;
+        if (!LOAD_ONCE(thread.is_allowed) || event_run_pending() + finalizer_run_some(n_endings) == 0)
             finalizer_thread_sleep(n_wakes);
     }
-    return arg;
+    __atomic_store_n(&thread.is_started, 0, __ATOMIC_RELEASE); /* the next that is wanted may start */
+    return NULL;
+}
+
+static void finalizer_thread_rouse(void)
+{
+    __atomic_add_fetch(&thread.n_wakes, 1, __ATOMIC_RELEASE);
+    os_futex_wake(&thread.n_wakes, 1);
+}
+
+/* One that was started and has not begun yet is waited for like any other. */
+static bool finalizer_thread_is_gone(void)
+{
+    pid_t tid = __atomic_load_n(&thread.tid, __ATOMIC_ACQUIRE);
+    struct os_task_state state;
+    if (tid == 0 || os_task_state(tid, &state) != 0 || state.state != 0)
+        return false;
+    return __atomic_load_n(&thread.is_started, __ATOMIC_ACQUIRE) == 0;
+}
+
+void finalizer_thread_end(void)
+{
+    static uint32_t never;
+    if (finalizer_is_thread || __atomic_load_n(&thread.is_started, __ATOMIC_ACQUIRE) == 0)
+        return;
+    __atomic_add_fetch(&thread.n_endings, 1, __ATOMIC_ACQ_REL);
+    finalizer_thread_rouse();
+    for (int i = 0; i < FINALIZER_END_N_LOOKS && !finalizer_thread_is_gone(); i++)
+        os_futex_wait(&never, 0, FINALIZER_END_LOOK_NS);
 }
 
 void finalizer_thread_enable(bool allowed)
@@ -236,14 +281,13 @@ void finalizer_thread_poke(void)
     if (!__atomic_compare_exchange_n(&thread.is_started, &expected, 1, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED))
         return;
-    if (thread.start(finalizer_thread_main, NULL) != 0)
+    __atomic_store_n(&thread.tid, 0, __ATOMIC_RELEASE);
+    if (thread.start(finalizer_thread_main, (void *)(uintptr_t)__atomic_load_n(&thread.n_endings, __ATOMIC_ACQUIRE)) != 0)
         __atomic_store_n(&thread.is_started, 0, __ATOMIC_RELEASE);
 }
 
 void finalizer_wake(void)
 {
-    if (finalizer_queued() == 0 && !event_is_pending())
-        return;
-    __atomic_add_fetch(&thread.n_wakes, 1, __ATOMIC_RELEASE);
-    os_futex_wake(&thread.n_wakes, 1);
+    if (finalizer_queued() != 0 || event_is_pending())
+        finalizer_thread_rouse();
 }

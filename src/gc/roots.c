@@ -53,7 +53,7 @@ static bool roots_reserve_maps(size_t n_maps)
 
 static bool roots_reserve_rest(void)
 {
-    size_t n_threads = 2 * (world_capacity() + 1); /* dead and live part of each stack, the caller's included */
+    size_t n_threads = 3 * (world_capacity() + 1); /* dead and live part of each stack, the caller's included; alternate one */
     size_t n_excluded = roots_table_n_excluded() + ROOTS_SPARE_ZONES;
     char *base = meta_scratch_reserve(SCRATCH_ROOTS, ROOTS_COPY_BYTES + ROOTS_RESIDENT_PAGES +
                                                          (n_threads + n_excluded) * sizeof(struct roots_zone));

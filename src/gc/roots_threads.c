@@ -37,12 +37,23 @@ static bool threads_is_on_own_stack(uintptr_t sp, const struct os_thread *t)
     return t != NULL && t->stack_lo < sp && sp <= t->stack_hi;
 }
 
+/* What the stop handler left on our alternate stack: the frame of a stopped thread is read by itself, and nothing else lies
+ * there but while a handler of the program's runs on it. */
+static void threads_place_altstack(uintptr_t sp, const struct os_thread *t)
+{
+    uintptr_t lo = t != NULL ? (uintptr_t)t->altstack : 0;
+
+    if (lo != 0 && !(lo <= sp && sp <= lo + os_altstack_size()))
+        roots_zones_add(&roots.threads, lo, lo + os_altstack_size(), ROOTS_ZONE_DEAD);
+}
+
 /* pre: sp is the stack pointer of a thread that stands still, or the caller's. */
 static bool threads_place(uintptr_t sp, const struct os_thread *t)
 {
     uintptr_t live_lo = threads_live_lo(sp);
     struct roots_map *m;
 
+    threads_place_altstack(sp, t);
     if (heap_contains(sp) || heap_contains(sp - 1))
         return threads_place_in_heap(sp);
     m = roots_maps_find(sp);

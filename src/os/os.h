@@ -129,6 +129,7 @@ struct os_thread {
     uintptr_t stack_lo, stack_hi;
     void *start_arg; /* thread argument not yet read by the thread: a root (record is scanned by roots.c) */
     void *extra_roots[7]; /* arguments of the wrapped call in progress; scanned */
+    void *altstack; /* altstack.c; stays when the record passes to another thread; NULL: none yet */
 };
 enum os_gate {
     OS_GATE_RUNNING = 0,
@@ -144,6 +145,13 @@ extern struct os_lock os_thread_registry_lock;
 /* Bounds of the calling thread's stack. May allocate, so only from our pthread_create start routine and the
  * constructor. */
 void os_thread_record_stack(struct os_thread *t);
+
+/* ---- altstack.c: the stack for the stop handler of a thread that has no alternate stack of the program's ------------- */
+size_t os_altstack_frame_bytes(void); /* what the kernel itself needs for a signal */
+size_t os_altstack_size(void);
+/* This thread gets t->altstack, if it has none. t: this thread's record, or NULL. Nothing behind a filter. */
+void os_altstack_lend(struct os_thread *t);
+void os_altstack_take_back(const struct os_thread *t);
 
 /* os_critical_enter, os_critical_leave: static inline, in os/critical_inl.h. */
 

@@ -72,6 +72,11 @@ static struct os_thread *thread_take_record_locked(void)
     return &thread_state.chunks->records[THREAD_CHUNK_N_RECORDS - thread_state.n_fresh--];
 }
 
+static void thread_clear(struct os_thread *t)
+{
+    *t = (struct os_thread){.altstack = t->altstack};
+}
+
 static struct os_thread *thread_take_locked(void)
 {
     struct os_thread *t;
@@ -80,7 +85,7 @@ static struct os_thread *thread_take_locked(void)
     t = thread_take_record_locked();
     if (t == NULL)
         return NULL;
-    memset(t, 0, sizeof(*t));
+    thread_clear(t);
     t->tid = os_gettid();
     t->next = thread_state.first;
     __atomic_store_n(&thread_state.first, t, __ATOMIC_RELEASE);
@@ -114,7 +119,7 @@ static void thread_unlink_locked(struct os_thread *t)
 
 static void thread_recycle(struct os_thread *t)
 {
-    memset(t, 0, sizeof(*t));
+    thread_clear(t);
     t->next = thread_state.free;
     thread_state.free = t;
 }
@@ -125,6 +130,7 @@ void os_thread_unregister(void)
 
     if (t == NULL)
         return;
+    os_altstack_take_back(t);
     os_critical_enter();
     os_lock(&os_thread_registry_lock);
     os_tls.thread = NULL;

@@ -1,0 +1,76 @@
+/* An alternate signal stack for a thread that has none.
+ *
+ * What    The frame of a signal handler holds all vector registers, up to 11 KiB of them, and a coroutine's stack may be
+ *         a page or two. So the stop handler runs on an alternate stack, and where the program set none, on ours.
+ * Owns    os_thread.altstack: it stays with the record and serves the next thread that gets it.
+ * Not here  what the program sets, and what it is told: api/interpose_altstack.c. Its own handlers, which stay off our
+ *         stacks: api/interpose_signal.c.
+ */
+#include "os/os.h"
+
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "base/bits.h"
+#include "os/kernel.h"
+
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
+enum {
+    ALTSTACK_FRAME_MIN = 2048,  /* where the kernel does not say */
+    ALTSTACK_ROOM = 32 * 1024,  /* runtimes that find an alternate stack make do with as much */
+    ALTSTACK_N_FRAMES = 2,
+};
+
+size_t os_altstack_frame_bytes(void)
+{
+    unsigned long frame_bytes = getauxval(AT_MINSIGSTKSZ);
+
+    return frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN;
+}
+
+size_t os_altstack_size(void)
+{
+    return bits_round_up(ALTSTACK_ROOM + ALTSTACK_N_FRAMES * os_altstack_frame_bytes(), os_page_size());
+}
+
+static bool altstack_make(struct os_thread *t)
+{
+    long got;
+
+    if (t->altstack != NULL)
+        return true;
+    got = os_syscall(SYS_mmap, 0, (long)os_altstack_size(), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (kernel_is_error(got))
+        return false;
+    t->altstack = (void *)got;
+    return true;
+}
+
+static bool altstack_ask(stack_t *now)
+{
+    return !os_seccomp_is_on() && os_syscall(SYS_sigaltstack, 0, (long)now, 0, 0, 0, 0) == 0;
+}
+
+void os_altstack_lend(struct os_thread *t)
+{
+    stack_t now, ours = {.ss_size = os_altstack_size()};
+
+    if (t == NULL || !altstack_ask(&now) || (now.ss_flags & SS_DISABLE) == 0 || !altstack_make(t))
+        return;
+    ours.ss_sp = t->altstack;
+    os_syscall(SYS_sigaltstack, (long)&ours, 0, 0, 0, 0, 0);
+}
+
+void os_altstack_take_back(const struct os_thread *t)
+{
+    stack_t now, none = {.ss_flags = SS_DISABLE};
+
+    if (t->altstack != NULL && altstack_ask(&now) && now.ss_sp == t->altstack)
+        os_syscall(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0);
+}
