@@ -4,7 +4,7 @@
  *         it. A thread that is inside the allocator drops the request; the next one, or the same a moment later, serves
  *         it. The threads that are asked change from time to time: one may be stopped in the kernel.
  * Safety  a process that has no handler for the signal would die of it, so its own is looked for each time, and the
- *         library among its mappings. (It may become another program in between: interpose_exec.c.)
+ *         library among its mappings, under a lock that keeps it from becoming another program meanwhile (os/request.c).
  */
 #include "api/gcrun.h"
 
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -143,19 +144,58 @@ static pid_t task_choose(const struct target *t, unsigned round)
     return n == 0 || round == 0 ? t->pid : tids[(round - 1) % n];
 }
 
-/* It may have become another program meanwhile; one with the library has its handler in a moment. */
-static void target_ask(const struct target *t, unsigned round)
+/* In its own view of /proc, where there is one: elsewhere the same file is another one. */
+static int target_open_status(const struct target *t)
+{
+    char *status = target_read(t, "status"), *line = strstr(status, "\nNSpid:"), *path;
+    int inner = t->pid, fd = -1;
+
+    for (char *end = line != NULL ? line + sizeof("\nNSpid:") - 1 : NULL; end != NULL && *end == '\t';)
+        inner = (int)strtol(end, &end, 10);
+    free(status);
+    if (inner != t->pid) {
+        path = gcrun_format("/proc/%d/root/proc/%d/status", t->pid, inner);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        free(path);
+    }
+    if (fd >= 0)
+        return fd;
+    path = gcrun_format("/proc/%d/status", t->pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    return fd;
+}
+
+/* Its memory first: with the library in it, it is no program that an exec has just begun, and no exec is under way. */
+static bool target_is_ready(const struct target *t)
+{
+    char *maps = target_read(t, "maps");
+    bool has_library = strstr(maps, "/libgcmalloc.so") != NULL;
+
+    free(maps);
+    return has_library && target_has_handler(t);
+}
+
+static int target_queue(const struct target *t, unsigned round)
 {
     siginfo_t info;
 
-    if (!target_has_handler(t))
-        return;
     target_fill(t, &info);
-    if (syscall(SYS_rt_tgsigqueueinfo, t->pid, task_choose(t, round), CONTROL_SIGNAL, &info) == 0 || errno == EAGAIN)
-        return;
-    if (errno == EPERM)
+    return syscall(SYS_rt_tgsigqueueinfo, t->pid, task_choose(t, round), CONTROL_SIGNAL, &info) == 0 ? 0 : errno;
+}
+
+/* It may have become another program meanwhile, or be about to; one with the library has its handler in a moment. */
+static void target_ask(const struct target *t, unsigned round)
+{
+    int fd = target_open_status(t), error = EAGAIN;
+
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && target_is_ready(t))
+        error = target_queue(t, round);
+    if (fd >= 0)
+        close(fd);
+    if (error == EPERM)
         gcrun_fail(STATUS_FAILED, "process %d: not permitted: it belongs to another user", t->pid);
-    if (kill(t->pid, 0) != 0 && errno == ESRCH)
+    if (error == ESRCH && kill(t->pid, 0) != 0 && errno == ESRCH)
         gcrun_fail(STATUS_FAILED, "process %d: ended before it answered", t->pid);
 }
 

@@ -1,9 +1,9 @@
 /* exec in all its forms: no signal of ours ends the program that the process becomes.
  *
  * What    one that was sent and not yet taken would outlive the exec, and signal 33 ends a program that has no handler for
- *         it. So cycles are held off as for a fork; a successful exec never comes back, and needs to undo nothing. A
- *         request from outside may come at any instant, also to the new program before its start: so this thread blocks
- *         the signal, and an exec keeps the mask. The library opens it where the new program has it (os_request_listen);
+ *         it. So cycles are held off as for a fork; a successful exec never comes back, and needs to undo nothing. Requests
+ *         from outside are kept away by a lock. Where that cannot be had (no /proc, no descriptor), this thread blocks the
+ *         signal, and an exec keeps the mask. The library opens it where the new program has it (os_request_listen);
  *         elsewhere libc does, for itself, with the first thread. Until then nobody misses it.
  * Callers  signal handlers and children of vfork and of raw forks, too. The second share our memory and are no target of
  *         signals: they must leave no trace here. In the third whoever was collecting is not there, and nobody may wait. A handler that
@@ -20,6 +20,7 @@
 
 struct exec_hold {
     uint64_t mask;
+    int request_lock; /* negative: none */
     bool is_masked, holds_cycles;
 };
 
@@ -31,11 +32,14 @@ static bool exec_may_wait(void)
 /* Behind a filter of system calls, and where malloc is not ours, nobody sends signals. */
 static struct exec_hold exec_begin(void)
 {
-    struct exec_hold hold = {.holds_cycles = exec_may_wait()};
+    struct exec_hold hold = {.request_lock = -1, .holds_cycles = exec_may_wait()};
 
     if (hold.holds_cycles)
         cycle_fork_prepare(); /* first: a cycle that runs stops this thread by the signal */
-    hold.is_masked = !os_seccomp_is_on() && !api_state.is_passthrough && os_stop_signal_hold(&hold.mask);
+    if (os_seccomp_is_on() || api_state.is_passthrough)
+        return hold;
+    hold.request_lock = os_request_hold_off();
+    hold.is_masked = hold.request_lock < 0 && os_stop_signal_hold(&hold.mask);
     return hold;
 }
 
@@ -45,6 +49,7 @@ static int exec_failed(const struct exec_hold *hold)
 
     if (hold->holds_cycles)
         cycle_fork_parent();
+    os_request_let_in(hold->request_lock);
     if (hold->is_masked)
         os_signals_release(&hold->mask);
     errno = error;

@@ -251,6 +251,10 @@ void os_request_set_server(void (*serve)(uint64_t request));
 /* The handler is put in place (again): at start, and after libc put its own there with the first thread. Until a
  * cycle ran, nobody else would. */
 void os_request_listen(void);
+/* request.c: until os_request_let_in, or an exec, no request is queued. A descriptor, or -errno: they cannot be kept away. What
+ * was queued before has been delivered, unless this thread blocks it. */
+int os_request_hold_off(void);
+void os_request_let_in(int fd);
 /* ---- task.c: the threads that the kernel knows of ---------------------------------- */
 /* Ids of all threads of the process, this one included; raw getdents64 of /proc/PID/task. Count or -errno;
  * -E2BIG: more than max. */
