@@ -8,6 +8,7 @@ endfunction()
 export_test(names ${PROJECT_SOURCE_DIR} ${CMAKE_C_COMPILER} ${CMAKE_NM} $<TARGET_FILE:gcmalloc>
   $<TARGET_FILE:gcmalloc_static>)
 export_test(collisions ${CMAKE_NM} $<TARGET_FILE:gcmalloc>)
+export_test(tls ${CMAKE_READELF} $<TARGET_FILE:gcmalloc>)
 export_test(man ${PROJECT_SOURCE_DIR})
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT GCMALLOC_CHECKING)
   export_test(fast ${CMAKE_OBJDUMP} $<TARGET_FILE:gcmalloc>)

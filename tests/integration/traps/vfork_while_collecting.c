@@ -40,6 +40,39 @@ static void popen_once(void)
     TEST_CHECK(pclose(f) == 0);
 }
 
+int gc_get_counter(unsigned number, const char **name, uint64_t *value) __attribute__((weak));
+
+static uint64_t counter(const char *wanted)
+{
+    const char *name;
+    uint64_t value;
+    for (unsigned i = 0; gc_get_counter(i, &name, &value) == 0; i++)
+        if (strcmp(name, wanted) == 0)
+            return value;
+    TEST_FAIL("no counter %s", wanted);
+}
+
+/* While a child uses our memory nobody is stopped, neither by it nor by a thread beside its parent: the skips are counted as
+ * what they are, not as a thread that would not stop. */
+static void check_reasons(void)
+{
+    uint64_t skipped = counter("skip_vfork_child"), stuck = counter("skip_thread_uninterruptible");
+    pid_t pid = vfork();
+    TEST_CHECK(pid >= 0);
+    if (pid == 0) {
+        for (int i = 0; i < 3; i++)
+            if (gc_collect_level(TRAP_GC_FULL) != ECANCELED)
+                _exit(1);
+        usleep(100000); /* others try */
+        _exit(counter("skip_vfork_child") >= skipped + 3 ? 0 : 2);
+    }
+    int status = 0;
+    TEST_CHECK(waitpid(pid, &status, 0) == pid);
+    if (status != 0)
+        TEST_FAIL("the child ended with 0x%x", (unsigned)status);
+    TEST_CHECK(counter("skip_thread_uninterruptible") == stuck);
+}
+
 int main(void)
 {
     static void *volatile root;
@@ -54,6 +87,8 @@ int main(void)
         }
         memset(malloc(TRAP_SIZE), 0xee, TRAP_SIZE);
     }
+    if (gc_get_counter != NULL && !trap_is_emulated())
+        check_reasons();
     trap_collector_end(collector);
     trap_verify();
     TEST_CHECK(root != NULL);
