@@ -29,6 +29,7 @@ struct cycle {
     uint64_t lap_ns;          /* end of the last phase */
     uint64_t cpu_ns;          /* of the process, when the world stood */
     char *stack_top;
+    struct os_altstack_hold altstack;
 };
 
 static struct {
@@ -197,12 +198,15 @@ static void cycle_stop_and_go(struct cycle *c)
 /* Handlers of the program could wait for a thread that stands still. */
 static void cycle_on_stack(void *arg, uintptr_t caller_sp)
 {
+    struct cycle *c = arg;
     uint64_t old;
+    os_altstack_left(&c->altstack);
     bool is_held = os_signals_hold(&old);
     roots_set_caller(caller_sp);
-    cycle_stop_and_go(arg);
+    cycle_stop_and_go(c);
     if (is_held)
         os_signals_release(&old);
+    os_altstack_return(&c->altstack);
 }
 
 /* ---- before and after ---- */
@@ -224,8 +228,11 @@ static void cycle_attempt(struct cycle *c)
     c->trace.skip = cycle_gate_reason();
     if (c->trace.skip == SKIP_NONE)
         c->trace.skip = cycle_prepare(c);
-    if (c->trace.skip == SKIP_NONE)
+    if (c->trace.skip == SKIP_NONE) {
+        os_altstack_leave(&c->altstack);
         os_call_on_stack(cycle_on_stack, c, c->stack_top);
+        os_altstack_returned(&c->altstack);
+    }
     roots_finish();
     mark_finish();
 }

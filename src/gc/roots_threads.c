@@ -53,7 +53,6 @@ static bool threads_place(uintptr_t sp, const struct os_thread *t)
     uintptr_t live_lo = threads_live_lo(sp);
     struct roots_map *m;
 
-    threads_place_altstack(sp, t);
     if (heap_contains(sp) || heap_contains(sp - 1))
         return threads_place_in_heap(sp);
     m = roots_maps_find(sp);
@@ -74,9 +73,13 @@ static bool threads_place(uintptr_t sp, const struct os_thread *t)
 
 static bool threads_place_slot(const struct os_stop_slot *slot)
 {
-    if (slot->state == OS_STOP_PUBLISHED)
-        return threads_place(slot->thread->published_sp, slot->thread);
-    return slot->state != OS_STOP_STOPPED || threads_place(slot->sp, slot->thread);
+    bool is_published = slot->state == OS_STOP_PUBLISHED;
+    uintptr_t sp = is_published ? slot->thread->published_sp : slot->sp;
+
+    if (!is_published && slot->state != OS_STOP_STOPPED)
+        return true;
+    threads_place_altstack(sp, slot->thread);
+    return threads_place(sp, slot->thread);
 }
 
 /* Two threads on one stack, or bounds that are out of date: all of it is read by the rule of stacks. */

@@ -22,7 +22,7 @@
 
 enum {
     ALTSTACK_FRAME_MIN = 2048,  /* where the kernel does not say */
-    ALTSTACK_ROOM = 32 * 1024,  /* runtimes that find an alternate stack make do with as much */
+    ALTSTACK_ROOM = 224 * 1024, /* requests from outside are answered on it; only what is touched costs memory */
     ALTSTACK_N_FRAMES = 2,
 };
 
@@ -65,6 +65,48 @@ void os_altstack_lend(struct os_thread *t)
         return;
     ours.ss_sp = t->altstack;
     os_syscall(SYS_sigaltstack, (long)&ours, 0, 0, 0, 0, 0);
+}
+
+/* ---- leaving it for another stack ------------------------------------------------------------------------------- */
+
+static const uint64_t altstack_all_signals = ~UINT64_C(0);
+
+void os_altstack_leave(struct os_altstack_hold *h)
+{
+    stack_t now;
+
+    h->is_on = altstack_ask(&now) && (now.ss_flags & SS_ONSTACK) != 0;
+    if (!h->is_on)
+        return;
+    h->sp = now.ss_sp;
+    h->size = now.ss_size;
+    kernel_sigprocmask(SIG_SETMASK, &altstack_all_signals, &h->mask);
+}
+
+void os_altstack_left(const struct os_altstack_hold *h)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+
+    if (!h->is_on)
+        return;
+    os_syscall(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0);
+    kernel_sigprocmask(SIG_SETMASK, &h->mask, NULL);
+}
+
+void os_altstack_return(const struct os_altstack_hold *h)
+{
+    stack_t before = {.ss_sp = h->sp, .ss_size = h->size};
+
+    if (!h->is_on)
+        return;
+    kernel_sigprocmask(SIG_SETMASK, &altstack_all_signals, NULL);
+    os_syscall(SYS_sigaltstack, (long)&before, 0, 0, 0, 0, 0);
+}
+
+void os_altstack_returned(const struct os_altstack_hold *h)
+{
+    if (h->is_on)
+        kernel_sigprocmask(SIG_SETMASK, &h->mask, NULL);
 }
 
 void os_altstack_take_back(const struct os_thread *t)

@@ -152,6 +152,19 @@ size_t os_altstack_size(void);
 /* This thread gets t->altstack, if it has none. t: this thread's record, or NULL. Nothing behind a filter. */
 void os_altstack_lend(struct os_thread *t);
 void os_altstack_take_back(const struct os_thread *t);
+/* Around a call on a stack of ours, made in a handler that runs on an alternate stack: to the kernel that one is free then, and
+ * the next signal would begin at its end and overwrite the handler. leave: before the call; left and return: first and
+ * last in it; returned: after it. Each by this thread; nothing happens where it is on no alternate stack. */
+struct os_altstack_hold {
+    bool is_on;
+    uint64_t mask;
+    void *sp;
+    size_t size;
+};
+void os_altstack_leave(struct os_altstack_hold *h);
+void os_altstack_left(const struct os_altstack_hold *h);
+void os_altstack_return(const struct os_altstack_hold *h);
+void os_altstack_returned(const struct os_altstack_hold *h);
 
 /* os_critical_enter, os_critical_leave: static inline, in os/critical_inl.h. */
 

@@ -16,7 +16,7 @@
 
 enum {
     REQUEST_PATH_BYTES = 48,
-    REQUEST_N_LOOKS = 20,
+    REQUEST_N_LOOKS = 100,
     REQUEST_LOOK_NS = 500 * 1000,
 };
 
