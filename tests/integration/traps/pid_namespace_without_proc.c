@@ -13,7 +13,7 @@ static _Atomic bool is_over;
 
 static void write_block(char *block, unsigned i)
 {
-    snprintf(block, TRAP_SIZE, "block %u of %p", i, (void *)block);
+    snprintf(block, TRAP_SIZE, "block %u of %#lx", i, (unsigned long)(uintptr_t)block);
 }
 
 /* Frees and allocates, so that its spans are in use all the time. */
@@ -23,7 +23,7 @@ static void *churn(void *arg)
     for (unsigned i = 0; i < N_BLOCKS; i++)
         write_block(blocks[i] = malloc(TRAP_SIZE), i);
     for (unsigned i = 0; !is_over; i = (i + 7) % N_BLOCKS) {
-        snprintf(wanted, sizeof(wanted), "block %u of %p", i, (void *)blocks[i]);
+        snprintf(wanted, sizeof(wanted), "block %u of %#lx", i, (unsigned long)(uintptr_t)blocks[i]);
         TEST_CHECK(strcmp(blocks[i], wanted) == 0);
         free(blocks[i]);
         write_block(blocks[i] = malloc(TRAP_SIZE), i);
