@@ -13,9 +13,12 @@
  *                cost more than the cycles, in fresh pages and in cache. After one that recovered little, c
  *                grows with used and b is the option / stretch: a program that frees everything itself pays
  *                for one or two small cycles, whatever it grows to
- *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB). Of the budget only
- *                b = 50 binds it: a limit that is too small for what is alive halves the speed, and then
- *                memory goes beyond it.
+ *     limit      goal <= limit - limit/16, but at least live + max(limit/64, 1 MiB). Due as well when so much of
+ *                the limit is held, in whatever form: blocks, holes between them, free memory that the kernel has
+ *                not got back, structures of ours; and, where it is a control group's, what everybody else in the
+ *                group takes. Free memory goes back first, and an eighth of the holes is filled in between. Of the
+ *                budget only b = 50 binds it: a limit that is too small for what is alive halves the speed, and
+ *                then memory goes beyond it.
  *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
  *                always 1 and b at least 50. What grows and lives then costs a logarithmic number of cycles
  *                by itself.
@@ -33,6 +36,7 @@
 #include "gc/event.h"
 #include "gc/finalizer.h"
 #include "heap/heap.h"
+#include "heap/meta.h"
 #include "os/os.h"
 
 enum {
@@ -48,6 +52,8 @@ enum {
     PACER_MOST_BUDGET = 50, /* after one that recovered much, and for the limit */
     PACER_GARBAGE_FLOOR_SHARE = 4,
     PACER_OVERDUE_SHARE = 4,
+    PACER_RESERVE_SHARE = 16, /* of a limit: not ours to fill */
+    PACER_HOLES_SHARE = 8,
 };
 #define PACER_DEFAULT_FLOOR ((size_t)64 << 20)
 #define PACER_LOOK_MIN_BYTES ((size_t)1 << 20)
@@ -120,12 +126,41 @@ static size_t pacer_growth_goal(size_t live)
     return pacer_add(live, pacer_min(pacer_mul(base, pacer.stretch), pacer_max(base, most)));
 }
 
+/* Least distance between two cycles by the limit. */
+static size_t pacer_limit_distance(size_t limit)
+{
+    return pacer_max(limit / 64, PACER_LOOK_MIN_BYTES);
+}
+
 static size_t pacer_limit_goal(size_t live)
 {
     size_t limit = pacer.limit_bytes;
     if (limit == 0)
         return SIZE_MAX;
-    return pacer_max(limit - limit / 16, pacer_add(live, pacer_max(limit / 64, PACER_LOOK_MIN_BYTES)));
+    return pacer_max(limit - limit / PACER_RESERVE_SHARE, pacer_add(live, pacer_limit_distance(limit)));
+}
+
+static size_t pacer_held(void)
+{
+    return heap_committed_bytes() - pacer_min(heap_purged_bytes(), heap_committed_bytes()) + meta_used_bytes();
+}
+
+/* How much more may be held before the limit is near. */
+static size_t pacer_room(void)
+{
+    size_t limit = LOAD_ONCE(pacer.limit_bytes), reserve = limit / PACER_RESERVE_SHARE, held = pacer_held();
+    if (limit == 0)
+        return SIZE_MAX;
+    size_t room = limit > held ? limit - held : 0;
+    if (pacer.config.limit_is_cgroup)
+        room = pacer_min(room, os_vm_available());
+    return room > reserve ? room - reserve : 0;
+}
+
+/* Half of the room is used up by then, unless it is taken in pieces larger than what is asked for. */
+static size_t pacer_room_look_bytes(size_t used)
+{
+    return pacer_add(used, pacer_max(pacer_room() / 2, PACER_LOOK_MIN_BYTES));
 }
 
 /* Behind a filter of system calls no cycle comes, and the strict one kills for waking a thread. */
@@ -152,7 +187,7 @@ static void pacer_set_goal(size_t live)
 {
     STORE_ONCE(pacer.growth_goal_bytes, pacer_growth_goal(live));
     STORE_ONCE(pacer.limit_goal_bytes, pacer_limit_goal(live));
-    STORE_ONCE(pacer.check_at_bytes, pacer_look_bytes());
+    STORE_ONCE(pacer.check_at_bytes, pacer_min(pacer_look_bytes(), pacer_room_look_bytes(live)));
 }
 
 size_t pacer_goal_bytes(void)
@@ -249,6 +284,7 @@ static size_t pacer_look_step(size_t used)
 static void pacer_look_later(size_t used)
 {
     size_t at = pacer_max(pacer_look_bytes(), pacer_add(used, pacer_look_step(used)));
+    at = pacer_min(at, pacer_room_look_bytes(used));
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes);
     STORE_ONCE(pacer.check_at_bytes, limit > used ? pacer_min(at, limit) : at);
 }
@@ -258,7 +294,7 @@ static bool pacer_announce(size_t wanted)
     if (!pacer_may_announce() || wanted < pacer_look_bytes())
         return false;
     STORE_ONCE(pacer.is_announced, true);
-    STORE_ONCE(pacer.check_at_bytes, pacer_goal_bytes());
+    STORE_ONCE(pacer.check_at_bytes, pacer_min(pacer_goal_bytes(), pacer_room_look_bytes(wanted)));
     event_raise(EVENT_BEGIN);
     finalizer_wake();
     return true;
@@ -269,16 +305,29 @@ bool pacer_is_announced(void)
     return LOAD_ONCE(pacer.is_announced);
 }
 
+/* Free memory with content is given up first; what is in the holes is used again. */
+static bool pacer_is_room_short(size_t used, size_t extra_bytes)
+{
+    size_t limit = LOAD_ONCE(pacer.limit_bytes), live = LOAD_ONCE(pacer.live_bytes);
+    if (limit == 0 || pacer_room() > extra_bytes)
+        return false;
+    heap_trim(0);
+    size_t held = pacer_held(), holes = held > live ? held - live : 0;
+    size_t distance = pacer_max(pacer_limit_distance(limit), holes / PACER_HOLES_SHARE);
+    return pacer_add(used, extra_bytes) >= pacer_add(live, distance) && pacer_room() <= extra_bytes;
+}
+
 static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
 {
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes), used = heap_used_estimate();
     bool is_within = pacer_is_within_budget(used);
-    if (is_within || pacer_may_announce() || pacer_add(used, extra_bytes) >= limit) {
+    if (is_within || pacer_may_announce() || limit != SIZE_MAX) {
         used = heap_recount();
         is_within = is_within && pacer_is_within_budget(used); /* the estimate knows of no free */
     }
     size_t wanted = pacer_add(used, extra_bytes);
-    if (wanted >= limit && pacer_is_cpu_used(LOAD_ONCE(pacer.limit_cpu_allowed_ns))) {
+    if ((wanted >= limit || pacer_is_room_short(used, extra_bytes)) &&
+        pacer_is_cpu_used(LOAD_ONCE(pacer.limit_cpu_allowed_ns))) {
         *cause = CYCLE_LIMIT;
         return true;
     }

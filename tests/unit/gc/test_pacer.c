@@ -125,6 +125,33 @@ static void test_limit(void **state)
     assert_int_equal(pacer_goal_bytes(), SIZE_MAX);
 }
 
+/* Holes between blocks are held as much as blocks; free memory is given up and needs no cycle. */
+static void test_limit_counts_what_is_held(void **state)
+{
+    (void)state;
+    enum { N_BLOCKS = 3600, BLOCK_BYTES = 8192 };
+    static void *blocks[N_BLOCKS];
+    enum cycle_cause cause = CYCLE_EXPLICIT;
+    begin();
+    pacer_set_percent(-1);
+    pacer_set_limit(32 * MB);
+    gc_block_free(gc_block(FLAVOR_MALLOC, 31 * MB));
+    assert_false(is_due(0, &cause));
+    for (int i = 0; i < N_BLOCKS; i++)
+        blocks[i] = gc_block(FLAVOR_MALLOC, BLOCK_BYTES);
+    for (int i = 0; i < N_BLOCKS; i += 2)
+        gc_block_free(blocks[i]);
+    heap_set_used(31 * MB);
+    assert_true(is_due(2 * MB, &cause)); /* 14 MiB of blocks in 28 */
+    assert_int_equal(cause, CYCLE_LIMIT);
+    pacer_set_limit(64 * MB);
+    heap_set_used(63 * MB);
+    assert_false(is_due(2 * MB, &cause));
+    pacer_set_limit(0);
+    for (int i = 1; i < N_BLOCKS; i += 2)
+        gc_block_free(blocks[i]);
+}
+
 #define LONG_NS UINT64_C(1000000000000) /* a very long cycle */
 
 static void begin_small(unsigned budget)
@@ -350,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_early_cycles_say_nothing),
         cmocka_unit_test(test_due_by_exact_count),
         cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_limit_counts_what_is_held),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_budget_grows_with_what_was_recovered),
         cmocka_unit_test(test_budget_shrinks_where_nothing_is_recovered),
