@@ -385,8 +385,8 @@ void arena_check(size_t n_span_slices)
 void arena_fork_child(void)
 {
     os_lock_reset(&arena.lock);
-    window_forget_unrecorded(window.slices + arena.table_mapped, window.arena_words);
-    window_forget_unrecorded(window.arena_words + arena.words_mapped, window.meta);
+    window_forget_unrecorded(window.slices + arena.table_mapped);
+    window_forget_unrecorded(window.arena_words + arena.words_mapped);
     arena.n_claimed = 0;
     arena.n_slices = heap_map.arena_bytes >> SLICE_SHIFT;
     arena.n_used = arena.n_foreign = 0;

@@ -116,10 +116,10 @@ size_t meta_mapped_bytes(void)
 void meta_fork_child(void)
 {
     os_lock_reset(&meta.lock);
-    window_forget_unrecorded(window.meta + meta.mapped_bytes, window.scratch);
+    window_forget_unrecorded(window.meta + meta.mapped_bytes);
     for (unsigned r = 0; r < SCRATCH_N; r++) {
         uintptr_t start = window.scratch + (size_t)r * window.scratch_region_bytes;
-        window_forget_unrecorded(start + meta.scratch_mapped[r], start + window.scratch_region_bytes);
+        window_forget_unrecorded(start + meta.scratch_mapped[r]);
     }
 }
 

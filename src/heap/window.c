@@ -65,21 +65,55 @@ bool window_init(size_t arena_cap_bytes)
     return false;
 }
 
+/* Growth that has begun and is not yet written down where its part keeps its end. Each part grows under a lock of its
+ * own, so there are fewer at a time than entries. lo: 0 free, GROWTH_TAKEN while hi is being written. */
+enum { N_GROWTHS = 8, GROWTH_TAKEN = 1 };
+static struct growth {
+    uintptr_t lo, hi;
+} window_growths[N_GROWTHS];
+
+static struct growth *growth_begin(uintptr_t lo, uintptr_t hi)
+{
+    for (size_t i = 0; i < N_GROWTHS; i++) {
+        struct growth *g = &window_growths[i];
+        uintptr_t none = 0;
+        if (!__atomic_compare_exchange_n(&g->lo, &none, GROWTH_TAKEN, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            continue;
+        __atomic_store_n(&g->hi, hi, __ATOMIC_RELAXED);
+        __atomic_store_n(&g->lo, lo, __ATOMIC_SEQ_CST);
+        return g;
+    }
+    return NULL;
+}
+
+static void growth_end(struct growth *g)
+{
+    if (g != NULL)
+        __atomic_store_n(&g->lo, 0, __ATOMIC_SEQ_CST);
+}
+
 bool window_grow(uintptr_t start, size_t *mapped_bytes, size_t want_bytes, size_t step_bytes)
 {
     if (want_bytes <= *mapped_bytes)
         return true;
     size_t target = bits_round_up(want_bytes, step_bytes > os_page_size() ? step_bytes : os_page_size());
-    if (os_vm_map_at((void *)(start + *mapped_bytes), target - *mapped_bytes, true, true) != 0)
-        return false;
-    *mapped_bytes = target;
-    return true;
+    struct growth *g = growth_begin(start + *mapped_bytes, start + target);
+    bool is_mapped = os_vm_map_at((void *)(start + *mapped_bytes), target - *mapped_bytes, true, true) == 0;
+    if (is_mapped)
+        __atomic_store_n(mapped_bytes, target, __ATOMIC_SEQ_CST);
+    growth_end(g);
+    return is_mapped;
 }
 
-void window_forget_unrecorded(uintptr_t mapped_end, uintptr_t part_end)
+void window_forget_unrecorded(uintptr_t mapped_end)
 {
-    if (mapped_end < part_end)
-        os_vm_unmap((void *)mapped_end, part_end - mapped_end);
+    for (size_t i = 0; i < N_GROWTHS; i++) {
+        struct growth *g = &window_growths[i];
+        if (g->lo == mapped_end)
+            os_vm_unmap((void *)g->lo, g->hi - g->lo);
+        if (g->lo == mapped_end || g->hi == mapped_end || g->lo == GROWTH_TAKEN)
+            g->lo = 0;
+    }
 }
 
 void window_fini(void)

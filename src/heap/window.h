@@ -29,8 +29,8 @@ bool window_init(size_t arena_cap_bytes);
 /* A failed start is undone. */
 void window_fini(void);
 /* Fork child: a vanished thread may have mapped pages at the end of a part and not yet written down that it did; they go,
- * so that the part can grow there. */
-void window_forget_unrecorded(uintptr_t mapped_end, uintptr_t part_end);
+ * so that the part can grow there. Those and no others: what else lies in the window is the program's. */
+void window_forget_unrecorded(uintptr_t mapped_end);
 /* A part grows: map [start + *mapped, start + want) rounded up to step. false: no memory, or something foreign is there. */
 bool window_grow(uintptr_t start, size_t *mapped_bytes, size_t want_bytes, size_t step_bytes);
 
