@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "api/watch.h"
 #include "gc/pacer.h"
+#include "heap/arena.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
 #include "os/critical_inl.h"
@@ -96,7 +97,7 @@ static unsigned alloc_class(size_t size_bytes, size_t align)
 {
     unsigned class_no;
 
-    if (size_bytes > SIZECLASS_MAX_SMALL)
+    if (size_bytes > SIZECLASS_MAX_SMALL && (size_bytes > SIZECLASS_MAX_PACKED || !arena_is_short()))
         return SIZECLASS_LARGE;
     if (align <= SIZECLASS_ALIGN)
         return sizeclass_of(size_bytes);

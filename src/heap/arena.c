@@ -26,6 +26,7 @@ enum {
     FOREIGN_SKIP_BYTES = 2 << 20,
     FOREIGN_TRIES = 4096,
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
+    SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena */
 };
 
@@ -39,6 +40,7 @@ bool arena_init(size_t cap_bytes, bool hugepages)
         return false;
     arena.n_slices = arena.n_used = arena.n_foreign = 0; /* a second try after a failed one */
     arena.first_free_word = arena.words_mapped = 0;
+    arena.is_short = false;
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
     arena.hugepages = hugepages;
@@ -101,6 +103,8 @@ static int arena_grow_by(size_t n)
         return e;
     arena_advise_huge(addr, n << SLICE_SHIFT);
     arena_committed(n);
+    if (arena.n_slices << SLICE_SHIFT >= os_vm_address_limit() / SHORT_SHARE)
+        STORE_ONCE(arena.is_short, true);
     return 0;
 }
 
@@ -135,10 +139,16 @@ static bool arena_grow_locked(size_t n)
         } else if (step > n) {
             step = step / 2 > n ? step / 2 : n;
         } else {
+            STORE_ONCE(arena.is_short, true);
             return false;
         }
     }
     return false;
+}
+
+bool arena_is_short(void)
+{
+    return LOAD_ONCE(arena.is_short);
 }
 
 /* ---- finding a run ---- */

@@ -22,6 +22,9 @@ bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they
 bool arena_is_huge(uintptr_t addr); /* in an advised huge page that is worth keeping whole */
 size_t arena_purge(bool also_recent); /* content of free slices to the kernel: the old generation, or all. Bytes */
 void arena_age(void);                 /* recent becomes old */
+/* Addresses are running out: the arena has a good part of RLIMIT_AS, or could not grow. From then on blocks of up to
+ * SIZECLASS_MAX_PACKED share spans, because with slices of their own they would use half of what there is. */
+bool arena_is_short(void);
 size_t arena_committed_bytes(void);
 size_t arena_used_bytes(void);
 size_t arena_dirty_bytes(void);       /* free, with content */

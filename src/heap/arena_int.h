@@ -27,6 +27,7 @@ struct arena {
     size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */
     uint32_t n_claimed;     /* slices that a purge holds just now */
     bool hugepages;
+    bool is_short; /* never false again */
 };
 extern struct arena arena; /* all by its lock; figures may be read without */
 

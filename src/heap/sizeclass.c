@@ -1,7 +1,7 @@
 /* See sizeclass.h. */
 #include "heap/sizeclass.h"
 
-enum { SPAN_SLICE_BYTES = 65536, SPAN_MIN_BLOCKS = 8, SPAN_MAX_SLICES = 8, SPAN_WASTE_SHARE = 32 };
+enum { SPAN_SLICE_BYTES = 65536, SPAN_MIN_BLOCKS = 8, SPAN_MAX_SLICES = 16, SPAN_WASTE_SHARE = 32 };
 
 uint32_t sizeclass_span_slices(unsigned class_no)
 {
@@ -18,7 +18,7 @@ unsigned sizeclass_of_aligned(size_t size_bytes, size_t align)
 {
     if (size_bytes > SIZECLASS_MAX_SMALL)
         return SIZECLASS_N;
-    for (unsigned c = sizeclass_of(size_bytes); c < SIZECLASS_N; c++)
+    for (unsigned c = sizeclass_of(size_bytes); c < SIZECLASS_N_SMALL; c++)
         if (sizeclass_size(c) % align == 0)
             return c;
     return SIZECLASS_N;

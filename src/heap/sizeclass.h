@@ -2,6 +2,8 @@
  *
  * What    classes 0..71: 16 to 128 bytes by 16, then eight to each doubling up
  *         to 32 KiB, so that a block wastes at most 12.5 % from 64 bytes on.
+ *         Classes 72..87 go on to 128 KiB. Such blocks are large ones, with whole
+ *         slices of their own, unless addresses are short (arena_is_short).
  *         Every size is a multiple of 16; every alignment up to a class's
  *         largest power of two divisor holds for its blocks.
  * All of it is arithmetic, without tables, and checked exhaustively by the test.
@@ -14,19 +16,21 @@
 #include "base/bits.h"
 
 enum {
-    SIZECLASS_N = 72,
+    SIZECLASS_N_SMALL = 72,
+    SIZECLASS_N = 88,
     SIZECLASS_LARGE = 255, /* class of a span with one large block */
     SIZECLASS_ALIGN = 16,
-    SIZECLASS_MAX_SMALL = 32768,
-    SIZECLASS_RECIP_SIZE_BITS = 12, /* of a reciprocal: the size in units of SIZECLASS_ALIGN */
+    SIZECLASS_MAX_SMALL = 32768, /* of the last of SIZECLASS_N_SMALL */
+    SIZECLASS_MAX_PACKED = 131072, /* of the last of all */
+    SIZECLASS_RECIP_SIZE_BITS = 14, /* of a reciprocal: the size in units of SIZECLASS_ALIGN */
 };
 
-/* pre: 1 <= size_bytes <= SIZECLASS_MAX_SMALL (0 counts as 1). */
+/* pre: 1 <= size_bytes <= SIZECLASS_MAX_PACKED (0 counts as 1). */
 ALWAYS_INLINE unsigned sizeclass_of(size_t size_bytes)
 {
     if (LIKELY(size_bytes <= 128))
         return (unsigned)((size_bytes - (size_bytes != 0)) >> 4);
-    unsigned exponent = bits_log2_floor(size_bytes - 1); /* 7..14 */
+    unsigned exponent = bits_log2_floor(size_bytes - 1); /* 7..16 */
     return 8 + (exponent - 7) * 8 + (unsigned)(((size_bytes - 1) >> (exponent - 3)) & 7);
 }
 
@@ -49,7 +53,7 @@ ALWAYS_INLINE uint64_t sizeclass_recip(uint32_t size_bytes)
 
 /* Slices in a span of the class: at least 8 blocks, and at most 1/32 lost at the end where 16 slices allow it. */
 uint32_t sizeclass_span_slices(unsigned class_no);
-/* Smallest class with size >= size_bytes whose size is a multiple of align, or SIZECLASS_N where there is none. */
+/* Smallest small class with size >= size_bytes whose size is a multiple of align, or SIZECLASS_N where there is none. */
 unsigned sizeclass_of_aligned(size_t size_bytes, size_t align);
 
 #endif

@@ -63,6 +63,7 @@ volatile uint32_t *os_vm_fork_canary(void);
  * SIZE_MAX unknown. */
 size_t os_vm_available(void);
 size_t os_vm_cgroup_limit(void); /* bytes; SIZE_MAX none */
+size_t os_vm_address_limit(void); /* RLIMIT_AS, bytes; SIZE_MAX none, or behind a filter of system calls */
 size_t os_vm_resident(void);     /* resident bytes of the process, by /proc/thread-self/statm */
 
 /* ---- clock.c, entropy.c ------------------------------------------------------ */

@@ -10,6 +10,8 @@
 #include "os/os.h"
 
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "os/process.h"
 #include "os/text_inl.h"
@@ -188,6 +190,17 @@ size_t os_vm_available(void)
 
     vm_info_group_limits(&limit, &room);
     return room < available ? room : available;
+}
+
+size_t os_vm_address_limit(void)
+{
+    struct {
+        uint64_t soft, hard;
+    } limit;
+
+    if (os_seccomp_is_on() || os_syscall(SYS_prlimit64, 0, RLIMIT_AS, 0, (long)&limit, 0, 0) != 0)
+        return SIZE_MAX;
+    return limit.soft;
 }
 
 size_t os_vm_resident(void)

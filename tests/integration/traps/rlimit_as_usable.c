@@ -39,14 +39,21 @@ static int use_up(size_t size, size_t wanted_kib)
     return 0;
 }
 
-static void under_limit(const char *size, const char *wanted_kib)
+static void set_limit(void)
+{
+    struct rlimit limit = {.rlim_cur = (rlim_t)LIMIT_KIB << 10, .rlim_max = (rlim_t)LIMIT_KIB << 10};
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        TEST_FAIL("setrlimit");
+}
+
+/* The limit is there before the program, or "late": set by itself. */
+static void under_limit(const char *size, const char *wanted_kib, const char *late)
 {
     pid_t child = fork();
     if (child == 0) {
-        struct rlimit limit = {.rlim_cur = (rlim_t)LIMIT_KIB << 10, .rlim_max = (rlim_t)LIMIT_KIB << 10};
-        if (setrlimit(RLIMIT_AS, &limit) != 0)
-            TEST_FAIL("setrlimit");
-        execl("/proc/self/exe", "rlimit_as_usable", size, wanted_kib, NULL);
+        if (late == NULL)
+            set_limit();
+        execl("/proc/self/exe", "rlimit_as_usable", size, wanted_kib, late, NULL);
         _exit(127);
     }
     int status = 0;
@@ -57,11 +64,22 @@ static void under_limit(const char *size, const char *wanted_kib)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3)
+    if (argc >= 3) {
+        free(malloc(1000000)); /* the heap is in use when the limit comes late */
+        if (argc > 3)
+            set_limit();
         return use_up(strtoul(argv[1], NULL, 10), strtoul(argv[2], NULL, 10));
-    under_limit("100", "240000"); /* 112 bytes each */
-    under_limit("1000", "260000");
-    under_limit("1000000", "250000"); /* to whole 64 KiB */
-    under_limit("16000000", "250000");
+    }
+    under_limit("100", "240000", NULL); /* 112 bytes each */
+    under_limit("1000", "260000", NULL);
+    under_limit("33792", "240000", NULL); /* those that would take twice their size, had they slices of their own */
+    under_limit("65536", "240000", NULL);
+    under_limit("65536", "240000", "late");
+    under_limit("66560", "240000", NULL);
+    under_limit("102400", "240000", NULL);
+    under_limit("131071", "250000", NULL);
+    under_limit("131072", "185000", NULL); /* a byte more than two slices */
+    under_limit("1000000", "250000", NULL); /* to whole 64 KiB */
+    under_limit("16000000", "250000", NULL);
     return 0;
 }

@@ -4,7 +4,7 @@
 static void class_of_each_size_is_the_smallest_that_fits(void **state)
 {
     (void)state;
-    for (size_t n = 0; n <= SIZECLASS_MAX_SMALL; n++) {
+    for (size_t n = 0; n <= SIZECLASS_MAX_PACKED; n++) {
         unsigned c = sizeclass_of(n);
         assert_true(c < SIZECLASS_N);
         assert_true(sizeclass_size(c) >= n);
@@ -17,7 +17,7 @@ static void waste_is_an_eighth_at_most_from_64_bytes_on(void **state)
     (void)state;
     for (size_t n = 64; n <= SIZECLASS_MAX_SMALL; n++)
         assert_true((sizeclass_size(sizeclass_of(n)) - n) * 8 <= sizeclass_size(sizeclass_of(n)) + 7 * 16);
-    for (size_t n = 129; n <= SIZECLASS_MAX_SMALL; n++)
+    for (size_t n = 129; n <= SIZECLASS_MAX_PACKED; n++)
         assert_true((sizeclass_size(sizeclass_of(n)) - n) * 8 < sizeclass_size(sizeclass_of(n)));
 }
 
@@ -28,7 +28,8 @@ static void sizes_grow_and_are_multiples_of_the_alignment(void **state)
         assert_int_equal(sizeclass_size(c) % SIZECLASS_ALIGN, 0);
         assert_true(c == 0 || sizeclass_size(c) > sizeclass_size(c - 1));
     }
-    assert_int_equal(sizeclass_size(SIZECLASS_N - 1), SIZECLASS_MAX_SMALL);
+    assert_int_equal(sizeclass_size(SIZECLASS_N_SMALL - 1), SIZECLASS_MAX_SMALL);
+    assert_int_equal(sizeclass_size(SIZECLASS_N - 1), SIZECLASS_MAX_PACKED);
 }
 
 static void reciprocal_is_exact_for_every_offset_of_every_span(void **state)
