@@ -79,8 +79,6 @@ EXPORT int malloc_trim(size_t keep_bytes)
     if (!api_enter_slow())
         return 0;
     os_critical_enter();
-    if (tcache_self != &tcache_none)
-        tcache_release_empty(tcache_self);
     n_bytes = heap_trim(keep_bytes);
     os_critical_leave();
     api_exit_slow();

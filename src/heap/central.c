@@ -153,6 +153,26 @@ size_t central_release_empty(void)
     return n;
 }
 
+static size_t central_trim_class(struct central_class *c)
+{
+    size_t bytes = 0;
+    central_lock(c);
+    LIST_FOREACH(n, &c->available)
+        bytes += span_trim(LIST_ENTRY(n, struct span, link));
+    os_unlock(&c->lock);
+    return bytes;
+}
+
+size_t central_trim(void)
+{
+    size_t bytes = 0;
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned k = 0; k < SIZECLASS_N; k++)
+            if (!central_is_idle(&central[f][k]))
+                bytes += central_trim_class(&central[f][k]);
+    return bytes;
+}
+
 void central_drain(void)
 {
     for (unsigned f = 0; f < FLAVOR_N; f++)

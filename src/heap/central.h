@@ -18,6 +18,7 @@ struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
 void central_offer(struct span *s);
 void central_drain(void);           /* messages to all orphans are taken */
 size_t central_release_empty(void); /* spans with no block left go back to the arena; how many */
+size_t central_trim(void);          /* pages of the others that no block needs go back to the kernel; bytes */
 struct inbox *central_inbox(unsigned flavor, unsigned class_no);
 size_t central_check(void);         /* lists and spans agree; number of spans on them */
 void central_fork_child(void);      /* all lists and inboxes empty, locks free */

@@ -251,13 +251,11 @@ void heap_decay(uint64_t now_ns)
 size_t heap_trim(size_t keep_bytes)
 {
     struct tcache *tc = tcache_self;
-    if (tc != &tcache_none)
-        tcache_release_empty(tc);
+    size_t bytes = tc != &tcache_none ? tcache_trim(tc) : 0;
     tcache_release_of_waiting();
     central_release_empty();
-    if (arena_dirty_bytes() <= keep_bytes)
-        return 0;
-    return heap_purge(true);
+    bytes += central_trim();
+    return arena_dirty_bytes() <= keep_bytes ? bytes : bytes + heap_purge(true);
 }
 
 /* ---- walking ---- */

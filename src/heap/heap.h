@@ -69,7 +69,7 @@ size_t heap_span_n_used(struct span *s); /* blocks in one span, as heap_recount 
 void heap_set_used(size_t bytes); /* collector, after publishing dead bits */
 
 /* ---- giving memory back ---- */
-size_t heap_trim(size_t keep_bytes); /* free slices with content to the kernel; bytes given back */
+size_t heap_trim(size_t keep_bytes); /* free slices with content, and pages that no block needs, to the kernel; bytes */
 void heap_decay(uint64_t now_ns);    /* same for what has been free for a while; called from slow paths */
 
 /* ---- the collector's grip; world stopped ---- */

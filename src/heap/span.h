@@ -225,6 +225,7 @@ void span_drain(struct span *s);
 /* A look at a span that has free slots and is not in use just now: what lies idle from one look to the next loses the
  * pages that no block needs, after 2, 4, 8 ... looks. Bytes given to the kernel. Owner, or the lock of an orphan's class. */
 size_t span_look_idle(struct span *s);
+size_t span_trim(struct span *s); /* the same at once, of a span in use, too */
 /* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Where is_careful, only what was a suspect is dead,
  * and the rest becomes suspect. Returns blocks judged dead, sets the count of those that were marked. */
 uint32_t span_publish_dead(struct span *s, bool is_careful, uint32_t *n_live);

@@ -41,7 +41,7 @@ static size_t trim_run(struct span *s, uint32_t lo, uint32_t hi)
     return end - first;
 }
 
-static size_t trim_span(struct span *s)
+size_t span_trim(struct span *s)
 {
     size_t bytes = 0;
     if (arena_is_huge(s->start) || os_seccomp_is_on())
@@ -57,5 +57,5 @@ static size_t trim_span(struct span *s)
 size_t span_look_idle(struct span *s)
 {
     s->n_idle_looks++;
-    return s->n_idle_looks > 1 && bits_is_pow2(s->n_idle_looks) ? trim_span(s) : 0;
+    return s->n_idle_looks > 1 && bits_is_pow2(s->n_idle_looks) ? span_trim(s) : 0;
 }

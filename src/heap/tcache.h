@@ -99,6 +99,7 @@ void tcache_drain_inbox(struct tcache *tc);
 void tcache_tick(struct tcache *tc);    /* every thousand frees or so, and from refill: gives empty spans back when time has passed */
 void tcache_make_room(struct tcache *tc); /* before a new span: now and then, empty ones go back first */
 size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; how many spans were looked at */
+size_t tcache_trim(struct tcache *tc); /* and all pages that no block needs, at once; bytes */
 /* What threads that wait in wrapped calls no longer need: they may wait for ever. */
 void tcache_release_of_waiting(void);
 /* World stopped or fork child: the spans of a cache whose thread is gone become central's. */

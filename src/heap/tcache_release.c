@@ -48,6 +48,22 @@ size_t tcache_release_empty(struct tcache *tc)
     return n_seen;
 }
 
+size_t tcache_trim(struct tcache *tc)
+{
+    size_t bytes = 0;
+    tcache_release_empty(tc);
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
+            struct list *available = &tc->sets[f]->lists[c].available;
+            if (tc->sets[f]->bins[c].span != NULL)
+                bytes += span_trim(tc->sets[f]->bins[c].span);
+            if (!tcache_list_is_empty(available))
+                LIST_FOREACH(n, available)
+                    bytes += span_trim(LIST_ENTRY(n, struct span, link));
+        }
+    return bytes;
+}
+
 /* What one class no longer needs serves another before new memory does. A look at a span costs a small part of what new
  * pages cost, so there is one look at all of them to so many new spans. */
 void tcache_make_room(struct tcache *tc)

@@ -214,6 +214,32 @@ static void idle_pages_of_a_span_in_use_go_back(void **state)
     harness_check();
 }
 
+/* The span that the bin points into, too, and whether it was looked at before or not. */
+static void trim_gives_idle_pages_back_at_once(void **state)
+{
+    (void)state;
+    static void *blocks[2 * N_PER_SPAN];
+    harness_needs_hardware();
+    start_afresh();
+    alloc_n(blocks, 2 * N_PER_SPAN);
+    for (int i = 0; i < 2 * N_PER_SPAN; i++)
+        memset(blocks[i], 0x5a, SIZE);
+    for (int i = 0; i < 2 * N_PER_SPAN; i++)
+        if (i % N_PER_SPAN != 0)
+            harness_free(blocks[i]);
+    os_critical_enter();
+    assert_true(heap_trim(0) >= 2 * (SLICE_SIZE - os_page_size()));
+    os_critical_leave();
+    for (int i = 0; i < 2; i++) {
+        uintptr_t start = harness_span(blocks[i * N_PER_SPAN])->start;
+        for (uintptr_t page = start; page < start + SLICE_SIZE; page += os_page_size())
+            assert_int_equal(is_resident(page), page == start);
+        assert_int_equal(((char *)blocks[i * N_PER_SPAN])[SIZE - 1], 0x5a);
+        harness_free(blocks[i * N_PER_SPAN]);
+    }
+    harness_check();
+}
+
 static volatile uint32_t waiter_waits, waiter_may_go;
 static void *waiter_blocks[4 * N_PER_SPAN];
 
@@ -368,6 +394,7 @@ int main(void)
         cmocka_unit_test(slots_freed_in_the_window_are_handed_out_at_once),
         cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
         cmocka_unit_test(idle_pages_of_a_span_in_use_go_back),
+        cmocka_unit_test(trim_gives_idle_pages_back_at_once),
         cmocka_unit_test(spans_of_a_waiting_thread_go_back),
         cmocka_unit_test(each_flavor_has_spans_of_its_own),
         cmocka_unit_test(caches_are_recycled_and_leave_their_spans),
