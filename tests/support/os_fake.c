@@ -44,9 +44,8 @@ void os_fake_reset(void)
     pthread_mutex_lock(&fake.lock);
     memset(fake.rules, 0, sizeof(fake.rules));
     fake.clock_ns = fake.entropy = 0;
-    fake.address_bits = fake.n_polls = 0;
+    fake.resident = fake.address_bits = fake.n_polls = 0;
     fake.available = fake.cgroup_limit = SIZE_MAX;
-    fake.resident = 0;
     fake.is_seccomp_on = fake.is_world_stopped = false;
     fake.canary = 1;
     pthread_mutex_unlock(&fake.lock);
@@ -311,14 +310,10 @@ size_t os_vm_available(void)
     return fake.available;
 }
 
+size_t os_vm_address_limit(void) { return SIZE_MAX; }
 size_t os_vm_cgroup_limit(void)
 {
     return fake.cgroup_limit;
-}
-
-size_t os_vm_address_limit(void)
-{
-    return SIZE_MAX;
 }
 
 size_t os_vm_resident(void)
