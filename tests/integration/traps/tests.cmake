@@ -23,7 +23,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|loaded_late|probation|probation_confirms|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads)$")
+  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -83,6 +83,8 @@ gcm_preload_test(trap.probation_confirms LABEL quick TIMEOUT 120 COMMAND probati
 gcm_preload_test(trap.profile_after_main_exit LABEL quick TIMEOUT 60 COMMAND profile_after_main_exit ENV GCMALLOC=profile=1)
 gcm_preload_test(trap.profile_while_loading LABEL quick TIMEOUT 240 COMMAND profile_while_loading $<TARGET_FILE:trap_module>
   ENV GCMALLOC=profile=1)
+
+gcm_preload_test(trap.fork_child_without_helpers LABEL quick TIMEOUT 120 COMMAND fork_child_without_helpers ENV GCMALLOC=markers=3)
 
 add_test(NAME trap.peers COMMAND ${CMAKE_CURRENT_LIST_DIR}/peers.sh ${library} ${CMAKE_CURRENT_BINARY_DIR} $<TARGET_FILE:trap_module>)
 set_tests_properties(trap.peers PROPERTIES LABELS long TIMEOUT 7200)
