@@ -45,7 +45,7 @@ long os_file_read(const char *path, char *buf, size_t buf_size)
 
 /* A filter may kill for prctl, but not for what ld.so itself just did: open and read a file. So prctl is
  * asked only where /proc is not mounted. There is one thread yet, and of a process the kernel has to make up half as many
- * entries of /proc as of its thread: 20 us less for each program's start. */
+ * entries of /proc as of its thread. */
 static bool process_has_filter(void)
 {
     char text[4096];
