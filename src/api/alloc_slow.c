@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include "api/watch.h"
+#include "gc/mark.h"
 #include "gc/pacer.h"
 #include "heap/arena.h"
 #include "heap/probation.h"
@@ -245,6 +246,8 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
         return alloc_no_memory();
     if (UNLIKELY(os_tls.critical != 0 || api_tls.in_cycle != 0))
         return emergency_alloc(size_bytes, align);
+    if (flavor == FLAVOR_MALLOC && r.size_bytes == size_bytes)
+        mark_note_full_block(size_bytes);
     r.class_no = alloc_class(r.size_bytes, align);
     if (UNLIKELY(sample_rate() != 0) && is_zero != NULL && (p = alloc_undue(&r)) != NULL) {
         *is_zero = false;

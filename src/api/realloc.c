@@ -16,6 +16,7 @@
 #include "api/watch.h"
 #include "base/check.h"
 #include "base/counters.h"
+#include "gc/mark.h"
 #include "heap/layout.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
@@ -288,6 +289,8 @@ size_t usable_size(void *p)
         check_misuse(MISUSE_USABLE_FREED, (uintptr_t)p);
     if (UNLIKELY(was_unseen))
         unseen_tell("malloc_usable_size", p, __builtin_return_address(0));
+    if (obj.span->flavor == FLAVOR_MALLOC)
+        mark_note_full_block(obj.size_bytes);
     api_exit_slow();
     return obj.size_bytes;
 }

@@ -23,6 +23,7 @@ enum {
 /* Scratch: all markers, the collecting thread's first; then the work that they share. */
 struct marker *mark_main;
 struct mark_stats mark_stats;
+bool mark_has_full_blocks;
 static unsigned mark_n_markers;
 static bool mark_is_first_drain;
 static size_t mark_stack_limit;

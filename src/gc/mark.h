@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/compiler.h"
 
 /* ---- one cycle, in this order ---- */
 bool mark_prepare(void); /* reserves the stack; false: no memory */
@@ -38,6 +39,15 @@ void mark_words_bytewise(uintptr_t lo, uintptr_t hi);
 /* As mark_words; a word that is the end of a block also keeps the block that ends there (loops that run to
  * the end). */
 void mark_stack_words(uintptr_t lo, uintptr_t hi);
+/* The program may use a block of malloc to its last byte, which is longer than asked otherwise (alloc_padded). After a small one
+ * the ends of all small ones keep them. Any thread, any time. */
+enum { MARK_END_SMALL_BYTES = 128 };
+extern bool mark_has_full_blocks;
+static inline void mark_note_full_block(size_t size_bytes)
+{
+    if (size_bytes <= MARK_END_SMALL_BYTES && !LOAD_ONCE(mark_has_full_blocks))
+        STORE_ONCE(mark_has_full_blocks, true);
+}
 void mark_addr_block(uintptr_t addr); /* the block that contains addr, if any, as if a root held addr */
 /* what the block holds, but not the block itself. pre: start of a block handed out */
 void mark_block_content(uintptr_t obj);

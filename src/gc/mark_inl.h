@@ -9,6 +9,7 @@
 #ifndef GC_MARK_INL_H
 #define GC_MARK_INL_H
 
+#include "gc/mark.h"
 #include "base/check.h"
 #include "gc/mark_filter.h"
 #include "gc/markstack.h"
@@ -23,7 +24,6 @@ enum {
     MARK_REFILL_BELOW = 32,
     MARK_PREFETCH_LINES = 4,
     MARK_LINE_BYTES = 64,
-    MARK_END_SMALL_BYTES = 128,
     /* how a range is read, in the lowest bits of its address; 0: it may hold packed structures */
     MARK_TYPED_TAG = 1,   /* part of a block of flavor TYPED */
     MARK_ALIGNED_TAG = 2, /* of a block of gc_malloc, where pointers lie in whole words */
@@ -209,11 +209,11 @@ ALWAYS_INLINE void marker_put_words(struct marker *m, uint32_t n)
 }
 
 /* Whether a stack word at the end of a block keeps it although another block begins there, which is what the
- * word most likely means. Not a small block of gc_malloc: loops over those are unrolled and keep the start,
- * and the neighbour of a node that main holds would stay for ever, with a whole tree. */
+ * word most likely means. Not a small block: loops over those of gc_malloc are unrolled and keep the start, the end of what
+ * malloc was asked for lies inside, and the neighbour of a node that main holds would stay for ever, with a whole tree. */
 ALWAYS_INLINE bool mark_end_keeps(unsigned flavor, size_t size_bytes)
 {
-    return flavor == FLAVOR_MALLOC || size_bytes > MARK_END_SMALL_BYTES;
+    return size_bytes > MARK_END_SMALL_BYTES || (flavor == FLAVOR_MALLOC && LOAD_ONCE(mark_has_full_blocks));
 }
 
 /* ---- ranges ---- */

@@ -53,7 +53,12 @@ static void test_an_end_that_is_a_start(void **state)
     assert_false(end_keeps(FLAVOR_GC_NOSCAN, 128, true));
     assert_true(end_keeps(FLAVOR_GC, 16, false));
     assert_true(end_keeps(FLAVOR_GC, 144, true));
+    assert_true(end_keeps(FLAVOR_MALLOC, 144, true));
+    mark_note_full_block(144);
+    assert_false(end_keeps(FLAVOR_MALLOC, 32, true)); /* a byte longer than asked */
+    mark_note_full_block(128);
     assert_true(end_keeps(FLAVOR_MALLOC, 32, true));
+    assert_false(end_keeps(FLAVOR_GC, 32, true));
 }
 
 static int setup(void **state)
