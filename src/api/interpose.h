@@ -7,7 +7,6 @@
 
 void interpose_signal_install(void); /* constructor */
 void interpose_signal_fork_child(void);
-void interpose_signal_note_altstack(void); /* the program is about to set an alternate stack */
 void interpose_altstack_retire(void); /* the thread ends: its replacement goes */
 
 /* ---- interpose_process_*.S ---- */

@@ -79,8 +79,6 @@ static int altstack_change(const stack_t *given, stack_t *old)
     bool is_none = (given->ss_flags & SS_DISABLE) != 0;
     int result;
 
-    if (!is_none)
-        interpose_signal_note_altstack();
     result = altstack_install(given, &ours, old);
     if (result != 0) {
         free(ours.ss_sp);

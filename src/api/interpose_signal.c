@@ -31,7 +31,7 @@
 
 enum {
     SIGNAL_N = 65,
-    SIGNAL_OWN_FLAGS = SA_SIGINFO | SA_RESETHAND | SA_NODEFER | SA_ONSTACK, /* the kernel's copy of these is ours */
+    SIGNAL_OWN_FLAGS = SA_SIGINFO | SA_RESETHAND | SA_NODEFER, /* the kernel's copy of these is ours */
     SIGNAL_STOP = 33,
 };
 #define SIGNAL_BIT(sig) (UINT64_C(1) << ((sig)-1))
@@ -50,7 +50,6 @@ struct signal_entry {
 static struct {
     struct signal_entry entries[SIGNAL_N];
     uint8_t is_interrupting[SIGNAL_N]; /* siginterrupt */
-    bool has_altstacks;                /* the program has set an alternate stack in some thread */
     struct os_lock lock;
 } signal_state = {.lock = OS_LOCK_INIT(OS_RANK_LOG)};
 
@@ -122,15 +121,6 @@ static bool signal_is_handler(const struct sigaction *action)
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN;
 }
 
-/* A program without alternate stacks has its handlers on the thread's own stack, whatever SA_ONSTACK says; ours is there for
- * the stop handler alone. */
-static int signal_kernel_flags(int wanted_flags)
-{
-    int onstack = LOAD_ONCE(signal_state.has_altstacks) ? wanted_flags & SA_ONSTACK : 0;
-
-    return (wanted_flags & ~SIGNAL_OWN_FLAGS) | SA_SIGINFO | onstack;
-}
-
 /* What the kernel shall have for what the program wants. */
 static struct sigaction signal_for_kernel(const struct sigaction *wanted)
 {
@@ -138,7 +128,7 @@ static struct sigaction signal_for_kernel(const struct sigaction *wanted)
 
     if (signal_is_handler(wanted)) {
         action.sa_sigaction = signal_trampoline;
-        action.sa_flags = signal_kernel_flags(wanted->sa_flags);
+        action.sa_flags = (wanted->sa_flags & ~SIGNAL_OWN_FLAGS) | SA_SIGINFO;
         signal_put_mask(&action.sa_mask, ~SIGNAL_FAULTS);
     }
     return action;
@@ -225,35 +215,6 @@ EXPORT int __sigaction(int sig, const struct sigaction *wanted, struct sigaction
 EXPORT int __sigaction(int sig, const struct sigaction *wanted, struct sigaction *before)
 {
     return sigaction(sig, wanted, before);
-}
-
-/* ---- alternate stacks ---- */
-
-static void signal_renew_locked(int sig)
-{
-    struct sigaction now;
-
-    os_lock_assert_held(&signal_state.lock);
-    if ((signal_state.entries[sig].flags & SA_ONSTACK) == 0 || REAL_KNOWN(sigaction)(sig, NULL, &now) != 0 ||
-        now.sa_sigaction != signal_trampoline)
-        return;
-    now.sa_flags |= SA_ONSTACK;
-    REAL_KNOWN(sigaction)(sig, &now, NULL);
-}
-
-void interpose_signal_note_altstack(void)
-{
-    if (LOAD_ONCE(signal_state.has_altstacks) || api_state.is_passthrough || os_is_vfork_child())
-        return;
-    (void)REAL(sigaction); /* looked up before the lock is taken */
-    os_critical_enter();
-    os_lock(&signal_state.lock);
-    STORE_ONCE(signal_state.has_altstacks, true);
-    for (int sig = 1; sig < SIGNAL_N; sig++)
-        signal_renew_locked(sig);
-    os_unlock(&signal_state.lock);
-    os_critical_leave();
-    api_exit_slow();
 }
 
 /* ---- the elders, each in terms of sigaction as its manual says ---- */

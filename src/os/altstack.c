@@ -3,8 +3,9 @@
  * What    The frame of a signal handler holds all vector registers, up to 11 KiB of them, and a coroutine's stack may be
  *         a page or two. So the stop handler runs on an alternate stack, and where the program set none, on ours.
  * Owns    os_thread.altstack: it stays with the record and serves the next thread that gets it.
- * Not here  what the program sets, and what it is told: api/interpose_altstack.c. Its own handlers, which stay off our
- *         stacks: api/interpose_signal.c.
+ * Callers  handlers of the program that ask for an alternate stack (SA_ONSTACK) run on it, too: a runtime that asks the kernel
+ *         by itself (Go) finds it, takes it for the program's, and expects them there.
+ * Not here  what the program sets, and what it is told: api/interpose_altstack.c.
  */
 #include "os/os.h"
 

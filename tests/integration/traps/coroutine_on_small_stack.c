@@ -110,7 +110,7 @@ static void check_own_alternate_stack(void)
 int main(void)
 {
     static struct coroutine coroutines[2];
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK | SA_RESTART}, now;
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, now;
     TEST_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
     TEST_CHECK(sigaction(SIGUSR1, NULL, &now) == 0 && (now.sa_flags & (SA_ONSTACK | SA_RESTART | SA_SIGINFO)) == action.sa_flags);
     coroutines[0].t.hidden = trap_new();
@@ -123,6 +123,8 @@ int main(void)
     TEST_CHECK(pthread_create(&collector, NULL, collect, &coroutines[1].t) == 0);
     body(&coroutines[1]);
     TEST_CHECK(pthread_join(collector, NULL) == 0);
+    action.sa_flags |= SA_ONSTACK;
+    TEST_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
     check_own_alternate_stack();
     return 0;
 }
