@@ -16,10 +16,11 @@
 #pragma GCC visibility push(hidden)
 #include "api/alloc.h"
 #include "base/compiler.h"
+#include "gc/pacer.h"
 #include "heap/inbox_inl.h"
 #include "heap/sample.h"
 #include "heap/span.h"
-#include "heap/tcache.h"
+#include "heap/tcache_inl.h"
 #include "os/os.h"
 #pragma GCC visibility pop
 
@@ -61,31 +62,76 @@ ALWAYS_INLINE void *fast_block(const struct tcache_bin *bin, uint32_t bit)
     return block;
 }
 
-/* The hint's bit is not free: the slot was the last one of its word, or another path took it. */
-ALWAYS_INLINE void *fast_take_other(size_t size_bytes, struct tcache_bin *bin, fast_slow_fn slow)
+ALWAYS_INLINE void *fast_take_lowest(struct tcache_bin *bin, uint64_t *word, uint64_t bits)
 {
-    uint64_t *word = bin->word, bits = *word;
-
-    if (UNLIKELY(bits == 0)) {
-        void *p = UNLIKELY(bin->is_veiled) ? sample_pop_undue(tcache_self, bin) : NULL;
-        return p != NULL ? p : slow(size_bytes);
-    }
     *word = bits & (bits - 1);
     bin->hint = (uint8_t)bits_ctz64_or_any(bits & (bits - 1));
     return fast_block(bin, bits_ctz64(bits));
 }
 
+ALWAYS_INLINE void *fast_step_to(size_t size_bytes, struct tcache_bin *bin, struct span *s, uint32_t w, fast_slow_fn slow)
+{
+    if (!tcache_step_to(bin, s, w))
+        return slow(size_bytes);
+    return fast_take_lowest(bin, bin->word, *bin->word);
+}
+
+FAST_TEXT NOINLINE static void *fast_next_word(size_t size_bytes, struct tcache_bin *bin, struct span *s, uint32_t w)
+{
+    return fast_step_to(size_bytes, bin, s, w, alloc_slow);
+}
+
+FAST_TEXT NOINLINE static void *fast_next_word_new(size_t size_bytes, struct tcache_bin *bin, struct span *s, uint32_t w)
+{
+    return fast_step_to(size_bytes, bin, s, w, alloc_slow_new);
+}
+
+/* The window is used up: the bin may go on to the next one of its span, as long as nothing else is due. Not in a handler that
+ * interrupted a slow path. */
+ALWAYS_INLINE bool fast_may_step(const struct tcache_bin *bin, uint32_t *w)
+{
+    if (UNLIKELY(os_tls.critical != 0 || api_tls.in_cycle != 0 || pacer_is_stressed()))
+        return false;
+    return tcache_step_find(LOAD_ONCE(tcache_self), bin, w);
+}
+
+FAST_TEXT NOINLINE static void *fast_next(size_t size_bytes, struct tcache_bin *bin)
+{
+    uint32_t w;
+
+    return fast_may_step(bin, &w) ? fast_next_word(size_bytes, bin, bin->span, w) : alloc_slow(size_bytes);
+}
+
+FAST_TEXT NOINLINE static void *fast_next_new(size_t size_bytes, struct tcache_bin *bin)
+{
+    uint32_t w;
+
+    return fast_may_step(bin, &w) ? fast_next_word_new(size_bytes, bin, bin->span, w) : alloc_slow_new(size_bytes);
+}
+
+typedef void *(*fast_other_fn)(size_t size_bytes, struct tcache_bin *bin);
+
+/* The hint's bit is not free: the slot was the last one of its word, or another path took it. */
+ALWAYS_INLINE void *fast_take_other(size_t size_bytes, struct tcache_bin *bin, fast_other_fn next)
+{
+    uint64_t *word = bin->word, bits = *word;
+
+    if (bits == 0) {
+        void *p = UNLIKELY(bin->is_veiled) ? sample_pop_undue(tcache_self, bin) : NULL;
+        return p != NULL ? p : next(size_bytes, bin);
+    }
+    return fast_take_lowest(bin, word, bits);
+}
+
 FAST_TEXT NOINLINE static void *fast_other(size_t size_bytes, struct tcache_bin *bin)
 {
-    return fast_take_other(size_bytes, bin, alloc_slow);
+    return fast_take_other(size_bytes, bin, fast_next);
 }
 
 FAST_TEXT NOINLINE static void *fast_other_new(size_t size_bytes, struct tcache_bin *bin)
 {
-    return fast_take_other(size_bytes, bin, alloc_slow_new);
+    return fast_take_other(size_bytes, bin, fast_next_new);
 }
-
-typedef void *(*fast_other_fn)(size_t size_bytes, struct tcache_bin *bin);
 
 /* The lowest bit as it is now would be known only when the free before, on its long way from an address to a bit, has
  * stored it; what was left last time is known at once, and mostly still there. */

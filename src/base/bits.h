@@ -15,9 +15,17 @@ ALWAYS_INLINE unsigned bits_log2_floor(uint64_t x) /* pre: x != 0 */
 {
     return 63u - (unsigned)__builtin_clzll(x);
 }
+/* x86-64 as such has no instruction for it, and the compiler would call a function. */
 ALWAYS_INLINE unsigned bits_popcount64(uint64_t x)
 {
+#if defined(__x86_64__) && !defined(__POPCNT__)
+    x -= (x >> 1) & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) + ((x >> 2) & UINT64_C(0x3333333333333333));
+    x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (unsigned)(x * UINT64_C(0x0101010101010101) >> 56);
+#else
     return (unsigned)__builtin_popcountll(x);
+#endif
 }
 ALWAYS_INLINE bool bits_is_pow2(uint64_t x)
 {

@@ -59,6 +59,8 @@ enum {
 #define PACER_LOOK_MIN_BYTES ((size_t)1 << 20)
 #define PACER_PAGE_BYTES ((size_t)4096)
 
+bool pacer_stress_is_on;
+
 static struct {
     struct pacer_config config; /* percent and limit change at run time */
     size_t live_bytes;
@@ -210,6 +212,7 @@ static void pacer_read_limit(void)
 void pacer_init(const struct pacer_config *config)
 {
     pacer.config = *config;
+    STORE_ONCE(pacer_stress_is_on, config->stress != 0);
     pacer.live_bytes = 0;
     pacer.stretch = 1;
     pacer.n_skips = 0;
@@ -338,11 +341,6 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
     if (!pacer_announce(wanted))
         pacer_look_later(used);
     return false;
-}
-
-bool pacer_is_stressed(void)
-{
-    return UNLIKELY(pacer.config.stress != 0);
 }
 
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)

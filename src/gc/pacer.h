@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/compiler.h"
 #include "gc/cycle.h"
 
 struct pacer_config {
@@ -26,7 +27,12 @@ int pacer_percent(void);
 void pacer_set_limit(size_t bytes);
 /* The program leaves freeing to the collector: from now on cycles come earlier. Idempotent. */
 void pacer_expect_garbage(void);
-bool pacer_is_stressed(void); /* every slow path counts: none may pass by pacer_is_due */
+/* Every slow path counts: none may pass by pacer_is_due. */
+extern bool pacer_stress_is_on; /* through pacer_is_stressed */
+ALWAYS_INLINE bool pacer_is_stressed(void)
+{
+    return UNLIKELY(LOAD_ONCE(pacer_stress_is_on));
+}
 /* extra_bytes: what the caller is about to take. cause is set when true. */
 bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause);
 /* The heap is so far beyond its goal that allocating should wait for the cycle. As the last look saw it: a few loads. */

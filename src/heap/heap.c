@@ -18,7 +18,7 @@ enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 
 static struct {
     uint32_t init_state;   /* enum heap_init_state; atomic */
-    int64_t used_estimate; /* atomic */
+    _Alignas(64) int64_t used_estimate; /* atomic; all threads write it, and read what is above in every slow path */
     struct heap_use counted;    /* by heap_use_lately; each field atomic */
     uint64_t counted_at_ns; /* 0: there were collections since; atomic */
     uint64_t last_decay_ns; /* atomic */

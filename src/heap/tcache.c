@@ -11,11 +11,11 @@
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "heap/sample.h"
+#include "heap/tcache_inl.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { TCACHE_TICK_REFILLS = 64, TCACHE_ACCOUNT_BYTES = 64 * 1024,
-       TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2, TCACHE_LISTS_BYTES = 64 * 1024 };
+enum { TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2, TCACHE_LISTS_BYTES = 64 * 1024 };
 
 uint64_t tcache_no_word;
 
@@ -153,31 +153,16 @@ static void tcache_account(struct tcache *tc, size_t bytes)
     }
 }
 
-/* The next word with a free slot, from the cursor on and around; n_words: the span is full. */
-static uint32_t tcache_find_word(const struct span *s)
-{
-    for (uint32_t w = s->cursor; w < s->n_words; w++)
-        if (s->words[w].free != 0)
-            return w;
-    for (uint32_t w = 0; w < s->cursor; w++)
-        if (s->words[w].free != 0)
-            return w;
-    return s->n_words;
-}
-
 /* pre: word w has a free slot. */
 static void tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct span *s, uint32_t w)
 {
-    s->cursor = w;
+    uint64_t free_bits = s->words[w].free;
     bin->span = s;
     bin->size = (uint32_t)s->size_bytes;
-    bin->base = s->start + (size_t)w * 64 * s->size_bytes;
-    bin->hint = (uint8_t)bits_ctz64(s->words[w].free);
-    SIGNAL_FENCE(); /* base before word: malloc in a handler reads word first */
-    STORE_ONCE(bin->word, &s->words[w].free);
+    tcache_move_window(bin, s, w, free_bits);
     s->list_no = LIST_CURRENT;
     s->n_idle_looks = 0;
-    size_t bytes = (size_t)bits_popcount64(s->words[w].free) * s->size_bytes;
+    size_t bytes = (size_t)bits_popcount64(free_bits) * s->size_bytes;
     tcache_account(tc, bytes);
     uint64_t rate = sample_rate();
     if (UNLIKELY(rate != 0))
@@ -326,14 +311,13 @@ bool tcache_step(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
     struct tcache_set *set = tc->sets[flavor];
     struct tcache_bin *bin = set == NULL ? NULL : &set->bins[class_no];
-    struct span *s = bin == NULL ? NULL : bin->span;
-    if (s == NULL || s->fast_owner != tc || bin->is_veiled || (tc->n_refills + 1) % TCACHE_TICK_REFILLS == 0)
+    if (bin == NULL || !tcache_may_step(tc, bin))
         return false;
+    struct span *s = bin->span;
     uint32_t w = tcache_find_word(s);
     if (w == s->n_words)
         return false;
     tc->n_refills++;
-    STORE_ONCE(bin->word, &tcache_no_word); /* no word goes with another's base */
     tcache_open_window(tc, bin, s, w);
     return true;
 }

@@ -19,6 +19,7 @@
 #include "heap/central.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/tcache_inl.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 #include "unit_seed.h"
@@ -38,12 +39,21 @@ static inline void harness_init(void)
     os_critical_leave();
 }
 
+/* The step as malloc's fast path takes it. */
+static inline bool harness_step_unwatched(struct tcache *tc, unsigned flavor, unsigned class_no)
+{
+    uint32_t w;
+    struct tcache_bin *bin = tc->sets[flavor] == NULL ? NULL : &tc->sets[flavor]->bins[class_no];
+    return bin != NULL && tcache_step_find(tc, bin, &w) && tcache_step_to(bin, bin->span, w);
+}
+
 static inline void *harness_alloc_class(unsigned flavor, unsigned class_no)
 {
     struct tcache *tc = tcache_get();
     void *p = tc == NULL ? NULL : tcache_pop(tc, flavor, class_no);
     if (p == NULL && tc != NULL &&
-        (tcache_step(tc, flavor, class_no) || tcache_refill(tc, flavor, class_no) ||
+        (harness_step_unwatched(tc, flavor, class_no) || tcache_step(tc, flavor, class_no) ||
+         tcache_refill(tc, flavor, class_no) ||
          tcache_refill_new(tc, flavor, class_no)))
         p = tcache_pop(tc, flavor, class_no);
     return p;

@@ -73,49 +73,92 @@ static void windows_walk_a_span_word_by_word(void **state)
     harness_check();
 }
 
-static bool step(void)
+typedef bool (*step_fn)(struct tcache *tc, unsigned flavor, unsigned class_no);
+static const step_fn both_steps[] = {tcache_step, harness_step_unwatched};
+
+static bool step_by(step_fn fn)
 {
     os_critical_enter();
-    bool has_stepped = tcache_step(tcache_self, FLAVOR_MALLOC, class_of_size());
+    bool has_stepped = fn(tcache_self, FLAVOR_MALLOC, class_of_size());
     os_critical_leave();
     harness_check();
     return has_stepped;
 }
 
 /* On to the next word of the same span and around its end, past words without a free slot; never away from the span. */
-static void a_step_stays_in_the_span(void **state)
+static void look_at_a_step(step_fn step)
 {
-    (void)state;
     static void *blocks[N_PER_SPAN];
     enum { N_WORDS = N_PER_SPAN / N_PER_WORD };
     start_afresh();
     alloc_n(blocks, N_PER_SPAN);
     struct span *s = harness_span(blocks[0]);
-    assert_false(step());
+    assert_false(step_by(step));
     assert_ptr_equal(bin()->word, &s->words[N_WORDS - 1].free);
     harness_free(blocks[3 * N_PER_WORD + 5]);
-    assert_true(step());
+    tcache_self->n_refills = 0;
+    tcache_self->used_delta_bytes = 0;
+    assert_true(step_by(step));
+    assert_int_equal(tcache_self->n_refills, 1);
+    assert_int_equal(tcache_self->used_delta_bytes, SIZE);
     assert_ptr_equal(bin()->word, &s->words[3].free);
+    assert_int_equal(bin()->base, (uintptr_t)blocks[3 * N_PER_WORD]);
+    assert_int_equal(s->cursor, 3);
     assert_ptr_equal(harness_alloc(SIZE), blocks[3 * N_PER_WORD + 5]);
     free_n(blocks, N_PER_SPAN);
 }
 
-/* A span that wants to be looked at is for tcache_refill. */
-static void no_step_passes_by_a_flag(void **state)
+static void a_step_stays_in_the_span(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(both_steps); i++)
+        look_at_a_step(both_steps[i]);
+}
+
+/* A span that wants to be looked at is for tcache_refill. */
+static void look_at_a_flag(step_fn step)
+{
     void *blocks[N_PER_WORD];
     start_afresh();
     alloc_n(blocks, N_PER_WORD);
     struct span *s = harness_span(blocks[0]);
     span_flag_set(s, SPAN_SPECIAL);
-    assert_false(step());
+    assert_false(step_by(step));
     assert_ptr_equal(bin()->word, &s->words[0].free);
     os_critical_enter();
     span_flag_clear(s, SPAN_SPECIAL);
     os_critical_leave();
-    assert_true(step());
+    tcache_self->n_refills = TCACHE_TICK_REFILLS - 1; /* a tick is due */
+    assert_false(step_by(step));
+    tcache_self->n_refills = 0;
+    assert_true(step_by(step));
     assert_ptr_equal(bin()->word, &s->words[1].free);
+    free_n(blocks, N_PER_WORD);
+}
+
+static void no_step_passes_by_a_flag_or_a_tick(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(both_steps); i++)
+        look_at_a_flag(both_steps[i]);
+}
+
+/* What the cache's share of the estimate has no room for, and what has to be sampled, is not malloc's fast path's. */
+static void a_step_that_must_be_told_of_is_not_taken_unwatched(void **state)
+{
+    (void)state;
+    void *blocks[N_PER_WORD];
+    start_afresh();
+    alloc_n(blocks, N_PER_WORD);
+    tcache_self->n_refills = 0;
+    tcache_self->used_delta_bytes = TCACHE_ACCOUNT_BYTES - N_PER_WORD * SIZE;
+    assert_false(step_by(harness_step_unwatched));
+    assert_int_equal(tcache_self->used_delta_bytes, TCACHE_ACCOUNT_BYTES - N_PER_WORD * SIZE);
+    tcache_self->used_delta_bytes = 0;
+    sample_rate_bytes = 1 << 20;
+    assert_false(step_by(harness_step_unwatched));
+    sample_rate_bytes = 0;
+    assert_true(step_by(harness_step_unwatched));
     free_n(blocks, N_PER_WORD);
 }
 
@@ -389,7 +432,8 @@ int main(void)
         cmocka_unit_test(the_cache_of_nobody_is_empty_and_stays_so),
         cmocka_unit_test(windows_walk_a_span_word_by_word),
         cmocka_unit_test(a_step_stays_in_the_span),
-        cmocka_unit_test(no_step_passes_by_a_flag),
+        cmocka_unit_test(no_step_passes_by_a_flag_or_a_tick),
+        cmocka_unit_test(a_step_that_must_be_told_of_is_not_taken_unwatched),
         cmocka_unit_test(the_first_free_in_a_full_span_makes_it_available),
         cmocka_unit_test(slots_freed_in_the_window_are_handed_out_at_once),
         cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
