@@ -127,8 +127,11 @@ static void *realloc_in_place(const struct heap_obj *obj, size_t new_bytes)
     if (!span_is_large(obj->span) && realloc_fits(obj->size_bytes, padded_bytes))
         return (void *)obj->start;
     void *q = realloc_large(obj, padded_bytes);
-    if (q == NULL && heap_is_special(obj->start) && new_bytes <= obj->size_bytes)
+    if (q == NULL && heap_is_special(obj->start) && new_bytes <= obj->size_bytes) {
+        if (new_bytes == obj->size_bytes)
+            mark_note_full_block(new_bytes);
         return (void *)obj->start;
+    }
     return q;
 }
 
