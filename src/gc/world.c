@@ -283,10 +283,10 @@ static enum cycle_skip world_list(struct world_look *look)
     return look->has_self ? SKIP_NONE : SKIP_NO_PROC;
 }
 
-/* Nobody else was ever registered, and the kernel counts one thread. */
+/* Nobody else was ever registered, and the kernel counts one thread of ours. */
 static bool world_is_alone(void)
 {
-    return world.n_entries <= 1 && os_task_count() == 1;
+    return world.n_entries <= 1 && os_task_is_numbered_as_here() && os_task_count() == 1;
 }
 
 /* All that were met stand still, and with the caller they are as many as exist. */

@@ -41,15 +41,19 @@ size_t os_altstack_size(void)
 
 static bool altstack_make(struct os_thread *t)
 {
+    const size_t guard_bytes = os_page_size(), size = os_altstack_size();
     long got;
 
     if (t->altstack != NULL)
         return true;
-    got = os_syscall(SYS_mmap, 0, (long)os_altstack_size(), PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    got = os_syscall(SYS_mmap, 0, (long)(guard_bytes + size), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (kernel_is_error(got))
         return false;
-    t->altstack = (void *)got;
+    if (os_syscall(SYS_mprotect, got + (long)guard_bytes, (long)size, PROT_READ | PROT_WRITE, 0, 0, 0) != 0) {
+        os_syscall(SYS_munmap, got, (long)(guard_bytes + size), 0, 0, 0, 0);
+        return false;
+    }
+    t->altstack = (char *)got + guard_bytes;
     return true;
 }
 

@@ -273,6 +273,8 @@ void os_request_let_in(int fd);
 /* Ids of all threads of the process, this one included; raw getdents64 of /proc/PID/task. Count or -errno;
  * -E2BIG: more than max. */
 long os_task_list(pid_t *tids, size_t max);
+/* /proc counts as this process does: not where it is another namespace's, in which our number is somebody else's. */
+bool os_task_is_numbered_as_here(void);
 /* How many there are, without listing them: one system call. An estimate, since they come and go; -errno, or at most 0 where
  * the kernel does not say. */
 long os_task_count(void);

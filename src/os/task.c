@@ -41,7 +41,7 @@ static const char *task_path(struct fmt *f, pid_t tid, const char *name)
     return fmt_cstr(f);
 }
 
-static bool task_is_numbered_as_here(void)
+bool os_task_is_numbered_as_here(void)
 {
     char here[TASK_PATH_BYTES], there[TASK_PATH_BYTES];
     struct fmt f = fmt_init(here, sizeof(here));
@@ -77,7 +77,7 @@ long os_task_list(pid_t *tids, size_t max)
     long n;
     int fd;
 
-    if (!task_is_numbered_as_here())
+    if (!os_task_is_numbered_as_here())
         return -ESRCH;
     fd = os_probe_open(task_path(&f, 0, NULL));
     if (fd < 0)
