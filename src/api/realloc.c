@@ -292,8 +292,7 @@ size_t usable_size(void *p)
         check_misuse(MISUSE_USABLE_FREED, (uintptr_t)p);
     if (UNLIKELY(was_unseen))
         unseen_tell("malloc_usable_size", p, __builtin_return_address(0));
-    if (obj.span->flavor == FLAVOR_MALLOC)
-        mark_note_full_block(obj.size_bytes);
+    mark_note_full_block(obj.size_bytes); /* of another flavor: too much is kept; one that was taken has no span */
     api_exit_slow();
     return obj.size_bytes;
 }
