@@ -82,10 +82,18 @@ static bool threads_place_slot(const struct os_stop_slot *slot)
     return threads_place(sp, slot->thread);
 }
 
+/* Where a request is served on an alternate stack, the thread's own one is left at what was interrupted. */
+static bool threads_place_asked(const struct os_thread *t)
+{
+    if (t == NULL || !threads_is_on_own_stack(t->asked_sp, t) || threads_is_on_own_stack(roots.caller_sp, t))
+        return true;
+    return threads_place(t->asked_sp, t);
+}
+
 /* Two threads on one stack, or bounds that are out of date: all of it is read by the rule of stacks. */
 bool roots_threads_place(void)
 {
-    if (!threads_place(roots.caller_sp, os_tls.thread))
+    if (!threads_place(roots.caller_sp, os_tls.thread) || !threads_place_asked(os_tls.thread))
         return false;
     for (size_t i = 0; i < world_n_slots(); i++)
         if (!threads_place_slot(world_slot(i)))

@@ -131,6 +131,7 @@ struct os_thread {
     void *start_arg; /* thread argument not yet read by the thread: a root (record is scanned by roots.c) */
     void *extra_roots[7]; /* arguments of the wrapped call in progress; scanned */
     void *altstack; /* altstack.c; stays when the record passes to another thread; NULL: none yet */
+    uintptr_t asked_sp; /* while a request is served: stack pointer of what it interrupted; else 0 */
 };
 enum os_gate {
     OS_GATE_RUNNING = 0,

@@ -211,7 +211,9 @@ static void stop_take_request(const siginfo_t *info, const void *ucontext)
 {
     if (!stop_may_serve(ucontext))
         return;
+    os_tls.thread->asked_sp = context_sp(ucontext);
     os_stop_state.serve_request((uintptr_t)info->si_value.sival_ptr);
+    os_tls.thread->asked_sp = 0;
 }
 
 /* ---- deliveries of others ------------------------------------------------------------ */
