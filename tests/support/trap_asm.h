@@ -6,6 +6,22 @@
 
 #ifdef __x86_64__
 #define TRAP_HAS_ASM 1
+
+/* void trap_switch(void **save_sp, void *load_sp): to another stack, as a library of coroutines does; what it keeps in registers is
+ * on the stack that is left, and nowhere else. */
+#define TRAP_DEFINE_SWITCH \
+    void trap_switch(void **save_sp, void *load_sp); \
+    __asm__(".text\n" \
+    ".globl trap_switch\n" \
+    ".type trap_switch, @function\n" \
+    "trap_switch:\n" \
+    "\tpush %rbp\n\tpush %rbx\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n" \
+    "\tmov %rsp, (%rdi)\n" \
+    "\tmov %rsi, %rsp\n" \
+    "\tpop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbx\n\tpop %rbp\n" \
+    "\tret\n" \
+    ".size trap_switch, . - trap_switch\n");
+
 #else
 #define TRAP_HAS_ASM 0
 #endif
@@ -57,5 +73,19 @@ __asm__(".text\n"
         "\tret\n"
         ".size trap_call_with_rbx, . - trap_call_with_rbx\n");
 #endif
+
+/* Hold t's block in a register alone, where that can be said, else on the stack, until released. The result is hidden again. */
+static inline uintptr_t trap_hold_until_released(struct trap_thread *t)
+{
+#if TRAP_HAS_ASM
+    return TRAP_SPIN(t, "mov %%rax, %%r12", "mov %%r12, %%rax", "r12");
+#else
+    void *volatile block = trap_reveal(t->hidden);
+    atomic_store(&t->ready, 1);
+    while (!atomic_load(&t->release))
+        __asm__ volatile("" ::: "memory");
+    return ~(uintptr_t)block;
+#endif
+}
 
 #endif

@@ -8,17 +8,7 @@
 #if TRAP_HAS_ASM
 enum { PAGE = 4096, IN_USE = 2048, N_CYCLES = 50 };
 
-void trap_switch(void **save_sp, void *load_sp);
-__asm__(".text\n"
-        ".globl trap_switch\n"
-        ".type trap_switch, @function\n"
-        "trap_switch:\n"
-        "\tpush %rbp\n\tpush %rbx\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n"
-        "\tmov %rsp, (%rdi)\n"
-        "\tmov %rsi, %rsp\n"
-        "\tpop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbx\n\tpop %rbp\n"
-        "\tret\n"
-        ".size trap_switch, . - trap_switch\n");
+TRAP_DEFINE_SWITCH
 
 struct coroutine {
     struct trap_thread t;

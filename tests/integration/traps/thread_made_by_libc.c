@@ -9,15 +9,7 @@ static uintptr_t after;
 static void body(union sigval value)
 {
     (void)value;
-#if TRAP_HAS_ASM
-    after = TRAP_SPIN(&t, "mov %%rax, %%r12", "mov %%r12, %%rax", "r12");
-#else
-    void *volatile block = trap_reveal(t.hidden);
-    atomic_store(&t.ready, 1);
-    while (!atomic_load(&t.release))
-        __asm__ volatile("" ::: "memory");
-    after = ~(uintptr_t)block;
-#endif
+    after = trap_hold_until_released(&t);
     atomic_store(&t.ready, 2);
 }
 
