@@ -120,7 +120,7 @@ bool roots_content_verify(void);
 
 /* ---- roots_threads.c ----------------------------------------------------------------------------------------- */
 bool roots_threads_place(void); /* zones of all stacks; fails when a stack is not in the list of mappings */
-bool roots_threads_scan(void);  /* registers, frames, records */
+bool roots_threads_scan(void);  /* frames of handlers: registers */
 
 /* ---- roots_kernel.c: pointers that only the kernel holds ----------------------------------------------------- */
 bool roots_kernel_prepare(void);

@@ -1,4 +1,4 @@
-/* Stacks, registers and records of threads; see roots_int.h.
+/* Stacks and registers of threads; see roots_int.h.
  *
  * Dead space below a stack pointer is left out only inside the bounds recorded when the thread was created, only
  * where the stack pointer lies in them, and only in the mapping that holds the stack pointer (the main thread's
@@ -102,21 +102,14 @@ bool roots_threads_place(void)
     return true;
 }
 
-/* The frame of the stop handler: vector registers, and the alternate stack that the kernel knows of. It may lie in the
+/* The frame of the stop handler: all registers, and the alternate stack that the kernel knows of. It may lie in the
  * dead space of the thread's stack, on an alternate stack, or in a block. */
 static bool threads_scan_stopped(const struct os_stop_slot *slot)
 {
-    roots_feed_own(ROOTS_RULE_STACK, slot->regs, slot->n_regs);
     if (heap_contains(slot->frame_lo))
         roots_feed_block(slot->frame_lo);
     return roots_feed_direct(ROOTS_RULE_STACK, bits_round_down(slot->frame_lo, sizeof(uintptr_t)), slot->frame_hi,
                              false);
-}
-
-static void threads_scan_record(const struct os_thread *t)
-{
-    roots_feed_own(ROOTS_RULE_STACK, (const uintptr_t *)&t->start_arg, 1);
-    roots_feed_own(ROOTS_RULE_STACK, (const uintptr_t *)t->extra_roots, N_ELEMENTS(t->extra_roots));
 }
 
 bool roots_threads_scan(void)
@@ -124,7 +117,5 @@ bool roots_threads_scan(void)
     for (size_t i = 0; i < world_n_slots(); i++)
         if (world_slot(i)->state == OS_STOP_STOPPED && !threads_scan_stopped(world_slot(i)))
             return false;
-    for (const struct os_thread *t = os_thread_first(); t != NULL; t = t->next)
-        threads_scan_record(t);
     return true;
 }

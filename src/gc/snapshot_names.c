@@ -3,7 +3,6 @@
  *     stack of thread 12 (worker)  in the bounds of its stack, or in the mapping that its stack pointer is in
  *     registers of thread 12       what the stop handler copied
  *     TLS of thread 12             beside the thread block, which holds its own address
- *     call of thread 12            arguments of a wrapped call, or of the thread's function
  *     libfoo.so                    a mapping of the file, or its zeroed data behind it; offsets count as its symbols do
  *     [heap], mapping 0x7f...      other mappings
  *     memory that only the kernel could read
@@ -277,10 +276,6 @@ static bool names_stack(uintptr_t at, pid_t tid, const struct os_thread *t, uint
 
 static bool names_slot(uintptr_t at, const struct os_stop_slot *slot, uint32_t *group)
 {
-    if (names_is_in(at, slot->regs, sizeof(slot->regs))) {
-        *group = names_group((uintptr_t)slot->tid, (uintptr_t)slot->regs, "registers of thread ", (uint64_t)slot->tid);
-        return true;
-    }
     if (slot->state == OS_STOP_PUBLISHED)
         return names_stack(at, slot->tid, slot->thread, slot->thread->published_sp, group);
     if (slot->state != OS_STOP_STOPPED)
@@ -290,17 +285,6 @@ static bool names_slot(uintptr_t at, const struct os_stop_slot *slot, uint32_t *
         return true;
     }
     return names_stack(at, slot->tid, slot->thread, slot->sp, group);
-}
-
-static bool names_record(uintptr_t at, uint32_t *group)
-{
-    for (const struct os_thread *t = os_thread_first(); t != NULL; t = t->next) {
-        if (!names_is_in(at, t, sizeof(*t)))
-            continue;
-        *group = names_group((uintptr_t)t->tid, (uintptr_t)t, "call of thread ", (uint64_t)t->tid);
-        return true;
-    }
-    return false;
 }
 
 /* The collecting thread put its registers on the stack on which it collects. */
@@ -322,9 +306,7 @@ static bool names_thread(uintptr_t at, uint32_t *group)
     for (size_t i = 0; i < world_n_slots(); i++)
         if (names_slot(at, world_slot(i), group))
             return true;
-    if (names_own_registers(at, tid, group) || names_stack(at, tid, own, roots_caller(), group))
-        return true;
-    return names_record(at, group);
+    return names_own_registers(at, tid, group) || names_stack(at, tid, own, roots_caller(), group);
 }
 
 /* ---- all together --------------------------------------------------------------------------------------------- */

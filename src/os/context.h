@@ -6,7 +6,6 @@
 #ifndef OS_CONTEXT_H
 #define OS_CONTEXT_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__x86_64__)
@@ -19,8 +18,6 @@
 
 uintptr_t context_pc(const void *ucontext);
 uintptr_t context_sp(const void *ucontext);
-/* General registers, as many as fit in max: their number. */
-uint32_t context_regs(const void *ucontext, uintptr_t *regs, size_t max);
 /* First address above the kernel's signal frame, vector state included. */
 uintptr_t context_frame_end(const void *ucontext);
 /* Make the interrupted thread go on at pc with sp. */

@@ -17,17 +17,6 @@ uintptr_t context_sp(const void *ucontext)
     return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.sp;
 }
 
-uint32_t context_regs(const void *ucontext, uintptr_t *regs, size_t max)
-{
-    const ucontext_t *uc = ucontext;
-    size_t n = sizeof(uc->uc_mcontext.regs) / sizeof(uc->uc_mcontext.regs[0]);
-
-    if (n > max)
-        n = max;
-    memcpy(regs, uc->uc_mcontext.regs, n * sizeof(*regs));
-    return (uint32_t)n;
-}
-
 /* Wide vector registers do not fit into the fixed part; the record of type EXTRA_MAGIC says where they are.
  */
 uintptr_t context_frame_end(const void *ucontext)

@@ -25,16 +25,6 @@ uintptr_t context_sp(const void *ucontext)
     return (uintptr_t)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RSP];
 }
 
-uint32_t context_regs(const void *ucontext, uintptr_t *regs, size_t max)
-{
-    size_t n = REG_RIP + 1; /* general registers come first, the PC last of them */
-
-    if (n > max)
-        n = max;
-    memcpy(regs, ((const ucontext_t *)ucontext)->uc_mcontext.gregs, n * sizeof(*regs));
-    return (uint32_t)n;
-}
-
 uintptr_t context_frame_end(const void *ucontext)
 {
     const ucontext_t *uc = ucontext;

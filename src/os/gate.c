@@ -9,7 +9,7 @@
  *             BORROWED  -> PUBLISHED  the same, a moment later
  *         so that exactly one goes first.
  * Invariants  while PUBLISHED or HELD, everything the thread needs lies at or above
- *         published_sp, in its frame or in extra_roots.
+ *         published_sp, or in its frame.
  *         A borrower is in a critical section: it runs on in a stop, so whoever finds BORROWED waits for it.
  * Not here  spilling the registers: os_gate_publish in stack_*.S. Opening gates: os_stop_end.
  */

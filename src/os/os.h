@@ -128,8 +128,6 @@ struct os_thread {
     uintptr_t published_sp; /* while published: what the thread needs lies at or above it on its stack */
     /* Bounds recorded at creation, 0 unknown. Dead space may be left out only inside them. */
     uintptr_t stack_lo, stack_hi;
-    void *start_arg; /* thread argument not yet read by the thread: a root (record is scanned by roots.c) */
-    void *extra_roots[7]; /* arguments of the wrapped call in progress; scanned */
     void *altstack; /* altstack.c; stays when the record passes to another thread; NULL: none yet */
     uintptr_t asked_sp; /* while a request is served: stack pointer of what it interrupted; else 0 */
 };
@@ -172,9 +170,9 @@ void os_altstack_returned(const struct os_altstack_hold *h);
 
 /* ---- gate.c: wrapped blocking calls -------------------------------------------
  * usage in api: struct os_gate_frame f; os_gate_publish(&f); r = real call; os_gate_leave(&f);
- * os_gate_publish spills callee-saved registers into f, which lives on the caller's stack; what else the call
- * holds goes into extra_roots before. It does nothing in an unregistered thread, in a critical section, or
- * when already published. os_gate_leave waits while the world is stopped. */
+ * os_gate_publish spills callee-saved registers into f, which lives on the caller's stack; the arguments of the call that
+ * follows are in these or on the stack, because they outlive this one. It does nothing in an unregistered thread, in a
+ * critical section, or when already published. os_gate_leave waits while the world is stopped. */
 struct os_gate_frame {
     uintptr_t regs[24]; /* callee-saved registers, vector ones included where the ABI has them; rest unused */
     bool is_published;
@@ -213,8 +211,6 @@ struct os_stop_slot {
     uintptr_t sp;       /* interrupted stack pointer */
     uintptr_t frame_lo; /* of the handler's frame, which holds all registers, vector state included */
     uintptr_t frame_hi; /* end of the signal frame */
-    uintptr_t regs[34]; /* general registers of the interrupted context, n_regs of them */
-    uint32_t n_regs;
     struct os_thread *thread; /* registered record or NULL */
     uint32_t n_busy;          /* of os_stop_send: how often in a row the answer was BUSY */
     uint32_t answer_no;       /* of the handler: how many answers there were before the one that was BUSY */

@@ -8,7 +8,7 @@
  *             in a fast path (by the PC)        -> cut it, noted in os_tls; BUSY, return:
  *                                                  signalled again, or parks in the slow path
  *             in a critical section             -> CRITICAL, noted in os_tls, return
- *             else                              -> registers into the slot, STOPPED, park
+ *             else                              -> where its frame lies into the slot, STOPPED, park
  * Invariants  a slot is written only between stop_enter and stop_exit, and never after
  *         the state of STOPPED was stored. Nothing here touches errno: the kernel is
  *         entered without libc. Runs with all signals blocked.
@@ -153,7 +153,6 @@ static void stop_fill(struct os_stop_slot *slot, const void *ucontext)
     slot->sp = context_sp(ucontext);
     slot->frame_lo = (uintptr_t)__builtin_frame_address(0);
     slot->frame_hi = context_frame_end(ucontext);
-    slot->n_regs = context_regs(ucontext, slot->regs, N_ELEMENTS(slot->regs));
 }
 
 static void stop_answer_busy(struct os_stop_slot *slot)

@@ -5,8 +5,6 @@
  * Invariants  a record is never unmapped; records are recycled. The list and the
  *         chain of chunks change by one store each, so that a fork child finds
  *         them whole; it derives the free list from the chunks.
- *         Chunks are ordinary private memory and so roots: start_arg and
- *         extra_roots keep what they point to.
  * Locks and callers  REGISTRY for all writes; reading the list: REGISTRY or a
  *         stopped world.
  * Not here  the gate word's protocol: gate.c.

@@ -11,9 +11,8 @@
 #define MAGIC_VECTOR 0x2468ace01357ul
 
 static struct {
-    uintptr_t pc, sp, frame_end, regs[34];
-    uint32_t n_regs;
-    bool has_vector;
+    uintptr_t pc, sp, frame_end;
+    bool has_general, has_vector;
     int n_calls;
 } seen;
 
@@ -25,10 +24,11 @@ static void look(int sig, siginfo_t *info, void *ucontext)
     seen.n_calls++;
     seen.pc = context_pc(ucontext);
     seen.sp = context_sp(ucontext);
-    seen.n_regs = context_regs(ucontext, seen.regs, 34);
     seen.frame_end = context_frame_end(ucontext);
-    for (uintptr_t *p = ucontext; (uintptr_t)(p + 1) <= seen.frame_end; p++)
+    for (uintptr_t *p = ucontext; (uintptr_t)(p + 1) <= seen.frame_end; p++) {
         seen.has_vector |= *p == MAGIC_VECTOR;
+        seen.has_general |= *p == MAGIC_GENERAL;
+    }
 }
 
 static void install(int sig, void *handler)
@@ -83,30 +83,22 @@ static __attribute__((noinline)) void trap_with_registers(pid_t pid, pid_t tid)
 
 static void all_registers_are_in_the_frame(void **state)
 {
-    bool has_general = false;
-
     (void)state;
     install(SIGUSR1, look);
     trap_with_registers(os_getpid(), os_gettid());
     assert_int_equal(seen.n_calls, 1);
     assert_true(seen.pc > (uintptr_t)trap_begin && seen.pc <= (uintptr_t)trap_end);
     assert_true((uintptr_t)__builtin_frame_address(0) - seen.sp < 4096);
-    assert_true(seen.n_regs == 17 || seen.n_regs == 31);
-    for (uint32_t i = 0; i < seen.n_regs; i++)
-        has_general |= seen.regs[i] == MAGIC_GENERAL;
-    assert_true(has_general);
+    assert_true(seen.has_general);
     assert_true(seen.has_vector);
 }
 
-static void few_registers_fit_too(void **state)
+static void a_frame_without_vectors_ends_with_it(void **state)
 {
     ucontext_t uc;
-    uintptr_t regs[2] = {1, 2};
 
     (void)state;
     memset(&uc, 0, sizeof(uc));
-    assert_int_equal(context_regs(&uc, regs, 1), 1);
-    assert_true(regs[0] == 0 && regs[1] == 2);
     assert_true(context_frame_end(&uc) == (uintptr_t)(&uc + 1)); /* no vector state, or an empty list of it */
 }
 
@@ -123,7 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_registers_are_in_the_frame),
-        cmocka_unit_test(few_registers_fit_too),
+        cmocka_unit_test(a_frame_without_vectors_ends_with_it),
         cmocka_unit_test(the_base_is_the_threads),
     };
 

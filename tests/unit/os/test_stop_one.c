@@ -60,8 +60,6 @@ static void find_registers_of(struct worker *w)
     assert_true(world_stop());
     slot = world_slot_of(w->tid);
     assert_non_null(slot);
-    assert_true(slot->n_regs >= 17 && slot->n_regs <= 34);
-    assert_true(has_word(slot->regs, slot->regs + slot->n_regs, MAGIC_GENERAL));
     assert_true(slot->frame_lo < slot->frame_hi);
     assert_true(slot->frame_hi - slot->frame_lo < 65536);
     assert_true(
