@@ -73,13 +73,32 @@ static __attribute__((unused)) void *trap_find(void *address)
     return trap_is_peer() ? address : gc_find_object(address, NULL);
 }
 
-/* Overwrite what returned functions left below. Its own frame is the memory to clear. */
+/* What returned functions left in registers that no callee need keep: a thread that only waits would hold it for ever. */
+static inline void trap_clear_registers(void)
+{
+#ifdef __x86_64__
+    __asm__ volatile("xor %%eax, %%eax\n\txor %%ecx, %%ecx\n\txor %%edx, %%edx\n\txor %%esi, %%esi\n\t"
+                     "xor %%edi, %%edi\n\txor %%r8d, %%r8d\n\txor %%r9d, %%r9d\n\txor %%r10d, %%r10d\n\t"
+                     "xor %%r11d, %%r11d\n\t"
+                     "pxor %%xmm0, %%xmm0\n\tpxor %%xmm1, %%xmm1\n\tpxor %%xmm2, %%xmm2\n\tpxor %%xmm3, %%xmm3\n\t"
+                     "pxor %%xmm4, %%xmm4\n\tpxor %%xmm5, %%xmm5\n\tpxor %%xmm6, %%xmm6\n\tpxor %%xmm7, %%xmm7\n\t"
+                     "pxor %%xmm8, %%xmm8\n\tpxor %%xmm9, %%xmm9\n\tpxor %%xmm10, %%xmm10\n\tpxor %%xmm11, %%xmm11\n\t"
+                     "pxor %%xmm12, %%xmm12\n\tpxor %%xmm13, %%xmm13\n\tpxor %%xmm14, %%xmm14\n\tpxor %%xmm15, %%xmm15"
+                     :
+                     :
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+                       "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc");
+#endif
+}
+
+/* Overwrite what returned functions left below, and in registers. Its own frame is the memory to clear. */
 static __attribute__((noinline, unused)) void trap_clear_stack(void)
 {
     volatile char dead[TRAP_STACK_CLEARED];
     for (size_t i = 0; i < sizeof(dead); i++)
         dead[i] = 0;
     __asm__ volatile("" ::: "memory");
+    trap_clear_registers();
 }
 
 static __attribute__((noinline)) uintptr_t trap_new_inner(size_t size)

@@ -1,8 +1,8 @@
-/* Arguments of exit handlers: the first lie in libc's own memory, the rest in blocks that libc allocates.
+/* Arguments of exit handlers, of __cxa_atexit's and on_exit's: the first lie in libc's own memory, the rest in blocks that libc allocates.
  * Also the destructors of thread-local objects. */
 #include "trap.h"
 #define N 100
-static uintptr_t hidden[N];
+static uintptr_t hidden[N], hidden_last;
 static int n_run;
 int __cxa_atexit(void (*fn)(void *), void *arg, void *dso);
 int __cxa_thread_atexit_impl(void (*fn)(void *), void *arg, void *dso);
@@ -18,9 +18,16 @@ static void at_exit(void *arg)
 
 static void at_exit_last(int status, void *arg)
 {
-    (void)arg;
     if (n_run != N || status != 0)
         TEST_FAIL("%d handlers ran", n_run);
+    if (~(uintptr_t)arg != hidden_last)
+        TEST_FAIL("the last handler has another argument");
+}
+
+static __attribute__((noinline)) void store_last(void)
+{
+    hidden_last = trap_new();
+    TEST_CHECK(on_exit(at_exit_last, trap_reveal(hidden_last)) == 0);
 }
 
 static void at_thread_exit(void *arg)
@@ -48,7 +55,7 @@ static void *body(void *arg)
 
 int main(void)
 {
-    on_exit(at_exit_last, NULL);
+    store_last();
     for (int i = 0; i < N; i++)
         store(i);
     trap_clear_stack();

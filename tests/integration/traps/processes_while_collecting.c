@@ -1,11 +1,12 @@
-/* system, popen, wordexp, posix_spawn, daemon and exec, by turns and from two threads, while another one collects; the
- * program at last replaces itself in the middle of a cycle. */
+/* system, popen, wordexp, posix_spawn, daemon, by turns or one of them alone, from two threads, while another one collects; the
+ * program at last replaces itself in the middle of a cycle. usage: processes_while_collecting [KIND] */
 #include <spawn.h>
 #include <sys/wait.h>
 #include <wordexp.h>
 #include "trap.h"
 extern char **environ;
 enum { N_ROUNDS = 12 };
+static const char *only; /* NULL: all of them */
 
 static void expect_success(pid_t pid)
 {
@@ -13,6 +14,11 @@ static void expect_success(pid_t pid)
     TEST_CHECK(waitpid(pid, &status, 0) == pid);
     if (status != 0)
         TEST_FAIL("child's status 0x%x", (unsigned)status);
+}
+
+static void call_shell(void)
+{
+    TEST_CHECK(system("exit 3") == 3 << 8);
 }
 
 static void expand(void)
@@ -64,15 +70,25 @@ static void become_daemon(void)
     close(fds[1]);
 }
 
+static const struct {
+    const char *name;
+    void (*run)(void);
+} kinds[] = {
+    {"system", call_shell},
+    {"wordexp", expand},
+    {"popen", read_pipe},
+    {"posix_spawn", spawn},
+    {"daemon", become_daemon},
+};
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
 static void *body(void *arg)
 {
     void *volatile block = trap_reveal((uintptr_t)arg);
     for (int i = 0; i < N_ROUNDS; i++) {
-        TEST_CHECK(system("exit 3") == 3 << 8);
-        expand();
-        read_pipe();
-        spawn();
-        become_daemon();
+        for (size_t k = 0; k < N_KINDS; k++)
+            if (only == NULL || strcmp(only, kinds[k].name) == 0)
+                kinds[k].run();
         memset(malloc(TRAP_SIZE), 0xee, TRAP_SIZE);
     }
     TEST_CHECK(~(uintptr_t)block == (uintptr_t)arg);
@@ -81,9 +97,9 @@ static void *body(void *arg)
 
 int main(int argc, char **argv)
 {
-    (void)argv;
-    if (argc == 2)
-        return 0;
+    if (argc == 3)
+        return 0; /* replaced itself */
+    only = argc == 2 ? argv[1] : NULL;
     pthread_t ids[2];
     for (int i = 0; i < 2; i++)
         TEST_CHECK(pthread_create(&ids[i], NULL, body, (void *)trap_new()) == 0);
@@ -96,6 +112,6 @@ int main(int argc, char **argv)
     trap_round(TRAP_SIZE, false);
     trap_collector_start();
     usleep(3000);
-    execl("/proc/self/exe", "again", "end", NULL);
+    execl("/proc/self/exe", "again", "the", "end", NULL);
     TEST_FAIL("exec");
 }

@@ -1,5 +1,4 @@
-/* Pointers with low tags, with tags in the 16 high bits, as NaN boxes, and into the middle and to the last
- * byte. */
+/* Pointers with low tags, with tags in the 16 high bits, and as NaN boxes, with tags of 17 bits as well. */
 #include "trap.h"
 #define N_FORMS 8
 static volatile uintptr_t words[N_FORMS];
@@ -14,8 +13,8 @@ static __attribute__((noinline)) void store(void)
                                           p | (uintptr_t)0x00ff << 56,
                                           p | (uintptr_t)0xfff9 << 48, /* a NaN box: tag in bits 48 to 50 */
                                           p | (uintptr_t)0xffff << 48,
-                                          p + TRAP_SIZE / 2,
-                                          p + TRAP_SIZE - 1};
+                                          p | (uintptr_t)0x1fff1 << 47, /* a NaN box: tag in bits 47 to 50 */
+                                          p | (uintptr_t)0x1ffff << 47 | 3};
         words[form] = forms[form];
     }
 }
