@@ -72,6 +72,30 @@ __asm__(".text\n"
         "\tpop %rbx\n"
         "\tret\n"
         ".size trap_call_with_rbx, . - trap_call_with_rbx\n");
+
+/* fn(a, b, c, d) with the revealed addresses in all registers that a called function must keep, rbx, rbp and r12 to r15, which are
+ * hidden again afterwards. */
+enum { TRAP_N_KEPT = 6 };
+long trap_call_holding(uintptr_t hidden[TRAP_N_KEPT], void *fn, long a, long b, long c, long d);
+__asm__(".text\n"
+        ".globl trap_call_holding\n"
+        ".type trap_call_holding, @function\n"
+        "trap_call_holding:\n"
+        "\tpush %rbx\n\tpush %rbp\n\tpush %r12\n\tpush %r13\n\tpush %r14\n\tpush %r15\n"
+        "\tpush %rdi\n"
+        "\tmov %rsi, %rax\n"
+        "\tmov (%rdi), %rbx\n\tmov 8(%rdi), %rbp\n\tmov 16(%rdi), %r12\n"
+        "\tmov 24(%rdi), %r13\n\tmov 32(%rdi), %r14\n\tmov 40(%rdi), %r15\n"
+        "\tnot %rbx\n\tnot %rbp\n\tnot %r12\n\tnot %r13\n\tnot %r14\n\tnot %r15\n"
+        "\tmov %rdx, %rdi\n\tmov %rcx, %rsi\n\tmov %r8, %rdx\n\tmov %r9, %rcx\n"
+        "\tcall *%rax\n"
+        "\tnot %rbx\n\tnot %rbp\n\tnot %r12\n\tnot %r13\n\tnot %r14\n\tnot %r15\n"
+        "\tpop %rdi\n"
+        "\tmov %rbx, (%rdi)\n\tmov %rbp, 8(%rdi)\n\tmov %r12, 16(%rdi)\n"
+        "\tmov %r13, 24(%rdi)\n\tmov %r14, 32(%rdi)\n\tmov %r15, 40(%rdi)\n"
+        "\tpop %r15\n\tpop %r14\n\tpop %r13\n\tpop %r12\n\tpop %rbp\n\tpop %rbx\n"
+        "\tret\n"
+        ".size trap_call_holding, . - trap_call_holding\n");
 #endif
 
 /* Hold t's block in a register alone, where that can be said, else on the stack, until released. The result is hidden again. */

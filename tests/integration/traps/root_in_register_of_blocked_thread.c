@@ -1,5 +1,4 @@
-/* Threads wait in calls of libc and of the kernel while rbx alone, which the call must keep, holds a block.
- */
+/* Threads wait in calls of libc and of the kernel while the registers that the call must keep, and they alone, hold blocks. */
 #include "trap_asm.h"
 #if TRAP_HAS_ASM
 #include <poll.h>
@@ -22,17 +21,19 @@ struct call {
 
 static struct call calls[8];
 static struct trap_thread threads[8];
+static uintptr_t hidden[8][TRAP_N_KEPT];
 
 static void *body(void *arg)
 {
     struct trap_thread *t = arg;
     struct call *c = &calls[t - threads];
-    uintptr_t after = 0;
+    uintptr_t kept[TRAP_N_KEPT];
+    memcpy(kept, hidden[t - threads], sizeof(kept));
     if (c->fn == (void *)pthread_cond_wait)
         pthread_mutex_lock(&mutex);
     atomic_store(&t->ready, 1);
-    trap_call_with_rbx(c->fn, t->hidden, c->a, c->b, c->c, c->d, &after);
-    TEST_CHECK(after == t->hidden);
+    trap_call_holding(kept, c->fn, c->a, c->b, c->c, c->d);
+    TEST_CHECK(memcmp(kept, hidden[t - threads], sizeof(kept)) == 0);
     if (c->fn == (void *)pthread_cond_wait)
         pthread_mutex_unlock(&mutex);
     return NULL;
@@ -53,7 +54,8 @@ int main(void)
     calls[6] = (struct call){(void *)pthread_mutex_lock, (long)&held, 0, 0, 0};
     calls[7] = (struct call){(void *)syscall, SYS_nanosleep, (long)&long_time, 0, 0};
     for (int i = 0; i < 8; i++) {
-        threads[i].hidden = trap_new();
+        for (int k = 0; k < TRAP_N_KEPT; k++)
+            hidden[i][k] = trap_new();
         trap_thread_start(&threads[i], body);
     }
     usleep(50000); /* into the calls */

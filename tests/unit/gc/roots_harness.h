@@ -24,6 +24,7 @@ enum { N_SEEDS = 64, PAGE = 4096, GC_STACK_BYTES = 256 * 1024 };
 static volatile uintptr_t seed_complement = ~(uintptr_t)0x5eed000000a0000;
 enum { FOUND_BY_WORDS = 1, FOUND_BY_STACK = 2, FOUND_BY_PACKED = 4 };
 static unsigned char found[N_SEEDS];
+static uintptr_t found_at[N_SEEDS]; /* the range in which it was given last */
 static uintptr_t blocks[64]; /* addresses given to addr_block */
 static size_t n_blocks;
 
@@ -70,8 +71,10 @@ static inline void record(uintptr_t lo, uintptr_t hi, unsigned char how)
         for (size_t i = 0; i < n; i++)
             chunk[i] = ((volatile uintptr_t *)lo)[i] - base;
         for (size_t i = 0; i < n; i++)
-            if (chunk[i] < 16 * N_SEEDS && chunk[i] % 16 == 0)
+            if (chunk[i] < 16 * N_SEEDS && chunk[i] % 16 == 0) {
                 found[chunk[i] / 16] |= how;
+                found_at[chunk[i] / 16] = lo;
+            }
         lo += 8 * n;
     }
 }

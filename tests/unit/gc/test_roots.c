@@ -205,6 +205,28 @@ static bool finds_inherited(void)
     return scan() == SKIP_NONE && found[0] != 0;
 }
 
+/* What may be a device's registers is asked of the kernel, which refuses those: reading one may have effects. Here is a
+ * file among the devices, which it does not refuse. */
+static void test_private_mapping_among_devices(void **state)
+{
+    char path[] = "/dev/gcm-roots-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    if (fd < 0)
+        skip();
+    unlink(path);
+    assert_int_equal(ftruncate(fd, 2 * PAGE), 0);
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    plant(p + PAGE + 8, 0);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_true(found[0] != 0);
+    assert_false(found_at[0] >= (uintptr_t)p && found_at[0] < (uintptr_t)p + 2 * PAGE);
+    munmap(p, 2 * PAGE);
+    close(fd);
+}
+
 /* The child's page tables say nothing about it. */
 static void test_shared_memory_in_a_fork_child(void **state)
 {
@@ -247,6 +269,7 @@ int main(void)
         cmocka_unit_test_setup(test_userfaultfd, next_seeds),
         cmocka_unit_test_setup(test_end_of_file_inside_a_chunk, next_seeds),
         cmocka_unit_test_setup(test_private_mapping_of_a_memory_file, next_seeds),
+        cmocka_unit_test_setup(test_private_mapping_among_devices, next_seeds),
         cmocka_unit_test_setup(test_shared_memory_in_a_fork_child, next_seeds),
         cmocka_unit_test_setup(test_sparse_shared_memory_stays_sparse, next_seeds),
     };
