@@ -115,14 +115,18 @@ static void stop_note(struct os_tls *tls, struct os_stop_slot *slot, uint32_t ep
     tls->stop_pending = slot;
 }
 
+/* A thread that never registered, or no longer is, waits in calls all the same: it learns why one ended. */
 static bool stop_is_critical(struct os_stop_slot *slot, uint32_t epoch)
 {
     struct os_tls *tls = stop_own_tls(slot);
 
-    if (tls == NULL || tls->critical == 0)
+    if (tls == NULL)
         return false;
-    stop_note(tls, slot, epoch);
-    return true;
+    if (tls->critical != 0)
+        stop_note(tls, slot, epoch);
+    else
+        tls->was_stopped = true;
+    return tls->critical != 0;
 }
 
 /* ---- cutting fast paths ------------------------------------------------------------- */
@@ -173,8 +177,6 @@ static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *uc
         stop_answer(slot, OS_STOP_CRITICAL);
         return false;
     }
-    if (slot->thread != NULL)
-        os_tls.was_stopped = true;
     stop_fill(slot, ucontext);
     stop_answer(slot, OS_STOP_STOPPED);
     return true;

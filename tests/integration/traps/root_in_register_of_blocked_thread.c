@@ -3,6 +3,7 @@
 #if TRAP_HAS_ASM
 #include <poll.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -19,9 +20,15 @@ struct call {
     long a, b, c, d;
 };
 
-static struct call calls[8];
-static struct trap_thread threads[8];
-static uintptr_t hidden[8][TRAP_N_KEPT];
+enum { N_CALLS = 9, IN_PAUSE = 8 };
+static struct call calls[N_CALLS];
+static struct trap_thread threads[N_CALLS];
+static uintptr_t hidden[N_CALLS][TRAP_N_KEPT];
+
+static void wake(int sig)
+{
+    (void)sig;
+}
 
 static void *body(void *arg)
 {
@@ -53,7 +60,9 @@ int main(void)
     calls[5] = (struct call){(void *)recv, socket_fds[0], (long)other_buffer, 1, 0};
     calls[6] = (struct call){(void *)pthread_mutex_lock, (long)&held, 0, 0, 0};
     calls[7] = (struct call){(void *)syscall, SYS_nanosleep, (long)&long_time, 0, 0};
-    for (int i = 0; i < 8; i++) {
+    calls[IN_PAUSE] = (struct call){.fn = (void *)pause};
+    signal(SIGUSR1, wake);
+    for (int i = 0; i < N_CALLS; i++) {
         for (int k = 0; k < TRAP_N_KEPT; k++)
             hidden[i][k] = trap_new();
         trap_thread_start(&threads[i], body);
@@ -66,7 +75,8 @@ int main(void)
     pthread_cond_signal(&condition);
     pthread_mutex_unlock(&mutex);
     pthread_mutex_unlock(&held);
-    for (int i = 0; i < 8; i++)
+    pthread_kill(threads[IN_PAUSE].id, SIGUSR1);
+    for (int i = 0; i < N_CALLS; i++)
         pthread_join(threads[i].id, NULL);
     trap_check_targets();
     return 0;

@@ -24,7 +24,7 @@ enum { N_SEEDS = 64, PAGE = 4096, GC_STACK_BYTES = 256 * 1024 };
 static volatile uintptr_t seed_complement = ~(uintptr_t)0x5eed000000a0000;
 enum { FOUND_BY_WORDS = 1, FOUND_BY_STACK = 2, FOUND_BY_PACKED = 4 };
 static unsigned char found[N_SEEDS];
-static uintptr_t found_at[N_SEEDS]; /* the range in which it was given last */
+static uintptr_t found_at[N_SEEDS]; /* where it was given last: in a chunk from there on */
 static uintptr_t blocks[64]; /* addresses given to addr_block */
 static size_t n_blocks;
 
@@ -90,8 +90,10 @@ static inline void record_unaligned(uintptr_t lo, uintptr_t hi)
 
     for (lo = bits_round_up(lo, 4); lo + sizeof(word) <= hi; lo += 4) {
         memcpy(&word, (const void *)lo, sizeof(word));
-        if (word - base < 16 * N_SEEDS && (word - base) % 16 == 0)
+        if (word - base < 16 * N_SEEDS && (word - base) % 16 == 0) {
             found[(word - base) / 16] |= FOUND_BY_PACKED;
+            found_at[(word - base) / 16] = lo;
+        }
     }
 }
 
