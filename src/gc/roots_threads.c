@@ -4,7 +4,7 @@
  * where the stack pointer lies in them, and only in the mapping that holds the stack pointer (the main thread's
  * bounds reach down as far as its stack may grow; something else may have been mapped there since). A thread on any
  * other stack has that one read from its stack pointer to the end of the mapping by the rule of stacks, the rest by
- * the plain rule, and its own stack whole. A stack inside a block keeps the block.
+ * the plain rule; its own stack waits, and is read whole by the rule of stacks. A stack inside a block keeps the block.
  */
 #include "gc/roots_int.h"
 
@@ -71,6 +71,18 @@ static bool threads_place(uintptr_t sp, const struct os_thread *t)
     return true;
 }
 
+/* While a thread is on another stack (a handler's, a coroutine's), nobody knows how deep its own one is, but where a request is
+ * served on the alternate one. */
+static bool threads_place_all(uintptr_t sp, const struct os_thread *t)
+{
+    if (t != NULL && !threads_is_on_own_stack(sp, t)) {
+        if (threads_is_on_own_stack(t->asked_sp, t))
+            return threads_place(sp, t) && threads_place(t->asked_sp, t);
+        roots_zones_add(&roots.threads, t->stack_lo, t->stack_hi, ROOTS_ZONE_STACK);
+    }
+    return threads_place(sp, t);
+}
+
 static bool threads_place_slot(const struct os_stop_slot *slot)
 {
     bool is_published = slot->state == OS_STOP_PUBLISHED;
@@ -79,21 +91,13 @@ static bool threads_place_slot(const struct os_stop_slot *slot)
     if (!is_published && slot->state != OS_STOP_STOPPED)
         return true;
     threads_place_altstack(sp, slot->thread);
-    return threads_place(sp, slot->thread);
-}
-
-/* Where a request is served on an alternate stack, the thread's own one is left at what was interrupted. */
-static bool threads_place_asked(const struct os_thread *t)
-{
-    if (t == NULL || !threads_is_on_own_stack(t->asked_sp, t) || threads_is_on_own_stack(roots.caller_sp, t))
-        return true;
-    return threads_place(t->asked_sp, t);
+    return threads_place_all(sp, slot->thread);
 }
 
 /* Two threads on one stack, or bounds that are out of date: all of it is read by the rule of stacks. */
 bool roots_threads_place(void)
 {
-    if (!threads_place(roots.caller_sp, os_tls.thread) || !threads_place_asked(os_tls.thread))
+    if (!threads_place_all(roots.caller_sp, os_tls.thread))
         return false;
     for (size_t i = 0; i < world_n_slots(); i++)
         if (!threads_place_slot(world_slot(i)))
