@@ -109,7 +109,7 @@ void window_forget_unrecorded(uintptr_t mapped_end)
 {
     for (size_t i = 0; i < N_GROWTHS; i++) {
         struct growth *g = &window_growths[i];
-        if (g->lo == mapped_end)
+        if (g->lo == mapped_end && os_vm_is_untouched((void *)g->lo, g->hi - g->lo)) /* else it failed: something is there */
             os_vm_unmap((void *)g->lo, g->hi - g->lo);
         if (g->lo == mapped_end || g->hi == mapped_end || g->lo == GROWTH_TAKEN)
             g->lo = 0;
@@ -119,7 +119,6 @@ void window_forget_unrecorded(uintptr_t mapped_end)
 void window_fini(void)
 {
     os_vm_unmap((void *)window.slices, WINDOW_FIRST_BYTES);
-    os_vm_unmap((void *)window.meta, window.scratch - window.meta);
     window = (struct window){0};
     heap_map = (struct heap_map){0};
 }

@@ -26,7 +26,7 @@ extern struct window window;
 
 /* Finds a free window and maps the first bytes of the slice table in it. false: no address works. */
 bool window_init(size_t arena_cap_bytes);
-/* A failed start is undone. */
+/* A failed start is undone; no part has grown yet. */
 void window_fini(void);
 /* Fork child: a vanished thread may have mapped pages at the end of a part and not yet written down that it did; they go,
  * so that the part can grow there. Those and no others: what else lies in the window is the program's. */

@@ -74,6 +74,24 @@ int os_vm_unmap(void *addr, size_t size)
     return (int)os_syscall(SYS_munmap, (long)addr, (long)size, 0, 0, 0, 0);
 }
 
+/* Addresses without a mapping are told by an error. */
+bool os_vm_is_untouched(void *addr, size_t size)
+{
+    unsigned char present[512];
+    size_t step = sizeof(present) * os_page_size();
+
+    for (size_t at = 0; at < size; at += step) {
+        size_t n = size - at < step ? size - at : step;
+
+        if (os_seccomp_is_on() || os_syscall(SYS_mincore, (long)addr + (long)at, (long)n, (long)present, 0, 0, 0) != 0)
+            return false;
+        for (size_t i = 0; i < n / os_page_size(); i++)
+            if ((present[i] & 1) != 0)
+                return false;
+    }
+    return true;
+}
+
 /* The program may have protected pieces of its blocks, so a store of ours could fault. */
 static void vm_zero_by_hand(void *addr, size_t size)
 {

@@ -216,7 +216,6 @@ static int fake_map(void *addr, size_t size, int flags)
     int saved_errno = errno;
     void *got = mmap(addr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
     int err = got == MAP_FAILED ? -errno : 0;
-
     errno = saved_errno;
     if (err == 0 && got != addr) {
         munmap(got, size);
@@ -230,17 +229,18 @@ int os_vm_map_at(void *addr, size_t size, bool noreserve, bool dontdump)
     int error = fake_next(OS_FAKE_MAP);
 
     (void)dontdump;
-    CHECK((uintptr_t)addr % FAKE_PAGE_BYTES == 0 && size % FAKE_PAGE_BYTES == 0 && size != 0);
-    return error != 0 ? error
-                      : fake_map(addr, size, FAKE_MAP_FIXED_NOREPLACE | (noreserve ? MAP_NORESERVE : 0));
+    return error != 0 ? error : fake_map(addr, size, FAKE_MAP_FIXED_NOREPLACE | (noreserve ? MAP_NORESERVE : 0));
 }
 
 int os_vm_unmap(void *addr, size_t size)
 {
     int error = fake_next(OS_FAKE_UNMAP);
-
-    CHECK((uintptr_t)addr % FAKE_PAGE_BYTES == 0 && size != 0);
     return error != 0 ? error : munmap(addr, size) == 0 ? 0 : -EINVAL;
+}
+
+bool os_vm_is_untouched(void *addr, size_t size)
+{
+    return addr != NULL && size != 0;
 }
 
 int os_vm_drop(void *addr, size_t size)

@@ -1,5 +1,12 @@
 /* The window: parts in order, at addresses that data does not imitate; growth at the end of a part, and what is in its way. */
 #include "heap/window.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "heap_harness.h"
 
 enum { STEP = 65536 };
@@ -79,6 +86,66 @@ static void growth_never_replaces_what_is_there(void **state)
     os_vm_unmap((void *)spare(), 2 * STEP);
 }
 
+static atomic_bool is_over;
+static size_t grown;
+
+static void *grow_in_vain(void *arg)
+{
+    while (!is_over)
+        assert_false(window_grow(spare(), &grown, STEP + 1, STEP));
+    return arg;
+}
+
+/* The child of a fork that falls into a growth that fails finds the same record as one that falls into one that succeeds. */
+static void what_is_in_the_way_of_a_growth_outlives_a_fork(void **state)
+{
+    (void)state;
+    enum { N_LOOKS = 20000 };
+    pthread_t thread;
+    volatile char *foreign = (char *)spare() + STEP;
+    assert_int_equal(os_vm_map_at((void *)foreign, STEP, true, false), 0);
+    *foreign = 7;
+    grown = STEP;
+    assert_int_equal(pthread_create(&thread, NULL, grow_in_vain, NULL), 0);
+    for (unsigned i = 0; i < N_LOOKS && os_vm_map_at((void *)foreign, STEP, true, false) == -EEXIST; i++)
+        window_forget_unrecorded(spare() + STEP);
+    is_over = true;
+    pthread_join(thread, NULL);
+    assert_int_equal(*foreign, 7);
+    os_vm_unmap((void *)spare(), 2 * STEP);
+}
+
+static void *grow_on(void *arg)
+{
+    while (!is_over)
+        assert_true(window_grow(spare(), &grown, grown + 1, STEP));
+    return arg;
+}
+
+static void a_part_grows_on_in_the_child_of_a_fork(void **state)
+{
+    (void)state;
+    enum { N_FORKS = 300 };
+    pthread_t thread;
+    grown = 0;
+    is_over = false;
+    assert_int_equal(pthread_create(&thread, NULL, grow_on, NULL), 0);
+    for (unsigned i = 0; i < N_FORKS; i++) {
+        int status;
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            window_forget_unrecorded(spare() + grown);
+            _exit(window_grow(spare(), &grown, grown + 1, STEP) ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+    is_over = true;
+    pthread_join(thread, NULL);
+    os_vm_unmap((void *)spare(), grown);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -94,6 +161,8 @@ int main(void)
         cmocka_unit_test(the_arena_lies_where_data_does_not_point),
         cmocka_unit_test(growth_is_exact_zeroed_and_in_place),
         cmocka_unit_test(growth_never_replaces_what_is_there),
+        cmocka_unit_test(what_is_in_the_way_of_a_growth_outlives_a_fork),
+        cmocka_unit_test(a_part_grows_on_in_the_child_of_a_fork),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -57,6 +57,25 @@ static void a_cap_rounds_up_to_slices_and_never_raises(void **state)
     window_fini();
 }
 
+/* What keeps the first structures from their place is not ours, and stays there. */
+static void a_failed_start_takes_nothing_away(void **state)
+{
+    (void)state;
+    static const struct heap_config config = {0};
+    assert_true(window_init(0));
+    char *foreign = (char *)window.meta;
+    window_fini();
+    assert_int_equal(os_vm_map_at(foreign, 65536, true, false), 0);
+    *foreign = 9;
+    os_fake_reset(); /* the same place is drawn again */
+    os_critical_enter();
+    assert_false(heap_init(&config));
+    os_critical_leave();
+    assert_int_equal(*(volatile char *)foreign, 9);
+    assert_int_equal(os_vm_unmap(foreign, 65536), 0);
+    assert_int_equal(os_fake_count(OS_FAKE_UNMAP), 2);
+}
+
 static void no_memory_is_not_for_ever(void **state)
 {
     (void)state;
@@ -85,6 +104,7 @@ int main(void)
         cmocka_unit_test_setup(a_place_that_is_taken_is_not_ours, reset),
         cmocka_unit_test_setup(few_addresses_mean_a_smaller_layout, reset),
         cmocka_unit_test_setup(a_cap_rounds_up_to_slices_and_never_raises, reset),
+        cmocka_unit_test_setup(a_failed_start_takes_nothing_away, reset),
         cmocka_unit_test_setup(no_memory_is_not_for_ever, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
