@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include "trap_asm.h"
 static _Atomic pid_t tid;
+static int is_held[2];
 
 /* With the block in a register alone, where the machine is known: counted as gone, the thread would lose it. */
 static void *body(void *arg)
@@ -31,6 +32,7 @@ static int debugger(pid_t thread)
         return TEST_EXIT_SKIPPED;
     if (ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) != 0 || waitpid(thread, &status, __WALL) != thread)
         return 1;
+    TEST_CHECK(write(is_held[1], "", 1) == 1);
     usleep(300000);
     for (int i = 0; i < 300; i++) {
         int signo = WIFSTOPPED(status) && status >> 16 == 0 ? WSTOPSIG(status) : 0;
@@ -52,11 +54,15 @@ int main(void)
     struct trap_thread t = {.hidden = trap_new()};
     trap_thread_start(&t, body);
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+    TEST_CHECK(pipe(is_held) == 0);
     pid_t child = fork();
     TEST_CHECK(child >= 0);
     if (child == 0)
         _exit(debugger(atomic_load(&tid)));
     int status = 0;
+    char byte;
+    close(is_held[1]);
+    TEST_CHECK(read(is_held[0], &byte, 1) >= 0); /* no collection before: its signal's frame would keep the register's value */
     while (waitpid(child, &status, WNOHANG) == 0) {
         trap_gc(TRAP_GC_FULL);
         trap_overwrite(TRAP_SIZE);

@@ -25,6 +25,26 @@ static __attribute__((noinline)) void vfork_once(int n)
     TEST_CHECK(~(uintptr_t)block == trap_targets[0].hidden);
 }
 
+/* What the child says of its alternate stack is its own affair, though it says it in our memory. */
+static void check_alternate_stack(void)
+{
+    enum { BYTES = 8192 }; /* small, so the thread gets a larger one in its place */
+    static char ours[BYTES], childs[BYTES];
+    stack_t wanted = {.ss_sp = ours, .ss_size = BYTES}, now;
+    TEST_CHECK(sigaltstack(&wanted, NULL) == 0);
+    pid_t pid = vfork();
+    TEST_CHECK(pid >= 0);
+    if (pid == 0) {
+        stack_t other = {.ss_sp = childs, .ss_size = BYTES};
+        _exit(sigaltstack(&other, NULL) == 0 && sigaltstack(NULL, &other) == 0 ? 0 : 1);
+    }
+    int status = 0;
+    TEST_CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    TEST_CHECK(sigaltstack(NULL, &now) == 0 && now.ss_sp == ours && now.ss_size == BYTES);
+    wanted.ss_flags = SS_DISABLE;
+    TEST_CHECK(sigaltstack(&wanted, &now) == 0 && now.ss_sp == ours);
+}
+
 static void spawn_once(void)
 {
     char *argv[] = {(char *)"true", NULL};
@@ -97,6 +117,7 @@ int main(void)
 {
     static void *volatile root;
     root = trap_reveal(trap_new());
+    check_alternate_stack();
     pthread_t collector = trap_collector_start();
     for (int n = 0; n < 24; n++) {
         vfork_once(n);
