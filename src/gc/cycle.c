@@ -195,6 +195,13 @@ static void cycle_stop_and_go(struct cycle *c)
     cycle_lap(c, PHASE_RESUME);
 }
 
+/* What needs memory or descriptors, while the world runs. */
+static enum cycle_skip cycle_prepare(void)
+{
+    enum cycle_skip skip = world_prepare();
+    return skip != SKIP_NONE ? skip : roots_prepare();
+}
+
 /* Handlers of the program could wait for a thread that stands still. */
 static void cycle_on_stack(void *arg, uintptr_t caller_sp)
 {
@@ -202,8 +209,10 @@ static void cycle_on_stack(void *arg, uintptr_t caller_sp)
     uint64_t old;
     os_altstack_left(&c->altstack);
     bool is_held = os_signals_hold(&old);
+    c->trace.skip = cycle_prepare();
     roots_set_caller(caller_sp);
-    cycle_stop_and_go(c);
+    if (c->trace.skip == SKIP_NONE)
+        cycle_stop_and_go(c);
     if (is_held)
         os_signals_release(&old);
     os_altstack_return(&c->altstack);
@@ -211,15 +220,14 @@ static void cycle_on_stack(void *arg, uintptr_t caller_sp)
 
 /* ---- before and after ---- */
 
-/* What needs memory or descriptors, while the world runs. */
-static enum cycle_skip cycle_prepare(struct cycle *c)
+/* The caller's may be a page. */
+static enum cycle_skip cycle_make_stack(struct cycle *c)
 {
     char *stack = meta_scratch_reserve(SCRATCH_GC_STACK, CYCLE_STACK_BYTES);
     if (stack == NULL || !mark_prepare())
         return SKIP_NO_MEMORY;
     c->stack_top = stack + CYCLE_STACK_BYTES;
-    enum cycle_skip skip = world_prepare();
-    return skip != SKIP_NONE ? skip : roots_prepare();
+    return SKIP_NONE;
 }
 
 static void cycle_attempt(struct cycle *c)
@@ -227,7 +235,7 @@ static void cycle_attempt(struct cycle *c)
     c->trace.start_ns = os_clock_ns();
     c->trace.skip = cycle_gate_reason();
     if (c->trace.skip == SKIP_NONE)
-        c->trace.skip = cycle_prepare(c);
+        c->trace.skip = cycle_make_stack(c);
     if (c->trace.skip == SKIP_NONE) {
         os_altstack_leave(&c->altstack);
         os_call_on_stack(cycle_on_stack, c, c->stack_top);

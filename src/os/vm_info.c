@@ -10,9 +10,11 @@
 #include "os/os.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "os/kernel.h"
 #include "os/process.h"
 #include "os/text_inl.h"
 
@@ -39,6 +41,7 @@ struct vm_info_group {
     char path[VM_INFO_PATH_BYTES]; /* directory of our group */
     size_t root_len;               /* of the path: not walked above */
     const char *limit_name, *usage_name, *cached_key;
+    char text[8192]; /* of a file */
 };
 
 /* A line of /proc/self/cgroup is "number:controllers:path"; version 2 has number 0 and no controllers. */
@@ -74,12 +77,11 @@ static bool vm_info_set_group(struct vm_info_group *g, const char *path, size_t 
 /* A version 1 line for memory goes before version 2: with both mounted the controller is in the former. */
 static bool vm_info_find_group(struct vm_info_group *g)
 {
-    char text[4096];
     bool has_found = false, is_v2;
 
-    if (os_file_read("/proc/thread-self/cgroup", text, sizeof(text)) <= 0)
+    if (os_file_read("/proc/thread-self/cgroup", g->text, sizeof(g->text)) <= 0)
         return false;
-    for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+    for (char *line = g->text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         *end = '\0';
         if (vm_info_is_memory_line(line, &is_v2) && (!has_found || !is_v2)) {
             const char *path = strchr(strchr(line, ':') + 1, ':') + 1;
@@ -111,12 +113,11 @@ static size_t vm_info_read_group(struct vm_info_group *g, const char *name)
 
 static size_t vm_info_cached(struct vm_info_group *g)
 {
-    char text[8192];
     const char *line;
 
-    if (vm_info_read_file(g, "/memory.stat", text, sizeof(text)) <= 0)
+    if (vm_info_read_file(g, "/memory.stat", g->text, sizeof(g->text)) <= 0)
         return 0;
-    line = strstr(text, g->cached_key);
+    line = strstr(g->text, g->cached_key);
     return line == NULL ? 0 : vm_info_number(line + strlen(g->cached_key), NULL);
 }
 
@@ -143,23 +144,36 @@ static bool vm_info_go_up(struct vm_info_group *g)
 }
 
 /* Least limit on the way up, and least room. */
-static void vm_info_group_limits(size_t *limit, size_t *room)
+static void vm_info_walk_up(struct vm_info_group *g, size_t *limit, size_t *room)
 {
-    struct vm_info_group g;
-
-    *limit = *room = SIZE_MAX;
-    if (os_seccomp_is_on() || !vm_info_find_group(&g))
-        return;
     do {
-        size_t group_limit = vm_info_read_group(&g, g.limit_name);
+        size_t group_limit = vm_info_read_group(g, g->limit_name);
         size_t group_room;
 
         if (group_limit >= SIZE_MAX / 32) /* none; in version 1 that is a huge number */
             continue;
-        group_room = vm_info_group_room(&g, group_limit);
+        group_room = vm_info_group_room(g, group_limit);
         *limit = group_limit < *limit ? group_limit : *limit;
         *room = group_room < *room ? group_room : *room;
-    } while (vm_info_go_up(&g));
+    } while (vm_info_go_up(g));
+}
+
+/* Asked by a malloc, whose caller's stack may be a page: what is read lies in a mapping for as long. */
+static void vm_info_group_limits(size_t *limit, size_t *room)
+{
+    struct vm_info_group *g;
+    long got;
+
+    *limit = *room = SIZE_MAX;
+    if (os_seccomp_is_on())
+        return;
+    got = os_syscall(SYS_mmap, 0, sizeof(*g), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (kernel_is_error(got))
+        return;
+    g = (struct vm_info_group *)got;
+    if (vm_info_find_group(g))
+        vm_info_walk_up(g, limit, room);
+    os_syscall(SYS_munmap, got, sizeof(*g), 0, 0, 0, 0);
 }
 
 /* ---- the contract ------------------------------------------------------------------------ */
@@ -174,7 +188,7 @@ size_t os_vm_cgroup_limit(void)
 
 static size_t vm_info_mem_available(void)
 {
-    char text[4096];
+    char text[256]; /* it is the third line */
     const char *line;
 
     if (os_seccomp_is_on() || os_file_read("/proc/meminfo", text, sizeof(text)) <= 0)
