@@ -1,5 +1,5 @@
-/* A process that has used up its descriptors goes on, and collects again once one is free. Under a limit of processes
- * no helper starts; under one of queued signals no thread can be stopped, and the cycle is given up soon. */
+/* A process that has used up its descriptors skips its collections, and collects again once one is free; so does one without
+ * room for a queued signal, where a thread has to be stopped. */
 #include <fcntl.h>
 #include <sys/resource.h>
 #include "trap.h"
@@ -27,10 +27,9 @@ int main(void)
 {
     struct trap_thread t = {.hidden = trap_new()};
     trap_thread_start(&t, body);
-    limit(RLIMIT_NPROC, 1);
     limit(RLIMIT_SIGPENDING, 0);
     trap_make_garbage(TRAP_SIZE);
-    trap_gc(TRAP_GC_FULL);
+    TEST_CHECK(trap_is_peer() || trap_gc(TRAP_GC_FULL) == ECANCELED);
     trap_overwrite(TRAP_SIZE);
     trap_check_targets();
     limit(RLIMIT_SIGPENDING, RLIM_INFINITY);
@@ -41,7 +40,7 @@ int main(void)
         last = fd;
     TEST_CHECK(errno == EMFILE && last >= 0);
     trap_make_garbage(TRAP_SIZE);
-    trap_gc(TRAP_GC_FULL);
+    TEST_CHECK(trap_is_peer() || trap_gc(TRAP_GC_FULL) == ECANCELED);
     trap_overwrite(TRAP_SIZE);
     trap_check_targets();
     for (fd = 40; fd < 64; fd++)
