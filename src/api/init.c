@@ -122,7 +122,7 @@ static void init_collector(bool is_watched)
  * malloc is the sanitizer's, nothing here may happen, not even an allocation in libc. */
 static bool init_stands_down(void)
 {
-    if (!init_has_sanitizer() || real_is_malloc_ours(false))
+    if ((!init_has_sanitizer() && !real_is_watched()) || real_is_malloc_ours(false))
         return false;
     api_state.is_passthrough = true;
     return true;

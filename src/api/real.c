@@ -45,33 +45,38 @@ static bool real_is_libcs_name(const char *path)
     return false;
 }
 
-static int real_note_module(struct dl_phdr_info *info, size_t size, void *n)
+/* A library begins with its header. Not by dl_iterate_phdr, which a sanitizer in the program may have taken, and begins after us. */
+static void real_note_module(const struct link_map *map)
 {
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)map->l_addr;
+    const ElfW(Phdr) *p = (const ElfW(Phdr) *)(map->l_addr + header->e_phoff);
     uintptr_t end = 0;
 
-    (void)size;
-    if (!real_is_libcs_name(info->dlpi_name) || *(size_t *)n == REAL_MAX_MODULES)
-        return 0;
-    for (int i = 0; i < info->dlpi_phnum; i++)
-        if (info->dlpi_phdr[i].p_type == PT_LOAD)
-            end = info->dlpi_phdr[i].p_vaddr + info->dlpi_phdr[i].p_memsz;
-    real_modules[*(size_t *)n].lo = info->dlpi_addr;
-    real_modules[(*(size_t *)n)++].hi = info->dlpi_addr + end;
-    return 0;
+    for (int i = 0; i < header->e_phnum; i++)
+        if (p[i].p_type == PT_LOAD)
+            end = p[i].p_vaddr + p[i].p_memsz;
+    real_modules[real_n_modules].lo = map->l_addr;
+    real_modules[real_n_modules].hi = map->l_addr + end;
+    real_n_modules++;
 }
 
 static bool real_is_libcs(uintptr_t fn)
 {
-    if (real_n_modules == 0) {
-        size_t n = 0;
-
-        dl_iterate_phdr(real_note_module, &n);
-        real_n_modules = n;
-    }
+    if (real_n_modules == 0)
+        for (const struct link_map *map = _r_debug.r_map; map != NULL && real_n_modules < REAL_MAX_MODULES; map = map->l_next)
+            if (map->l_addr != 0 && real_is_libcs_name(map->l_name))
+                real_note_module(map);
     for (size_t i = 0; i < real_n_modules; i++)
         if (fn >= real_modules[i].lo && fn < real_modules[i].hi)
             return true;
     return real_n_modules == 0;
+}
+
+bool real_is_watched(void)
+{
+    void *found = dlsym(_r_debug.r_map, "dl_iterate_phdr");
+
+    return found != NULL && !real_is_libcs((uintptr_t)found);
 }
 
 /* ---- looking up ---- */

@@ -1,6 +1,6 @@
 # One tiny program per trap; its name says what it proves. Those in trap_programs run alone and take no argument.
 file(GLOB trap_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.c ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_module_constructor|trap_auditor|trap_interposer|sanitized)\\.c$")
+list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_module_constructor|trap_auditor|trap_interposer|sanitized|sanitized_threads)\\.c$")
 add_library(trap_module MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_module.c)
 target_compile_options(trap_module PRIVATE -O1 -fno-builtin)
 foreach(module trap_module_constructor trap_auditor)
@@ -115,6 +115,21 @@ if(GCM_HAS_ASAN AND NOT CMAKE_C_FLAGS MATCHES "fsanitize")
   target_link_options(sanitized PRIVATE -fsanitize=address)
   gcm_preload_test(trap.sanitized LABEL quick TIMEOUT 60 COMMAND sanitized
     ENV ASAN_OPTIONS=verify_asan_link_order=0:detect_leaks=0:exitcode=99)
+endif()
+
+# Linked into the program: before a shared one no preloaded malloc may stand.
+set(GCM_TSAN -fsanitize=thread)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  list(APPEND GCM_TSAN -static-libtsan)
+endif()
+list(JOIN GCM_TSAN " " CMAKE_REQUIRED_FLAGS)
+check_c_source_compiles("int main(void) { return 0; }" GCM_HAS_TSAN)
+unset(CMAKE_REQUIRED_FLAGS)
+if(GCM_HAS_TSAN AND NOT CMAKE_C_FLAGS MATCHES "fsanitize")
+  gcm_test_program(sanitized_threads ${CMAKE_CURRENT_LIST_DIR}/sanitized_threads.c)
+  target_compile_options(sanitized_threads PRIVATE -fsanitize=thread)
+  target_link_options(sanitized_threads PRIVATE ${GCM_TSAN})
+  gcm_preload_test(trap.sanitized_threads LABEL quick TIMEOUT 60 COMMAND sanitized_threads ENV TSAN_OPTIONS=exitcode=99)
 endif()
 
 # Its own processor hides registers: we only allocate there, and give it nothing to complain about.
