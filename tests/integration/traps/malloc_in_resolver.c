@@ -29,6 +29,12 @@ static __attribute__((used)) int (*resolve_answer(void))(void)
 
 int indirect(void) __attribute__((ifunc("resolve_answer")));
 
+/* They come out of one span, as blocks of a thread with a cache do. */
+static bool are_neighbours(const void *a, const void *b)
+{
+    return (uintptr_t)a - (uintptr_t)b < 65536 || (uintptr_t)b - (uintptr_t)a < 65536;
+}
+
 static bool is_whole(unsigned i)
 {
     const char *p = early[i];
@@ -42,6 +48,10 @@ int main(void)
 {
     static void *volatile root;
     TEST_CHECK(indirect() == 42 && was_resolved == 1);
+    static void *volatile two[2];
+    two[0] = malloc(100);
+    two[1] = malloc(100);
+    TEST_CHECK(are_neighbours(two[0], two[1]));
     root = trap_reveal(trap_new());
     trap_verify();
     for (unsigned i = 1; i < N; i++) {
