@@ -9,8 +9,6 @@
  */
 #include "gc/world_int.h"
 
-#include <errno.h>
-
 #include "base/check.h"
 
 #define WATCH_FIRST_NS UINT64_C(2000000)
@@ -56,9 +54,7 @@ static bool watch_is_worker(const struct os_task_state *s)
 
 static bool watch_is_gone_state(int err, const struct os_task_state *s)
 {
-    if (err != 0)
-        return err == -ENOENT || err == -ESRCH;
-    return s->state == 0 || s->state == 'Z' || s->state == 'X' || s->state == 'x' || watch_is_worker(s);
+    return err == 0 && (s->state == 0 || s->state == 'Z' || s->state == 'X' || s->state == 'x' || watch_is_worker(s));
 }
 
 bool world_is_gone(pid_t tid)

@@ -288,6 +288,40 @@ static void *stop_after_main(void *arg)
     _exit(skip_of_zombie == SKIP_NONE && is_gone ? 0 : 1);
 }
 
+static void begin_deaf(struct harness_thread *t)
+{
+    uint64_t all = ~UINT64_C(0);
+
+    (void)t;
+    os_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all), 0, 0);
+}
+
+/* Runs on for a while after the stop began, and ends. */
+static void step_until_told(struct harness_thread *t)
+{
+    uint64_t end_ns = os_clock_ns() + UINT64_C(4000000);
+
+    if (!os_stop_is_world_stopped())
+        return;
+    while (os_clock_ns() < end_ns)
+        sched_yield();
+    t->is_over = true;
+}
+
+/* A signal that was taken for a thread is no promise that it answers: it may be on its way out. */
+static void test_thread_ends_with_its_signal(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct harness_thread t = {.begin = begin_deaf, .step = step_until_told};
+
+        harness_spawn(&t, NULL);
+        assert_int_equal(harness_stop(), SKIP_NONE);
+        harness_start();
+        pthread_join(t.thread, NULL);
+    }
+}
+
 /* The main thread has exited and stays in the list as a zombie. */
 static void test_main_thread_is_a_zombie(void **state)
 {
@@ -344,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_waits_for_a_long_critical_section),
         cmocka_unit_test(test_thousand_sleepers),
         cmocka_unit_test(test_cache_of_a_vanished_thread),
+        cmocka_unit_test(test_thread_ends_with_its_signal),
         cmocka_unit_test(test_main_thread_is_a_zombie),
         cmocka_unit_test(test_worker_of_the_kernel),
     };
