@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <time.h>
+#include <ucontext.h>
 
 void interpose_signal_install(void); /* constructor */
 void interpose_signal_fork_child(void);
@@ -14,6 +15,7 @@ void interpose_vfork_begin(void);
 int interpose_vfork_end(long result); /* in the parent; the system call's result becomes vfork's */
 void *interpose_dlopen_target(void);  /* libc's dlopen */
 void *interpose_syscall_target(void); /* libc's syscall */
+void *interpose_makecontext_target(const ucontext_t *context); /* libc's makecontext */
 long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args);
 long interpose_sigaltstack(long nr, const stack_t *wanted, stack_t *old); /* interpose_altstack.c */
 long interpose_exec(long nr, long a, long b, long c, long d, long e); /* interpose_exec.c */

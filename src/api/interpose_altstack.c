@@ -79,6 +79,8 @@ static int altstack_change(const stack_t *given, stack_t *old)
     bool is_none = (given->ss_flags & SS_DISABLE) != 0;
     int result;
 
+    if (!is_none && ours.ss_sp == NULL)
+        os_thread_note_inner_stack((uintptr_t)given->ss_sp, given->ss_size);
     result = altstack_install(given, &ours, old);
     if (result != 0) {
         free(ours.ss_sp);

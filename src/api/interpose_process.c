@@ -3,8 +3,9 @@
  * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no
  *         cycle starts until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before
  *         ours would hand our blocks to it. prctl and syscall: once the kernel filters system calls, the
- *         storey below uses fewer. unshare and setns, before which helper threads end.
- * Not here  vfork and dlopen themselves, which need their caller's frame and return address:
+ *         storey below uses fewer. unshare and setns, before which helper threads end. makecontext, whose stack may be
+ *         a part of the thread's own.
+ * Not here  vfork, dlopen and makecontext themselves, which need their caller's frame and return address:
  *         interpose_process_*.S. system, popen and wordexp wait long after their child has its own memory;
  *         their short vfork is left to the collector, which skips a cycle in which a thread cannot be
  *         stopped.
@@ -73,6 +74,12 @@ void *interpose_dlopen_target(void)
 {
     os_walk_forget();
     return (void *)REAL(dlopen);
+}
+
+void *interpose_makecontext_target(const ucontext_t *context)
+{
+    os_thread_note_inner_stack((uintptr_t)context->uc_stack.ss_sp, context->uc_stack.ss_size);
+    return (void *)REAL(makecontext);
 }
 
 void *interpose_syscall_target(void)

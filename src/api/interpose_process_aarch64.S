@@ -1,4 +1,4 @@
-/* vfork, dlopen and syscall; see interpose_process.c. */
+/* vfork, dlopen, makecontext and syscall; see interpose_process.c. */
 #if defined(__aarch64__)
     .text
 #define SYS_CLONE 220
@@ -69,6 +69,34 @@ dlopen:
     br      x16
     .cfi_endproc
     .size   dlopen, . - dlopen
+
+/* void makecontext(ucontext_t *context, void (*fn)(void), int n, ...): libc's own, to whom the rest is left where it lies. */
+    .globl  makecontext
+    .type   makecontext, %function
+    .balign 16
+makecontext:
+    .cfi_startproc
+    stp     x29, x30, [sp, #-80]!
+    .cfi_def_cfa_offset 80
+    .cfi_offset x29, -80
+    .cfi_offset x30, -72
+    stp     x0, x1, [sp, #16]
+    stp     x2, x3, [sp, #32]
+    stp     x4, x5, [sp, #48]
+    stp     x6, x7, [sp, #64]
+    bl      interpose_makecontext_target
+    mov     x16, x0
+    ldp     x0, x1, [sp, #16]
+    ldp     x2, x3, [sp, #32]
+    ldp     x4, x5, [sp, #48]
+    ldp     x6, x7, [sp, #64]
+    ldp     x29, x30, [sp], #80
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+    br      x16
+    .cfi_endproc
+    .size   makecontext, . - makecontext
 
 /* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
  * another program of the process, the two that queue a value, the one by which threads wait for each other, and the one

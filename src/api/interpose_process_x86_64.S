@@ -1,4 +1,4 @@
-/* vfork, dlopen and syscall; see interpose_process.c. */
+/* vfork, dlopen, makecontext and syscall; see interpose_process.c. */
 #if defined(__x86_64__)
     .text
 #define SYS_VFORK 58
@@ -64,6 +64,45 @@ dlopen:
     jmpq    *%rax
     .cfi_endproc
     .size   dlopen, . - dlopen
+
+/* void makecontext(ucontext_t *context, void (*fn)(void), int n, ...): libc's own, to whom the rest is left where it lies. */
+    .globl  makecontext
+    .type   makecontext, @function
+    .balign 16
+makecontext:
+    .cfi_startproc
+    pushq   %rdi
+    .cfi_def_cfa_offset 16
+    pushq   %rsi
+    .cfi_def_cfa_offset 24
+    pushq   %rdx
+    .cfi_def_cfa_offset 32
+    pushq   %rcx
+    .cfi_def_cfa_offset 40
+    pushq   %r8
+    .cfi_def_cfa_offset 48
+    pushq   %r9
+    .cfi_def_cfa_offset 56
+    subq    $8, %rsp
+    .cfi_def_cfa_offset 64
+    callq   interpose_makecontext_target
+    addq    $8, %rsp
+    .cfi_def_cfa_offset 56
+    popq    %r9
+    .cfi_def_cfa_offset 48
+    popq    %r8
+    .cfi_def_cfa_offset 40
+    popq    %rcx
+    .cfi_def_cfa_offset 32
+    popq    %rdx
+    .cfi_def_cfa_offset 24
+    popq    %rsi
+    .cfi_def_cfa_offset 16
+    popq    %rdi
+    .cfi_def_cfa_offset 8
+    jmpq    *%rax
+    .cfi_endproc
+    .size   makecontext, . - makecontext
 
 /* long syscall(long nr, ...): libc's own, but for the one call that changes what we may do, the two that make
  * another program of the process, the two that queue a value, the one by which threads wait for each other, and the one

@@ -160,6 +160,7 @@
     R(unshare, NULL)                                                                                         \
     R(setns, NULL)                                                                                           \
     R(syscall, NULL)                                                                                         \
+    R(makecontext, NULL)                                                                                     \
     R(execve, NULL)                                                                                          \
     R(execvp, NULL)                                                                                          \
     R(execvpe, NULL)                                                                                         \

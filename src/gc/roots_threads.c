@@ -32,9 +32,10 @@ static bool threads_place_in_heap(uintptr_t sp)
     return roots_feed_direct(ROOTS_RULE_STACK, lo, obj.start + obj.size_bytes, false);
 }
 
+/* An alternate one that is part of it is another. */
 static bool threads_is_on_own_stack(uintptr_t sp, const struct os_thread *t)
 {
-    return t != NULL && t->stack_lo < sp && sp <= t->stack_hi;
+    return t != NULL && t->stack_lo < sp && sp <= t->stack_hi && !(t->inner_lo < sp && sp <= t->inner_hi);
 }
 
 /* What the stop handler left on our alternate stack: the frame of a stopped thread is read by itself, and nothing else lies

@@ -130,6 +130,7 @@ struct os_thread {
     uintptr_t published_sp; /* while published: what the thread needs lies at or above it on its stack */
     /* Bounds recorded at creation, 0 unknown. Dead space may be left out only inside them. */
     uintptr_t stack_lo, stack_hi;
+    uintptr_t inner_lo, inner_hi; /* where stacks of handlers and coroutines are parts of this one; else 0 */
     void *altstack; /* altstack.c; stays when the record passes to another thread; NULL: none yet */
     uintptr_t asked_sp; /* while a request is served: stack pointer of what it interrupted; else 0 */
 };
@@ -147,6 +148,8 @@ extern struct os_lock os_thread_registry_lock;
 /* Bounds of the calling thread's stack. May allocate, so only from our pthread_create start routine and the
  * constructor. */
 void os_thread_record_stack(struct os_thread *t);
+/* A stack of a handler or a coroutine; matters where it is a part of the calling thread's own. */
+void os_thread_note_inner_stack(uintptr_t lo, size_t size_bytes);
 
 /* ---- altstack.c: the stack for the stop handler of a thread that has no alternate stack of the program's ------------- */
 size_t os_altstack_frame_bytes(void); /* what the kernel itself needs for a signal */

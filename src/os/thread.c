@@ -187,6 +187,19 @@ static bool thread_record_main_stack(struct os_thread *t)
     return true;
 }
 
+/* Never smaller: where such a stack was is then read whole when the stack pointer comes by, which keeps more, not less. */
+void os_thread_note_inner_stack(uintptr_t lo, size_t size_bytes)
+{
+    struct os_thread *t = os_tls.thread;
+
+    if (t == NULL || lo < t->stack_lo || lo >= t->stack_hi)
+        return;
+    if (t->inner_hi == 0 || lo < t->inner_lo)
+        STORE_ONCE(t->inner_lo, lo);
+    if (lo + size_bytes > t->inner_hi)
+        STORE_ONCE(t->inner_hi, lo + size_bytes);
+}
+
 void os_thread_record_stack(struct os_thread *t)
 {
     pthread_attr_t attr;
