@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include "api/alloc.h"
+#include "api/neighbours.h"
 #include "api/thread.h"
 #include "gc/event.h"
 #include "gc/finalizer.h"
@@ -96,7 +97,10 @@ EXPORT int gc_collect_level(int level)
 
 EXPORT void gc_collect(void)
 {
-    gc_collect_level(GC_FULL);
+    if (neighbours.gc_collect != NULL)
+        neighbours.gc_collect();
+    else
+        gc_collect_level(GC_FULL);
 }
 
 EXPORT void gc_inhibit(void)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include "api/alloc.h"
+#include "api/neighbours.h"
 #include "api/thread.h"
 #include "base/bits.h"
 #include "gc/pacer.h"
@@ -74,11 +75,13 @@ static void gc_poke_helpers(void)
     thread_poke_helpers();
 }
 
-NOINLINE void *alloc_slow_gc(size_t size_bytes, unsigned flags)
+NOINLINE void *alloc_slow_gc(size_t size_bytes, unsigned flags, const void *type)
 {
     bool is_zero = false;
     void *p;
 
+    if (UNLIKELY(neighbours.gc_malloc != NULL))
+        return neighbours.gc_malloc(size_bytes, flags, type);
     if (flags & ~(unsigned)GC_FLAGS_KNOWN) {
         errno = EINVAL;
         return NULL;

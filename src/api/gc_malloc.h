@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* gc_malloc, all of it. */
-void *alloc_slow_gc(size_t size_bytes, unsigned flags);
+/* gc_malloc, all of it. type: what else the caller passed, for a gc_malloc that is not ours (neighbours.h). */
+void *alloc_slow_gc(size_t size_bytes, unsigned flags, const void *type);
 /* gc_new, all of it. */
 struct gc_type;
 void *alloc_slow_new_object(const struct gc_type *type);

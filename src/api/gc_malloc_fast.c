@@ -39,17 +39,17 @@ ALWAYS_INLINE void gc_fast_zero(char *p, const char *end)
 }
 
 /* The first part of a new block; the block with more room left stays in use. */
-FAST_TEXT static void *gc_fast_begin_tiny(size_t size_bytes, unsigned flags, size_t part_bytes)
+FAST_TEXT static void *gc_fast_begin_tiny(size_t size_bytes, unsigned flags, size_t part_bytes, const void *type)
 {
     struct tcache *tc = tcache_self;
     struct tcache_set *set = tc->sets[FLAVOR_GC_TINY];
 
     if (UNLIKELY(set == NULL))
-        return alloc_slow_gc(size_bytes, flags);
+        return alloc_slow_gc(size_bytes, flags, type);
     struct tcache_bin *bin = &set->bins[0];
     uint64_t bits = *bin->word;
     if (UNLIKELY(bits == 0))
-        return alloc_slow_gc(size_bytes, flags);
+        return alloc_slow_gc(size_bytes, flags, NULL);
     *bin->word = bits & (bits - 1);
     uintptr_t block = bin->base + bits_ctz64(bits) * LAYOUT_TINY_BLOCK;
     uint8_t *parts = layout_parts(bin->span, block);
@@ -65,7 +65,7 @@ FAST_TEXT static void *gc_fast_begin_tiny(size_t size_bytes, unsigned flags, siz
 
 /* A part in what is left of the block in use, whose bytes are zero. Aligned to the largest power of two that is not above
  * its size, from 4 on. */
-FAST_TEXT static void *gc_fast_tiny(size_t size_bytes, unsigned flags)
+FAST_TEXT static void *gc_fast_tiny(size_t size_bytes, unsigned flags, const void *type)
 {
     struct tcache *tc = tcache_self;
     size_t part_bytes = (size_bytes + (size_bytes == 0) + LAYOUT_PART - 1) & -(size_t)LAYOUT_PART;
@@ -73,21 +73,21 @@ FAST_TEXT static void *gc_fast_tiny(size_t size_bytes, unsigned flags)
     uintptr_t at = (tc->tiny_at + align - 1) & -align;
 
     if (at + part_bytes > tc->tiny_end)
-        return gc_fast_begin_tiny(size_bytes, flags, part_bytes);
+        return gc_fast_begin_tiny(size_bytes, flags, part_bytes, type);
     tc->tiny_at = at + part_bytes;
     *tc->tiny_parts |= (uint8_t)layout_part_bits(at, part_bytes);
     return (void *)at;
 }
 
-ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags)
+ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags, const void *type)
 {
     struct tcache_set *set = tcache_self->sets[FLAVOR_GC + (flags & GC_NOSCAN)];
     if (UNLIKELY(set == NULL))
-        return alloc_slow_gc(size_bytes, flags);
+        return alloc_slow_gc(size_bytes, flags, type);
     struct tcache_bin *bin = &set->bins[sizeclass_of(size_bytes)];
     uint64_t bits = *bin->word;
     if (UNLIKELY(bits == 0))
-        return alloc_slow_gc(size_bytes, flags);
+        return alloc_slow_gc(size_bytes, flags, NULL);
     *bin->word = bits & (bits - 1);
     char *block = (char *)(bin->base + bits_ctz64(bits) * bin->size);
     char *end = block + bin->size;
@@ -99,21 +99,24 @@ ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags)
     return block;
 }
 
-FAST_TEXT static void *gc_fast_flagged(size_t size_bytes, unsigned flags)
+FAST_TEXT static void *gc_fast_flagged(size_t size_bytes, unsigned flags, const void *type)
 {
     if (UNLIKELY(size_bytes > GC_FAST_MAX || (flags & ~(unsigned)GC_FAST_FLAGS) != 0))
-        return alloc_slow_gc(size_bytes, flags);
+        return alloc_slow_gc(size_bytes, flags, type);
     if (size_bytes <= LAYOUT_TINY_MAX && (flags & GC_NOSCAN) != 0)
-        return gc_fast_tiny(size_bytes, flags);
-    return gc_fast_block(size_bytes, flags);
+        return gc_fast_tiny(size_bytes, flags, type);
+    return gc_fast_block(size_bytes, flags, type);
 }
 
-/* Without a flag no question about flags is asked: a third of the instructions. */
-FAST_TEXT EXPORT void *gc_malloc(size_t size_bytes, unsigned flags)
+/* Without a flag no question about flags is asked: a third of the instructions. Declared anew, because the gc_malloc that a
+ * call may be meant for (neighbours.h) takes a third argument; in such a process no thread has a set of ours, so each call
+ * comes to alloc_slow_gc with it. */
+FAST_TEXT EXPORT void *gc_malloc_entry(size_t size_bytes, unsigned flags, const void *type) __asm__("gc_malloc");
+void *gc_malloc_entry(size_t size_bytes, unsigned flags, const void *type)
 {
     if (UNLIKELY(size_bytes > GC_FAST_MAX || flags != 0))
-        return gc_fast_flagged(size_bytes, flags);
-    return gc_fast_block(size_bytes, 0);
+        return gc_fast_flagged(size_bytes, flags, type);
+    return gc_fast_block(size_bytes, 0, type);
 }
 
 /* The block's bits in its span's layout, of which it may have up to 64 in two words. What is behind the object is no pointer.

@@ -12,6 +12,7 @@
 #include "api/environment.h"
 #include "api/interpose.h"
 #include "api/malloc_fast.h"
+#include "api/neighbours.h"
 #include "api/real.h"
 #include "api/report.h"
 #include "api/thread.h"
@@ -35,6 +36,7 @@ extern void __asan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 extern void __msan_init(void) __attribute__((weak));
 
+static const char *init_text; /* of GCMALLOC; NULL: none, or not to be read */
 static struct options init_options BULKY;
 
 static void init_report_option(const char *line, size_t len, void *ctx)
@@ -46,13 +48,24 @@ static void init_report_option(const char *line, size_t len, void *ctx)
 /* A setuid program's settings are not its caller's to choose. */
 static void init_read_options(char **envp)
 {
-    const char *text = getauxval(AT_SECURE) == 0 ? environment_get(envp, "GCMALLOC") : NULL;
-
+    if (getauxval(AT_SECURE) == 0)
+        init_text = environment_get(envp, "GCMALLOC");
     options_init(&init_options);
-    if (text != NULL)
-        options_parse(text, &init_options, init_report_option, NULL);
+    if (init_text != NULL)
+        options_parse(init_text, &init_options, init_report_option, NULL);
     if (!init_options.inherit)
         environment_disinherit(envp);
+}
+
+/* Settings that the user gave stay. */
+static void init_mind_neighbours(void)
+{
+    neighbours_find();
+    if (neighbours.hides_pointers == NULL)
+        return;
+    init_options.mode = OPTION_MODE_EXPLICIT;
+    if (init_text != NULL)
+        options_parse(init_text, &init_options, NULL, NULL);
 }
 
 static bool init_has_sanitizer(void)
@@ -142,6 +155,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
     init_heap();
     real_lookup_all();
+    init_mind_neighbours();
     api_state.is_passthrough = !real_is_malloc_ours(true);
     thread_install();
     interpose_signal_install();

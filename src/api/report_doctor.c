@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include "api/alloc.h"
+#include "api/neighbours.h"
 #include "api/out.h"
 #include "api/report.h"
 #include "base/counters.h"
@@ -27,6 +28,15 @@ static void doctor_put_owner(struct out *o)
     out_label(o, "malloc");
     out_line(o, api_state.is_passthrough ? "another definition than the library's: calls are passed on, nothing is collected"
                                          : "the library's");
+    if (neighbours.hides_pointers != NULL) {
+        out_label(o, "pointers");
+        fmt_str(&o->f, neighbours.hides_pointers);
+        out_line(o, " keeps some where they are not seen: no block of malloc is reclaimed, unless mode is set");
+    }
+    if (neighbours.gc_malloc != NULL) {
+        out_label(o, "names");
+        out_line(o, "gc_malloc and gc_collect are those of the program's run-time library");
+    }
 }
 
 static void doctor_put_options(struct out *o)

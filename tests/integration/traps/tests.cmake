@@ -1,6 +1,6 @@
 # One tiny program per trap; its name says what it proves. Those in trap_programs run alone and take no argument.
 file(GLOB trap_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.c ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_module_constructor|trap_auditor|trap_interposer|sanitized|sanitized_threads)\\.c$")
+list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_module_constructor|trap_auditor|trap_interposer|trap_runtime|sanitized|sanitized_threads)\\.c$")
 add_library(trap_module MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_module.c)
 target_compile_options(trap_module PRIVATE -O1 -fno-builtin)
 foreach(module trap_module_constructor trap_auditor)
@@ -52,6 +52,13 @@ foreach(order behind before)
   set_tests_properties(trap.another_interposer_${order} PROPERTIES LABELS quick TIMEOUT 120 SKIP_RETURN_CODE 77
     ENVIRONMENT "LD_PRELOAD=${preload}")
 endforeach()
+
+# Linked to what stands in for a language's run-time library.
+add_library(trap_runtime_names SHARED ${CMAKE_CURRENT_LIST_DIR}/trap_runtime.c)
+add_library(trap_runtime_hides SHARED ${CMAKE_CURRENT_LIST_DIR}/trap_runtime.c)
+target_compile_definitions(trap_runtime_hides PRIVATE RUNTIME_HIDES)
+target_link_libraries(neighbour_with_our_names PRIVATE trap_runtime_names)
+target_link_libraries(runtime_hides_pointers PRIVATE trap_runtime_hides)
 
 # Calls the program back, out of a library that it loads.
 set_target_properties(malloc_under_locks_of_libc PROPERTIES ENABLE_EXPORTS ON)

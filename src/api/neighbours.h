@@ -1,0 +1,23 @@
+/* What else is in the process that we have to step back for, told by the names that it exports.
+ *
+ * What    the run-time library of D has gc_malloc and gc_collect of its own. Preloaded, ours stand before them: calls
+ *         are handed on to its, which are never ours to answer.
+ *         Some runtimes hold blocks of malloc only by words that are no addresses of them: SWI-Prolog has
+ *         arrays that begin before their blocks, Chez Scheme (Racket) has addresses as numbers, shifted by three
+ *         bits. There blocks of malloc count as reachable, unless the user asked for a mode.
+ * Not here  what is loaded later.
+ */
+#ifndef API_NEIGHBOURS_H
+#define API_NEIGHBOURS_H
+
+#include <stddef.h>
+
+struct neighbours {
+    void *(*gc_malloc)(size_t size_bytes, unsigned flags, const void *type); /* NULL: there is only ours */
+    void (*gc_collect)(void);
+    const char *hides_pointers; /* the runtime's name, or NULL */
+};
+extern struct neighbours neighbours;
+void neighbours_find(void); /* constructor */
+
+#endif
