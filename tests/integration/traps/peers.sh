@@ -32,7 +32,7 @@ is_excused() { # peer trap
     case $2 in
     malloc_in_signal_handler | signal_storm_while_collecting | malloc_in_handler_by_raw_call | fork_by_raw_call) return 0 ;;
     rlimit_as_usable | rlimits_from_the_start) return 0 ;;
-    dlopen_deepbind | foreign_blocks | seccomp_filter) [ "$1" != glibc ] ;;
+    dlopen_deepbind | foreign_blocks | seccomp_filter | malloc_in_resolver) [ "$1" != glibc ] ;;
     auditor | stdio_locked_fork) [ "$1" = jemalloc ] ;;
     *) return 1 ;;
     esac
@@ -62,7 +62,7 @@ for source in "$here"/*.c "$here"/*.cc; do
     arguments=() settings=
     case $trap in
     # About settings and functions of ours, or no program at all.
-    trap_* | loaded_late | sanitized | settings_of_setuid_program | profile_after_main_exit) continue ;;
+    trap_* | loaded_late | sanitized* | settings_of_setuid_program | profile_after_main_exit) continue ;;
     probation* | seccomp_ok | own_malloc | malloc_address_in_fixed_program) continue ;;
     tls_dynamic | dlopen_storm | dlopen_deepbind | dlmopen_namespace | thread_stack_cache) arguments=("$module") ;;
     malloc_under_locks_of_libc) arguments=("$modules/libtrap_module_constructor.so") ;;
