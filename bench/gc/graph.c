@@ -1,11 +1,11 @@
 /* Marking alone: a graph of objects of 48 to 128 bytes with five references each, all of it alive, collected
  * again and again. GRAPH_LOCAL: the references point to objects allocated shortly before, as most programs'
- * do; else anywhere, which is the worst case for a cache. 5 MiB for each unit of the scale: 20, 200 and 800 are
- * graphs of 100 MB, 1 GB and 4 GB. Metrics: the first collection's time, the median of later ones (a collector may still
- * be growing its mark stack), objects marked a second then, objects marked in a second of CPU time (of all threads
- * together, at best: the figure for a machine that others use, too), and what the machine itself can do: as many
- * objects' tags read a second, in the order of their allocation or of random numbers, each asked for LOADS_AHEAD loads
- * ahead. */
+ * do; else anywhere, which is the worst case for a cache. 5 MiB for each unit of the scale: 20, 200 and 800
+ * are graphs of 100 MB, 1 GB and 4 GB. Metrics: the first collection's time, the median of later ones (a
+ * collector may still be growing its mark stack), objects marked a second then, objects marked in a second of
+ * CPU time (of all threads together, at best: the figure for a machine that others use, too), and what the
+ * machine itself can do: as many objects' tags read a second, in the order of their allocation or of random
+ * numbers, each asked for LOADS_AHEAD loads ahead, by one thread and by two at once. */
 #include "alloc.h"
 
 enum {
@@ -43,23 +43,40 @@ static void object_link(struct object **objects, uint32_t i, uint32_t n_objects,
     objects[i]->refs[0] = objects[i > 0 ? i - 1 : n_objects - 1];
 }
 
-/* Objects read a second by one core that knows all addresses in advance, in millions. */
-static double ceiling_measure(struct object **objects, uint32_t n_objects)
+struct ceiling {
+    struct object **objects;
+    uint32_t n_objects, first;
+};
+
+static void *ceiling_read(void *arg)
 {
-    struct bench_rng rng = bench_rng_seed(32);
+    const struct ceiling *c = arg;
+    struct bench_rng rng = bench_rng_seed(32 + c->first);
     uint32_t ahead[LOADS_AHEAD] = {0};
-    uint64_t sum = 0, start_ns = bench_now_ns();
-    for (uint32_t i = 0; i < n_objects; i++) {
-        uint32_t next = GRAPH_LOCAL ? i : bench_rng_below(&rng, n_objects);
-        sum += objects[ahead[i % LOADS_AHEAD]]->tag;
-        __builtin_prefetch(objects[next]);
+    uint64_t sum = 0;
+    for (uint32_t i = 0, at = c->first; i < c->n_objects; i++, at++) {
+        uint32_t next = GRAPH_LOCAL ? at % c->n_objects : bench_rng_below(&rng, c->n_objects);
+        sum += c->objects[ahead[i % LOADS_AHEAD]]->tag;
+        __builtin_prefetch(c->objects[next]);
         ahead[i % LOADS_AHEAD] = next;
     }
     __asm__ volatile("" : : "r"(sum));
-    return n_objects * 1e3 / (double)(bench_now_ns() - start_ns);
+    return NULL;
 }
 
-static struct object *graph_new(uint32_t n_objects, double *ceiling)
+/* Objects read a second by one thread or two that know all addresses in advance, in millions. */
+static double ceiling_measure(struct object **objects, uint32_t n_objects, int is_two)
+{
+    struct ceiling one = {objects, n_objects, 0}, other = {objects, n_objects, n_objects / 2};
+    uint64_t start_ns = bench_now_ns();
+    pthread_t thread = is_two ? bench_thread_start(ceiling_read, &other) : pthread_self();
+    ceiling_read(&one);
+    if (is_two)
+        pthread_join(thread, NULL);
+    return (is_two ? 2e3 : 1e3) * n_objects / (double)(bench_now_ns() - start_ns);
+}
+
+static struct object *graph_new(uint32_t n_objects, double *ceiling, double *ceiling_of_two)
 {
     struct bench_rng rng = bench_rng_seed(31);
     struct object **objects = alloc_new(n_objects * sizeof *objects);
@@ -67,7 +84,8 @@ static struct object *graph_new(uint32_t n_objects, double *ceiling)
         objects[i] = object_new(&rng, i);
     for (uint32_t i = 0; i < n_objects; i++)
         object_link(objects, i, n_objects, &rng);
-    *ceiling = ceiling_measure(objects, n_objects);
+    *ceiling = ceiling_measure(objects, n_objects, 0);
+    *ceiling_of_two = ceiling_measure(objects, n_objects, 1);
     struct object *last = objects[n_objects - 1];
     memset(objects, 0, n_objects * sizeof *objects);
     return last;
@@ -138,14 +156,15 @@ int main(int argc, char **argv)
 {
     uint32_t n_objects = OBJECTS_PER_SCALE * bench_scale(argc, argv);
     alloc_init();
-    double ceiling;
-    struct object *graph = graph_new(n_objects, &ceiling);
+    double ceiling, ceiling_of_two;
+    struct object *graph = graph_new(n_objects, &ceiling, &ceiling_of_two);
     struct timing timing = collect_timed();
     graph_print_metric("first-%s-ms", (double)timing.first_ns / 1e6);
     graph_print_metric("collect-%s-ms", (double)timing.median_ns / 1e6);
     graph_print_metric("mark-%s-Mobjects/s", n_objects * 1e3 / (double)timing.median_ns);
     graph_print_metric("mark-%s-Mobjects/CPU-s", n_objects * 1e3 / (double)timing.least_cpu_ns);
     graph_print_metric("ceiling-%s-Mobjects/s", ceiling);
+    graph_print_metric("ceiling-two-%s-Mobjects/s", ceiling_of_two);
     bench_print_checksum(graph_sum(graph, n_objects));
     return 0;
 }
