@@ -62,7 +62,7 @@ static NOINLINE struct mark_range marker_split(struct marker *m, struct mark_ran
     if (r.is_sparse)
         r = marker_split_sparse(m, r);
     if (r.n_bytes > MARK_CHUNK_BYTES) {
-        const size_t step = MARK_CHUNK_BYTES - MARK_OVERLAP_BYTES;
+        const size_t step = MARK_CHUNK_BYTES - MARKSTACK_OVERLAP_BYTES;
         struct mark_range rest = {r.lo + step, r.n_bytes - step, false};
         markstack_push(&m->stack, rest);
         r.n_bytes = MARK_CHUNK_BYTES;

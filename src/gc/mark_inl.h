@@ -28,8 +28,6 @@ enum {
     MARK_TYPED_TAG = 1,   /* part of a block of flavor TYPED */
     MARK_ALIGNED_TAG = 2, /* of a block of gc_malloc, where pointers lie in whole words */
     MARK_TAGS = MARK_TYPED_TAG | MARK_ALIGNED_TAG,
-    /* what a chunk shares with the one before it, so that a word across the border is seen */
-    MARK_OVERLAP_BYTES = 16,
 };
 
 /* An address in a block, not yet tested. Four in five lead to blocks that are marked already, so what else is known of

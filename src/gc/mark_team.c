@@ -1,9 +1,11 @@
 /* See mark_team.h.
  *
  * Sharing. A marker that sees somebody idle gives the older half of its stack, which leads to the most that
- * is unseen. One that has nothing left takes some of what was given, or waits. When all members wait,
- * marking is over. Joining. Helpers come in as they wake up, at any time before that; one that comes too
- * late goes back to sleep. The collecting thread leaves last, so that none is inside when the world starts.
+ * is unseen, or half of a long range that is the oldest: a table of records given whole went to and fro, piece
+ * by piece (70 instead of 62 ms for one of 1.3 million; one marker 113). One that has nothing left takes some of what was
+ * given, or waits. When all members wait, marking is over. Joining. Helpers come in as they wake up, at any
+ * time before that; one that comes too late goes back to sleep. The collecting thread leaves last, so that
+ * none is inside when the world starts.
  *
  * Bits of its own. An atomic operation holds up all that the processor would do ahead, which is where marking gets its speed
  * from: 15 % of marking a random graph. So of two markers each has words that nobody else writes. The helper's are the words
@@ -63,8 +65,10 @@ static void team_announce(void)
 
 void mark_team_give(struct marker *m)
 {
-    if (m->stack.top - m->stack.base < TEAM_GIVE_MIN_ENTRIES || LOAD_ONCE(team.n_shared) != 0)
-        return; /* too little, or who is idle has not come for what there is */
+    if (LOAD_ONCE(team.n_shared) != 0)
+        return; /* who is idle has not come for what there is */
+    if (m->stack.top - m->stack.base < TEAM_GIVE_MIN_ENTRIES && !markstack_has_long(&m->stack))
+        return;
     os_lock(&team.lock);
     size_t n =
         markstack_give(&m->stack, team.shared + team.n_shared, MARK_TEAM_SHARED_ENTRIES - team.n_shared);

@@ -147,7 +147,7 @@ static bool markcheck_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
     (void)ctx;
     if (os_fault_guard(markcheck_scan, &r, &fault_addr))
         return true;
-    for (; lo < hi; lo += MARK_CHUNK_BYTES - MARK_OVERLAP_BYTES) {
+    for (; lo < hi; lo += MARK_CHUNK_BYTES - MARKSTACK_OVERLAP_BYTES) {
         size_t n = hi - lo < MARK_CHUNK_BYTES ? hi - lo : MARK_CHUNK_BYTES;
         if (os_mem_read(lo, bounce, n) != (long)n)
             markcheck.is_void = true;

@@ -46,8 +46,44 @@ static size_t markstack_width(uint64_t entry)
     return entry >> MARKSTACK_LENGTH_SHIFT == 0 ? MARKSTACK_BIG_ENTRIES : 1;
 }
 
+static struct mark_range markstack_oldest(const struct markstack *s)
+{
+    uint64_t entry = s->base[0];
+    if (markstack_width(entry) == MARKSTACK_BIG_ENTRIES)
+        return (struct mark_range){s->base[1], entry >> 1, entry & 1};
+    return (struct mark_range){entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT),
+                               (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT, false};
+}
+
+static void markstack_set(uint64_t *at, size_t width, struct mark_range r)
+{
+    if (width == MARKSTACK_BIG_ENTRIES) {
+        at[0] = (uint64_t)r.n_bytes << 1 | r.is_sparse;
+        at[1] = r.lo;
+    } else {
+        at[0] = r.lo | (uint64_t)(r.n_bytes / MARKSTACK_UNIT) << MARKSTACK_LENGTH_SHIFT;
+    }
+}
+
+bool markstack_has_long(const struct markstack *s)
+{
+    return !markstack_is_empty(s) && markstack_oldest(s).n_bytes >= MARKSTACK_LONG_BYTES;
+}
+
+/* Its second half; both in the form that the whole had. */
+static size_t markstack_give_half(struct markstack *s, uint64_t *out)
+{
+    struct mark_range r = markstack_oldest(s);
+    size_t width = markstack_width(s->base[0]), keep = bits_round_down(r.n_bytes / 2, MARKSTACK_UNIT);
+    markstack_set(out, width, (struct mark_range){r.lo + keep, r.n_bytes - keep, r.is_sparse});
+    markstack_set(s->base, width, (struct mark_range){r.lo, keep + MARKSTACK_OVERLAP_BYTES, r.is_sparse});
+    return width;
+}
+
 size_t markstack_give(struct markstack *s, uint64_t *out, size_t max)
 {
+    if (max >= MARKSTACK_BIG_ENTRIES && markstack_has_long(s))
+        return markstack_give_half(s, out);
     size_t n = (size_t)(s->top - s->base) / 2, i = 0;
     if (n > max)
         n = max;

@@ -24,6 +24,9 @@ enum {
     MARKSTACK_MIN_ENTRIES = 128, /* all pieces of one sparse range, and some more */
     MARKSTACK_LENGTH_SHIFT = 48,
     MARKSTACK_UNIT = 16,
+    /* what a piece of a range shares with the one before it, so that a word across the border is seen */
+    MARKSTACK_OVERLAP_BYTES = 16,
+    MARKSTACK_LONG_BYTES = 32 * 1024, /* from here on half of a range is work enough to give away */
 };
 #define MARKSTACK_SMALL_MAX_BYTES ((size_t)UINT16_MAX * MARKSTACK_UNIT)
 
@@ -48,7 +51,9 @@ size_t markstack_reserve(size_t n_entries, size_t n_stacks);
 void markstack_place(struct markstack *s, size_t stack_no, size_t n_entries);
 void markstack_release(size_t used_bytes); /* an unusually deep stack's pages go back */
 
-/* Moves the older half of the entries, at most max, to out; whole ranges only. How many. */
+bool markstack_has_long(const struct markstack *s); /* the oldest range is a long one */
+/* Moves the older half of the entries, at most max, to out, whole ranges only; of a long range that is the
+ * oldest, its second half alone. How many entries. */
 size_t markstack_give(struct markstack *s, uint64_t *out, size_t max);
 /* Moves about max entries, whole ranges, from the end of an array of n to an empty stack. What is left of
  * n. */

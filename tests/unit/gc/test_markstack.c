@@ -108,46 +108,79 @@ static struct mark_range range_of(uint64_t *seed, uintptr_t lo)
 {
     bool is_big = unit_below(seed, 3) == 0;
     return (struct mark_range){lo,
-                               is_big ? 8 + 8 * unit_below(seed, 1 << 20) : 16 + 16 * unit_below(seed, 1000),
+                               is_big ? 8 + 8 * unit_below(seed, 1 << 20) : 16 + 16 * unit_below(seed, 4000),
                                is_big && unit_below(seed, 2) == 0};
+}
+
+enum { N_SHARED_RANGES = 3000, RANGE_NO_SHIFT = 24 };
+static struct shared_range {
+    struct mark_range r;
+    uintptr_t lo, hi; /* of what came out */
+    size_t n_bytes;
+    unsigned n_pieces;
+} shared_ranges[N_SHARED_RANGES];
+
+static void shared_range_came_out(struct mark_range piece)
+{
+    size_t i = (piece.lo >> RANGE_NO_SHIFT) - 1;
+    assert_true(i < N_SHARED_RANGES);
+    struct shared_range *s = &shared_ranges[i];
+    assert_int_equal(piece.is_sparse, s->r.is_sparse);
+    s->lo = s->n_pieces == 0 || piece.lo < s->lo ? piece.lo : s->lo;
+    s->hi = s->n_pieces == 0 || piece.lo + piece.n_bytes > s->hi ? piece.lo + piece.n_bytes : s->hi;
+    s->n_bytes += piece.n_bytes;
+    s->n_pieces++;
+}
+
+/* All of it, once, but for what pieces share; only long ranges are divided. */
+static void shared_range_is_complete(const struct shared_range *s)
+{
+    assert_true(s->n_pieces == 1 || s->r.n_bytes >= MARKSTACK_LONG_BYTES);
+    assert_int_equal(s->lo, s->r.lo);
+    assert_int_equal(s->hi, s->r.lo + s->r.n_bytes);
+    assert_int_equal(s->n_bytes, s->r.n_bytes + (s->n_pieces - 1) * MARKSTACK_OVERLAP_BYTES);
+}
+
+/* Half of the oldest, where that is long; else half of the stack at most. */
+static size_t shared_give(uint64_t *out, size_t max)
+{
+    bool is_long = markstack_has_long(&stack) && max >= 2;
+    size_t n_entries = (size_t)(stack.top - stack.base), n = markstack_give(&stack, out, max);
+    assert_int_equal((size_t)(stack.top - stack.base), is_long ? n_entries : n_entries - n);
+    assert_true(is_long ? n == 1 || n == 2 : n <= n_entries / 2);
+    return n;
 }
 
 /* Whatever is given, taken and popped, each range comes out once and whole. */
 static void test_give_and_take(void **state)
 {
     (void)state;
-    enum { N = 3000 };
-    static uint64_t shared[4 * N];
-    static struct mark_range ranges[N];
-    static uint8_t n_seen[N];
+    static uint64_t shared[4 * N_SHARED_RANGES];
     uint64_t seed = unit_seed();
+    unsigned n_divided = 0;
     for (int round = 0; round < 200; round++) {
-        size_t n_shared = 0, n_seen_all = 0;
-        begin(2 * N);
-        memset(n_seen, 0, sizeof(n_seen));
-        for (size_t i = 0; i < N; i++) {
-            ranges[i] = range_of(&seed, (i + 1) * 16);
-            markstack_push(&stack, ranges[i]);
+        size_t n_shared = 0;
+        begin(2 * N_SHARED_RANGES);
+        for (size_t i = 0; i < N_SHARED_RANGES; i++) {
+            shared_ranges[i] = (struct shared_range){.r = range_of(&seed, (i + 1) << RANGE_NO_SHIFT)};
+            markstack_push(&stack, shared_ranges[i].r);
         }
-        size_t n_entries = (size_t)(stack.top - stack.base);
-        n_shared = markstack_give(&stack, shared, 1 + unit_below(&seed, 2 * N));
-        assert_true(n_shared <= n_entries / 2);
-        assert_int_equal((size_t)(stack.top - stack.base) + n_shared, n_entries);
+        for (uint64_t n = unit_below(&seed, 4) + 1; n > 0; n--)
+            n_shared += shared_give(shared + n_shared, 1 + unit_below(&seed, 2 * N_SHARED_RANGES / n));
         for (struct markstack *s = &stack;;) {
-            while (!markstack_is_empty(s)) {
-                struct mark_range r = markstack_pop(s);
-                size_t i = r.lo / 16 - 1;
-                assert_true(i < N && r.n_bytes == ranges[i].n_bytes && r.is_sparse == ranges[i].is_sparse);
-                assert_int_equal(n_seen[i]++, 0);
-                n_seen_all++;
-            }
+            while (!markstack_is_empty(s))
+                shared_range_came_out(markstack_pop(s));
             if (n_shared == 0)
                 break;
             s = &other;
             n_shared = markstack_take(s, shared, n_shared, 2 + unit_below(&seed, 600));
         }
-        assert_int_equal(n_seen_all, N);
+        for (size_t i = 0; i < N_SHARED_RANGES; i++) {
+            shared_range_is_complete(&shared_ranges[i]);
+            n_divided += shared_ranges[i].n_pieces > 1;
+        }
     }
+    assert_true(n_divided > 0);
 }
 
 static int setup(void **state)
