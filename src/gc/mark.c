@@ -72,7 +72,7 @@ static void mark_begin_marker(struct marker *m)
     m->n_edges_put = m->n_edges_flushed = m->range_at = m->n_ranges = 0;
     m->n_scanned_bytes = 0;
     m->n_faults = 0;
-    m->is_void = m->is_team = m->is_shared = false;
+    m->is_void = m->is_team = m->is_shared = m->is_oldest_first = false;
     m->own_bits = offsetof(struct span_word, mark);
 }
 

@@ -88,6 +88,13 @@ void marker_mark_large(struct marker *m, struct mark_edge e)
 
 /* ---- the loop ---- */
 
+ALWAYS_INLINE struct mark_range marker_next_range(struct marker *m)
+{
+    if (UNLIKELY(m->is_oldest_first) && markstack_may_shift(&m->stack))
+        return markstack_shift(&m->stack);
+    return markstack_pop(&m->stack);
+}
+
 /* Once the queue is half empty, moves ranges from the stack to it, their first lines on the way. false: both
  * are empty. */
 ALWAYS_INLINE bool marker_fill(struct marker *m)
@@ -95,10 +102,12 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
     if (m->n_ranges > MARK_REFILL_BELOW)
         return true;
     markstack_note_peak(&m->stack);
+    if (UNLIKELY(m->is_oldest_first))
+        markstack_settle(&m->stack);
     if (UNLIKELY(m->is_team) && __atomic_load_n(&mark_team_n_idle, __ATOMIC_RELAXED) != 0)
         mark_team_give(m);
     while (m->n_ranges < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
-        struct mark_range r = markstack_pop(&m->stack);
+        struct mark_range r = marker_next_range(m);
         if (UNLIKELY(r.n_bytes > MARK_CHUNK_BYTES))
             r = marker_split(m, r);
         if (UNLIKELY(r.n_bytes == 0))

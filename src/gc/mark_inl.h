@@ -70,6 +70,7 @@ struct marker {
     uint64_t n_scanned_bytes;
     bool is_team;   /* other markers set bits at the same time */
     bool is_shared; /* in the same words */
+    bool is_oldest_first; /* as long as few ranges wait; mark_team.c */
     size_t own_bits; /* offset in struct span_word of the bits that are set; mark_team.c */
     uint32_t n_faults;
     bool is_void; /* something could not be read: the cycle must be given up */

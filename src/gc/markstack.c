@@ -65,6 +65,13 @@ static void markstack_set(uint64_t *at, size_t width, struct mark_range r)
     }
 }
 
+struct mark_range markstack_shift(struct markstack *s)
+{
+    struct mark_range r = markstack_oldest(s);
+    s->base += markstack_width(s->base[0]);
+    return r;
+}
+
 bool markstack_has_long(const struct markstack *s)
 {
     return !markstack_is_empty(s) && markstack_oldest(s).n_bytes >= MARKSTACK_LONG_BYTES;

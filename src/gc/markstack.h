@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "base/bits.h"
 #include "base/compiler.h"
 
@@ -27,6 +28,8 @@ enum {
     /* what a piece of a range shares with the one before it, so that a word across the border is seen */
     MARKSTACK_OVERLAP_BYTES = 16,
     MARKSTACK_LONG_BYTES = 32 * 1024, /* from here on half of a range is work enough to give away */
+    MARKSTACK_NARROW_ENTRIES = 4096,
+    MARKSTACK_SHIFT_ROOM = 64,
 };
 #define MARKSTACK_SMALL_MAX_BYTES ((size_t)UINT16_MAX * MARKSTACK_UNIT)
 
@@ -95,6 +98,25 @@ ALWAYS_INLINE struct mark_range markstack_pop(struct markstack *s)
         r.is_sparse = length & 1;
     }
     return r;
+}
+
+/* So few entries that to take the oldest first cannot flood the stack, and room for what comes of it. */
+ALWAYS_INLINE bool markstack_may_shift(const struct markstack *s)
+{
+    return s->top - s->base < MARKSTACK_NARROW_ENTRIES && s->end - s->top >= MARKSTACK_SHIFT_ROOM;
+}
+
+struct mark_range markstack_shift(struct markstack *s); /* the oldest. pre: not empty */
+
+/* The room of entries that were shifted can be used again; one copy for each of them. */
+ALWAYS_INLINE void markstack_settle(struct markstack *s)
+{
+    size_t n = (size_t)(s->top - s->base);
+    if ((size_t)(s->base - s->floor) <= n)
+        return;
+    memcpy(s->floor, s->base, n * sizeof(*s->base));
+    s->base = s->floor;
+    s->top = s->base + n;
 }
 
 ALWAYS_INLINE void markstack_note_peak(struct markstack *s)

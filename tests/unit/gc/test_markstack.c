@@ -102,8 +102,6 @@ static void test_random_against_an_array(void **state)
     os_critical_leave();
 }
 
-/* ---- sharing ---- */
-
 static struct mark_range range_of(uint64_t *seed, uintptr_t lo)
 {
     bool is_big = unit_below(seed, 3) == 0;
@@ -111,6 +109,37 @@ static struct mark_range range_of(uint64_t *seed, uintptr_t lo)
                                is_big ? 8 + 8 * unit_below(seed, 1 << 20) : 16 + 16 * unit_below(seed, 4000),
                                is_big && unit_below(seed, 2) == 0};
 }
+
+static void test_shift_against_a_ring(void **state)
+{
+    (void)state;
+    enum { N = 1000 };
+    static struct mark_range model[N];
+    uint64_t seed = unit_seed();
+    size_t n_pushed = 0, n_taken = 0, n_settled = 0;
+    begin(4 * N);
+    for (int i = 0; i < 200000; i++) {
+        size_t n = n_pushed - n_taken;
+        if (n > 0 && (n == N || unit_below(&seed, 2) == 0)) {
+            bool is_oldest = unit_below(&seed, 3) != 0;
+            size_t at = is_oldest ? n_taken++ : --n_pushed;
+            struct mark_range r = is_oldest ? markstack_shift(&stack) : markstack_pop(&stack);
+            assert_int_equal(r.lo, model[at % N].lo);
+            assert_int_equal(r.n_bytes, model[at % N].n_bytes);
+            assert_int_equal(r.is_sparse, model[at % N].is_sparse);
+            continue;
+        }
+        model[n_pushed % N] = range_of(&seed, 16 * (1 + unit_below(&seed, 1 << 20)));
+        markstack_push(&stack, model[n_pushed++ % N]);
+        const uint64_t *base = stack.base;
+        markstack_settle(&stack);
+        n_settled += stack.base != base;
+    }
+    assert_false(stack.is_overflowed);
+    assert_true(n_settled > 0);
+}
+
+/* ---- sharing ---- */
 
 enum { N_SHARED_RANGES = 3000, RANGE_NO_SHIFT = 24 };
 static struct shared_range {
@@ -197,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_push_chooses_the_form),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_random_against_an_array),
+        cmocka_unit_test(test_shift_against_a_ring),
         cmocka_unit_test(test_give_and_take),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
