@@ -390,6 +390,7 @@ static bool world_has_thread(pid_t tid)
 void world_reap(void)
 {
     world_assert_stopped();
+    tcache_unpark_all();
     for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
         if (tc->is_active && tc != tcache_self && !world_has_thread(tc->tid))
             tcache_abandon(tc);

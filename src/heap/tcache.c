@@ -1,4 +1,4 @@
-/* Thread caches: life, windows and lists; see tcache.h. The walk: tcache_refill.
+/* Thread caches: windows and lists; see tcache.h. The walk: tcache_refill. Whose a cache is: tcache_life.c.
  *
  * A span of a thread is on exactly one place of its (flavor, class): the bin (LIST_CURRENT), `available`, or `full`.
  * It goes   new or adopted -> current -> full (no slot left) -> available (a slot was freed) -> current ...
@@ -9,121 +9,17 @@
 #include "heap/arena.h"
 #include "heap/central.h"
 #include "heap/heap.h"
-#include "heap/meta.h"
 #include "heap/sample.h"
 #include "heap/tcache_inl.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2, TCACHE_LISTS_BYTES = 64 * 1024 };
+enum { TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2 };
 
 uint64_t tcache_no_word;
 
-#define TCACHE_EMPTY_BIN {.word = &tcache_no_word}
 struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N - 1] = TCACHE_EMPTY_BIN}}, .ticks = INT64_MAX};
 __thread struct tcache *tcache_self __attribute__((tls_model("initial-exec"))) = &tcache_none;
-
-static struct {
-    struct os_lock lock;
-    struct tcache *_Atomic first;
-    struct tcache_lists *lists; /* room for n_lists_left more sets */
-    uint32_t n_lists_left;
-} tcaches = {.lock = OS_LOCK_INIT(OS_RANK_REGISTRY)};
-
-struct tcache *tcache_first(void)
-{
-    return atomic_load_explicit(&tcaches.first, memory_order_acquire);
-}
-
-/* ---- life ---- */
-
-/* Lists of many sets lie together, away from their bins: a thread that needs none, as most do, touches no page of them. */
-static struct tcache_lists *tcache_lists_new_locked(void)
-{
-    if (tcaches.n_lists_left == 0) {
-        tcaches.lists = meta_alloc(TCACHE_LISTS_BYTES);
-        if (tcaches.lists == NULL)
-            return NULL;
-        SIGNAL_FENCE(); /* in this order for a fork child, too */
-        tcaches.n_lists_left = TCACHE_LISTS_BYTES / (sizeof(struct tcache_lists) * SIZECLASS_N);
-    }
-    return tcaches.lists + (size_t)--tcaches.n_lists_left * SIZECLASS_N;
-}
-
-/* false: no memory. */
-static bool tcache_set_init_locked(struct tcache_set *set)
-{
-    for (unsigned c = 0; c < SIZECLASS_N; c++)
-        set->bins[c] = (struct tcache_bin)TCACHE_EMPTY_BIN;
-    set->lists = tcache_lists_new_locked();
-    return set->lists != NULL;
-}
-
-static struct tcache *tcache_recycle_locked(void)
-{
-    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
-        if (!__atomic_load_n(&tc->is_active, __ATOMIC_ACQUIRE)) /* pairs with the end of tcache_abandon */
-            return tc;
-    return NULL;
-}
-
-static struct tcache *tcache_new_locked(void)
-{
-    struct tcache *tc = meta_alloc(sizeof(struct tcache));
-    if (tc == NULL)
-        return NULL;
-    if (!tcache_set_init_locked(&tc->malloc_set)) {
-        meta_free(tc, sizeof(struct tcache));
-        return NULL;
-    }
-    tc->sets[FLAVOR_MALLOC] = &tc->malloc_set;
-    tc->next = tcache_first();
-    atomic_store_explicit(&tcaches.first, tc, memory_order_release);
-    return tc;
-}
-
-struct tcache *tcache_get(void)
-{
-    struct tcache *tc = tcache_self;
-    if (LIKELY(tc != &tcache_none))
-        return tc;
-    os_lock(&tcaches.lock);
-    tc = tcache_recycle_locked();
-    if (tc == NULL)
-        tc = tcache_new_locked();
-    if (tc != NULL) {
-        tc->is_active = true;
-        tc->tid = os_gettid();
-        tc->ticks = TCACHE_TICK_FREES;
-        atomic_store_explicit(&tc->thread, os_tls.thread, memory_order_release);
-        atomic_store_explicit(&tc->inbox.head, NULL, memory_order_release);
-        tcache_self = tc;
-    }
-    os_unlock(&tcaches.lock);
-    return tc;
-}
-
-void tcache_note_thread(void)
-{
-    if (tcache_self != &tcache_none)
-        tcache_self->tid = os_gettid();
-}
-
-/* NULL: no memory. */
-static struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
-{
-    struct tcache_set *set = tc->sets[flavor];
-    if (LIKELY(set != NULL))
-        return set;
-    os_lock(&tcaches.lock);
-    set = meta_alloc(sizeof(struct tcache_set));
-    if (set != NULL && tcache_set_init_locked(set))
-        tc->sets[flavor] = set;
-    else if (set != NULL)
-        meta_free(set, sizeof(struct tcache_set));
-    os_unlock(&tcaches.lock);
-    return tc->sets[flavor];
-}
 
 static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)
 {
@@ -167,13 +63,6 @@ static void tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
     uint64_t rate = sample_rate();
     if (UNLIKELY(rate != 0))
         sample_opened(tc, bin, rate, bytes);
-}
-
-static void tcache_close_window(struct tcache_bin *bin)
-{
-    STORE_ONCE(bin->word, &tcache_no_word);
-    bin->span = NULL;
-    bin->is_veiled = false;
 }
 
 /* No slot is left, so each slot was handed out since it was taken. */
@@ -280,7 +169,12 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
     if (tcache_refill_own(tc, set, class_no))
         return true;
     tcache_drain_inbox(tc); /* only now: each span that is taken out has to be announced again */
-    return tcache_refill_own(tc, set, class_no) || tcache_adopt(tc, set, flavor, class_no);
+    if (tcache_refill_own(tc, set, class_no) || tcache_adopt(tc, set, flavor, class_no))
+        return true;
+    while (tcache_unpark_one())
+        if (tcache_adopt(tc, set, flavor, class_no))
+            return true;
+    return false;
 }
 
 bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no)
@@ -377,15 +271,6 @@ void tcache_abandon(struct tcache *tc)
     __atomic_store_n(&tc->is_active, false, __ATOMIC_RELEASE);
 }
 
-void tcache_retire(void)
-{
-    struct tcache *tc = tcache_self;
-    if (tc == &tcache_none)
-        return;
-    tcache_self = &tcache_none;
-    tcache_abandon(tc);
-}
-
 static __thread struct tcache *tcache_kept __attribute__((tls_model("initial-exec")));
 
 void tcache_cut(void)
@@ -407,32 +292,6 @@ void tcache_detach(struct span *s)
     else if (list_is_linked(&s->link))
         list_remove(&s->link);
     s->list_no = LIST_NONE;
-}
-
-/* Other threads' lists may have been half changed when they vanished: they are forgotten, not walked. */
-static void tcache_forget(struct tcache *tc)
-{
-    atomic_store(&tc->inbox.head, NULL);
-    for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
-            tcache_close_window(&tc->sets[f]->bins[c]);
-            tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
-        }
-    tc->used_delta_bytes = 0;
-    tc->tiny_at = tc->tiny_end = 0;
-    tc->is_active = false;
-}
-
-void tcache_fork_child(void)
-{
-    os_lock_reset(&tcaches.lock);
-    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
-        if (tc != tcache_self)
-            tcache_forget(tc);
-    if (tcache_self != &tcache_none) {
-        atomic_store(&tcache_self->inbox.head, NULL);
-        tcache_self->tid = os_gettid();
-    }
 }
 
 /* ---- checking ---- */
@@ -476,5 +335,6 @@ size_t tcache_check(struct tcache *tc)
             n += tcache_check_list(tc, &tc->sets[f]->lists[c].full, LIST_FULL);
         }
     CHECK(n == 0 || tc->is_active);
+    CHECK(!tc->is_parked || (tc->is_active && tc->tid == 0));
     return n;
 }

@@ -47,8 +47,10 @@ struct tcache {
     uint8_t *tiny_parts;          /* its byte in the span's layout */
     struct inbox inbox;
     struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
-    bool is_active;
-    pid_t tid;                    /* its thread */
+    struct tcache *next_parked;   /* CACHES lock */
+    bool is_active;               /* it may own spans: a thread has it, or it is parked, or on its way from one to the other */
+    bool is_parked;               /* its thread has ended, and the next one to begin gets it as it is */
+    pid_t tid;                    /* its thread; 0 while it is parked */
     struct os_thread *_Atomic thread; /* the thread's record, once it has one; records are never unmapped */
     uint64_t next_decay_ns;
     size_t used_delta_bytes;      /* not yet added to the heap's estimate */
@@ -76,11 +78,17 @@ enum { TCACHE_TICK_FREES = 1024 };
 extern struct tcache tcache_none;
 extern __thread struct tcache *tcache_self __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
+#define TCACHE_EMPTY_BIN {.word = &tcache_no_word}
+
 /* All below: critical section of the owner, unless said otherwise. */
 struct tcache *tcache_get(void);  /* this thread's cache, created on demand; NULL: no memory */
-/* Thread end: spans become central's and the inbox is closed. A thread that allocates even later gets a new cache, which
- * the next collection abandons when it finds the thread gone. */
+/* Thread end: the cache is parked. A thread that allocates even later gets another, which the next collection abandons when it
+ * finds the thread gone. */
 void tcache_retire(void);
+/* Any thread: a parked cache is abandoned. false: there is none. */
+bool tcache_unpark_one(void);
+void tcache_unpark_all(void);
+struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor); /* created on demand; NULL: no memory */
 void tcache_note_thread(void); /* the thread's id was not known when its cache was made, and is now */
 /* A stop found this thread in a fast path: until tcache_mend, which the next critical section calls first, the fast paths
  * find nothing and go to their slow halves. tcache_cut: in a signal handler, a fast path half done; not twice. */
@@ -89,7 +97,8 @@ void tcache_mend(void);
 /* The bin goes on to the next word of its span that has a free slot. false: there is none, the span has a flag, or a tick is
  * due: tcache_refill. */
 bool tcache_step(struct tcache *tc, unsigned flavor, unsigned class_no);
-/* Give the bin a window with at least one free slot without new slices: drain, current span, available, central's orphans.
+/* Give the bin a window with at least one free slot without new slices: drain, current span, available, central's orphans,
+ * and what parked caches own.
  * false: new slices are needed. */
 bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no);
 /* As tcache_refill, with new slices from the arena. false: no memory. */
@@ -102,7 +111,8 @@ size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; 
 size_t tcache_trim(struct tcache *tc); /* and all pages that no block needs, at once; bytes */
 /* What threads that wait in wrapped calls no longer need: they may wait for ever. */
 void tcache_release_of_waiting(void);
-/* World stopped or fork child: the spans of a cache whose thread is gone become central's. */
+/* The spans of a cache whose thread is gone become central's, and the inbox is closed. World stopped, or whoever has taken the
+ * cache from those that are parked. */
 void tcache_abandon(struct tcache *tc);
 /* All caches ever made, active or not; walk by ->next. World stopped, or just for reading is_active. */
 struct tcache *tcache_first(void);

@@ -44,6 +44,13 @@ ALWAYS_INLINE void tcache_move_window(struct tcache_bin *bin, struct span *s, ui
     STORE_ONCE(bin->word, &s->words[w].free);
 }
 
+ALWAYS_INLINE void tcache_close_window(struct tcache_bin *bin)
+{
+    STORE_ONCE(bin->word, &tcache_no_word);
+    bin->span = NULL;
+    bin->is_veiled = false;
+}
+
 /* tcache_step in two halves, each few enough variables for the registers of a function without a frame. */
 
 /* The word to go on to. pre: the window is used up. false: tcache_step has to look. */

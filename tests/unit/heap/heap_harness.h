@@ -84,10 +84,12 @@ static inline void harness_free(void *p)
     os_critical_leave();
 }
 
+/* The thread's cache as it is left some time after the thread's end, when none has begun since. */
 static inline void harness_retire(void)
 {
     os_critical_enter();
     tcache_retire();
+    tcache_unpark_all();
     os_critical_leave();
 }
 
@@ -123,7 +125,7 @@ static inline void harness_check(void)
     os_critical_leave();
 }
 
-/* Runs fn in a thread of its own, to the end; it gives its cache back. */
+/* Runs fn in a thread of its own, to the end; it gives its cache up. */
 struct harness_call {
     void (*fn)(void *arg);
     void *arg;
@@ -132,9 +134,7 @@ static inline void *harness_call_in_thread(void *ctx)
 {
     struct harness_call *call = ctx;
     call->fn(call->arg);
-    os_critical_enter();
-    tcache_retire();
-    os_critical_leave();
+    harness_retire();
     return NULL;
 }
 static inline void harness_in_thread(void (*fn)(void *arg), void *arg)

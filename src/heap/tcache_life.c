@@ -1,0 +1,205 @@
+/* The life of thread caches; see tcache.h.
+ *
+ * What    a thread's cache when it begins to allocate, what becomes of it when the thread ends, and the child of a fork.
+ * Owns    the list of all caches, and those that are parked.
+ * Locks   CACHES (rank REGISTRY) for both lists; a parked cache belongs to whoever takes it from there.
+ * Not here  what is in a cache: tcache.c.
+ */
+#include "heap/heap.h"
+#include "heap/meta.h"
+#include "heap/tcache.h"
+#include "heap/tcache_inl.h"
+#include "os/critical_inl.h"
+#include "os/os.h"
+
+enum { TCACHE_LISTS_BYTES = 64 * 1024 };
+
+static struct {
+    struct os_lock lock;
+    struct tcache *_Atomic first;
+    struct tcache *parked; /* the last one first; read without the lock, too */
+    struct tcache_lists *lists; /* room for n_lists_left more sets */
+    uint32_t n_lists_left;
+} tcaches = {.lock = OS_LOCK_INIT(OS_RANK_REGISTRY)};
+
+struct tcache *tcache_first(void)
+{
+    return atomic_load_explicit(&tcaches.first, memory_order_acquire);
+}
+
+/* Lists of many sets lie together, away from their bins: a thread that needs none, as most do, touches no page of them. */
+static struct tcache_lists *tcache_lists_new_locked(void)
+{
+    if (tcaches.n_lists_left == 0) {
+        tcaches.lists = meta_alloc(TCACHE_LISTS_BYTES);
+        if (tcaches.lists == NULL)
+            return NULL;
+        SIGNAL_FENCE(); /* in this order for a fork child, too */
+        tcaches.n_lists_left = TCACHE_LISTS_BYTES / (sizeof(struct tcache_lists) * SIZECLASS_N);
+    }
+    return tcaches.lists + (size_t)--tcaches.n_lists_left * SIZECLASS_N;
+}
+
+/* false: no memory. */
+static bool tcache_set_init_locked(struct tcache_set *set)
+{
+    for (unsigned c = 0; c < SIZECLASS_N; c++)
+        set->bins[c] = (struct tcache_bin)TCACHE_EMPTY_BIN;
+    set->lists = tcache_lists_new_locked();
+    return set->lists != NULL;
+}
+
+static struct tcache *tcache_recycle_locked(void)
+{
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
+        if (!__atomic_load_n(&tc->is_active, __ATOMIC_ACQUIRE)) /* pairs with the end of tcache_abandon */
+            return tc;
+    return NULL;
+}
+
+static struct tcache *tcache_new_locked(void)
+{
+    struct tcache *tc = meta_alloc(sizeof(struct tcache));
+    if (tc == NULL)
+        return NULL;
+    if (!tcache_set_init_locked(&tc->malloc_set)) {
+        meta_free(tc, sizeof(struct tcache));
+        return NULL;
+    }
+    tc->sets[FLAVOR_MALLOC] = &tc->malloc_set;
+    tc->next = tcache_first();
+    atomic_store_explicit(&tcaches.first, tc, memory_order_release);
+    return tc;
+}
+
+/* Threads that come and go one after the other hand their cache on, windows and all: neither do its spans change hands, nor
+ * does the next thread go and look for them, one class after the other. */
+static struct tcache *tcache_take_parked_locked(void)
+{
+    struct tcache *tc = tcaches.parked;
+    if (tc == NULL)
+        return NULL;
+    STORE_ONCE(tcaches.parked, tc->next_parked);
+    tc->is_parked = false;
+    return tc;
+}
+
+static void tcache_park(struct tcache *tc)
+{
+    heap_add_used(tc->used_delta_bytes);
+    tc->used_delta_bytes = 0;
+    tc->tid = 0;
+    atomic_store_explicit(&tc->thread, NULL, memory_order_relaxed);
+    os_lock(&tcaches.lock);
+    tc->is_parked = true;
+    tc->next_parked = tcaches.parked;
+    STORE_ONCE(tcaches.parked, tc);
+    os_unlock(&tcaches.lock);
+}
+
+bool tcache_unpark_one(void)
+{
+    if (LOAD_ONCE(tcaches.parked) == NULL)
+        return false;
+    os_lock(&tcaches.lock);
+    struct tcache *tc = tcache_take_parked_locked();
+    os_unlock(&tcaches.lock);
+    if (tc != NULL)
+        tcache_abandon(tc);
+    return tc != NULL;
+}
+
+void tcache_unpark_all(void)
+{
+    while (tcache_unpark_one())
+        continue;
+}
+
+static struct tcache *tcache_idle_locked(void)
+{
+    struct tcache *tc = tcache_recycle_locked();
+    if (tc == NULL)
+        tc = tcache_new_locked();
+    if (tc != NULL)
+        atomic_store_explicit(&tc->inbox.head, NULL, memory_order_release);
+    return tc;
+}
+
+struct tcache *tcache_get(void)
+{
+    struct tcache *tc = tcache_self;
+    if (LIKELY(tc != &tcache_none))
+        return tc;
+    os_lock(&tcaches.lock);
+    tc = tcache_take_parked_locked();
+    if (tc == NULL)
+        tc = tcache_idle_locked();
+    if (tc != NULL) {
+        tc->is_active = true;
+        tc->tid = os_gettid();
+        tc->ticks = TCACHE_TICK_FREES;
+        atomic_store_explicit(&tc->thread, os_tls.thread, memory_order_release);
+        tcache_self = tc;
+    }
+    os_unlock(&tcaches.lock);
+    return tc;
+}
+
+void tcache_note_thread(void)
+{
+    if (tcache_self != &tcache_none)
+        tcache_self->tid = os_gettid();
+}
+
+struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
+{
+    struct tcache_set *set = tc->sets[flavor];
+    if (LIKELY(set != NULL))
+        return set;
+    os_lock(&tcaches.lock);
+    set = meta_alloc(sizeof(struct tcache_set));
+    if (set != NULL && tcache_set_init_locked(set))
+        tc->sets[flavor] = set;
+    else if (set != NULL)
+        meta_free(set, sizeof(struct tcache_set));
+    os_unlock(&tcaches.lock);
+    return tc->sets[flavor];
+}
+
+void tcache_retire(void)
+{
+    struct tcache *tc = tcache_self;
+    if (tc == &tcache_none)
+        return;
+    tcache_self = &tcache_none;
+    tcache_park(tc);
+}
+
+/* ---- fork ---- */
+
+/* Other threads' lists may have been half changed when they vanished: they are forgotten, not walked. */
+static void tcache_forget(struct tcache *tc)
+{
+    atomic_store(&tc->inbox.head, NULL);
+    for (unsigned f = 0; f < FLAVOR_N; f++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
+            tcache_close_window(&tc->sets[f]->bins[c]);
+            tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
+        }
+    tc->used_delta_bytes = 0;
+    tc->tiny_at = tc->tiny_end = 0;
+    tc->is_active = tc->is_parked = false;
+}
+
+void tcache_fork_child(void)
+{
+    os_lock_reset(&tcaches.lock);
+    tcaches.parked = NULL;
+    for (struct tcache *tc = tcache_first(); tc != NULL; tc = tc->next)
+        if (tc != tcache_self)
+            tcache_forget(tc);
+    if (tcache_self != &tcache_none) {
+        atomic_store(&tcache_self->inbox.head, NULL);
+        tcache_self->tid = os_gettid();
+    }
+}
