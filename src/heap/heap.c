@@ -243,7 +243,7 @@ void heap_decay(uint64_t now_ns)
         !__atomic_compare_exchange_n(&heap.last_decay_ns, &last, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
     tcache_unpark_all();
-    tcache_release_of_waiting();
+    tcache_release_of_waiting(false);
     central_release_empty();
     heap_purge(false);
     arena_age();
@@ -254,7 +254,7 @@ size_t heap_trim(size_t keep_bytes)
     struct tcache *tc = tcache_self;
     size_t bytes = tc != &tcache_none ? tcache_trim(tc) : 0;
     tcache_unpark_all();
-    tcache_release_of_waiting();
+    bytes += tcache_release_of_waiting(true);
     central_release_empty();
     bytes += central_trim();
     return arena_dirty_bytes() <= keep_bytes ? bytes : bytes + heap_purge(true);

@@ -2,7 +2,7 @@
  *
  * What    classes 0..71: 16 to 128 bytes by 16, then eight to each doubling up
  *         to 32 KiB, so that a block wastes at most 12.5 % from 64 bytes on.
- *         Classes 72..87 go on to 128 KiB. Such blocks are large ones, with whole
+ *         Classes 72..94 go on to 240 KiB. Such blocks are large ones, with whole
  *         slices of their own, unless addresses are short (arena_is_short).
  *         Every size is a multiple of 16; every alignment up to a class's
  *         largest power of two divisor holds for its blocks.
@@ -17,11 +17,11 @@
 
 enum {
     SIZECLASS_N_SMALL = 72,
-    SIZECLASS_N = 88,
+    SIZECLASS_N = 95,
     SIZECLASS_LARGE = 255, /* class of a span with one large block */
     SIZECLASS_ALIGN = 16,
     SIZECLASS_MAX_SMALL = 32768, /* of the last of SIZECLASS_N_SMALL */
-    SIZECLASS_MAX_PACKED = 131072, /* of the last of all */
+    SIZECLASS_MAX_PACKED = 245760, /* of the last of all */
     SIZECLASS_RECIP_SIZE_BITS = 14, /* of a reciprocal: the size in units of SIZECLASS_ALIGN */
 };
 
@@ -51,7 +51,8 @@ ALWAYS_INLINE uint64_t sizeclass_recip(uint32_t size_bytes)
     return up << 16 | size_bytes / SIZECLASS_ALIGN;
 }
 
-/* Slices in a span of the class: at least 8 blocks, and at most 1/32 lost at the end where 16 slices allow it. */
+/* Slices in a span of the class: at least 8 blocks (4 beyond 128 KiB), and at most 1/32 lost at the end where 16 slices allow
+ * it. */
 uint32_t sizeclass_span_slices(unsigned class_no);
 /* Smallest small class with size >= size_bytes whose size is a multiple of align, or SIZECLASS_N where there is none. */
 unsigned sizeclass_of_aligned(size_t size_bytes, size_t align);

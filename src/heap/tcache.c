@@ -180,7 +180,7 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
 bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
     struct tcache_set *set = tcache_set_of(tc, flavor);
-    tcache_make_room(tc);
+    tcache_make_room(tc, sizeclass_span_slices(class_no));
     struct span *s = set == NULL ? NULL : heap_new_span(class_no, flavor);
     if (s == NULL)
         return false;

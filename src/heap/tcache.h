@@ -55,8 +55,8 @@ struct tcache {
     uint64_t next_decay_ns;
     size_t used_delta_bytes;      /* not yet added to the heap's estimate */
     uint32_t n_refills;
-    uint32_t n_new_spans; /* since the last look for empty ones */
-    uint32_t n_spans_seen; /* by that look */
+    uint32_t n_new_slices; /* since the last look for empty spans */
+    uint32_t n_slices_seen; /* by that look */
     int64_t ticks_seen;
     /* sampling; sample.h */
     uint32_t sample_due;     /* of the block just taken */
@@ -106,11 +106,11 @@ bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no);
 void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no); /* NULL: window empty */
 void tcache_drain_inbox(struct tcache *tc);
 void tcache_tick(struct tcache *tc);    /* every thousand frees or so, and from refill: gives empty spans back when time has passed */
-void tcache_make_room(struct tcache *tc); /* before a new span: now and then, empty ones go back first */
-size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; how many spans were looked at */
+void tcache_make_room(struct tcache *tc, uint32_t n_slices); /* before a new span: now and then, empty ones go back first */
+size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; how many slices were looked at */
 size_t tcache_trim(struct tcache *tc); /* and all pages that no block needs, at once; bytes */
-/* What threads that wait in wrapped calls no longer need: they may wait for ever. */
-void tcache_release_of_waiting(void);
+/* What threads that wait in wrapped calls no longer need: they may wait for ever. at_once: as tcache_trim, and the bytes. */
+size_t tcache_release_of_waiting(bool at_once);
 /* The spans of a cache whose thread is gone become central's, and the inbox is closed. World stopped, or whoever has taken the
  * cache from those that are parked. */
 void tcache_abandon(struct tcache *tc);

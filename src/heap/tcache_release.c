@@ -12,9 +12,9 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { TCACHE_ROOM_MIN_SPANS = 8, TCACHE_ROOM_SHARE = 16 };
+enum { TCACHE_ROOM_MIN_SLICES = 16, TCACHE_ROOM_SHARE = 16 };
 #define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
-#define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* some fifty times what a look at a span takes */
+#define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* for each slice: some fifty times what a look at a span takes */
 
 static size_t tcache_release_from(struct list *l)
 {
@@ -23,7 +23,7 @@ static size_t tcache_release_from(struct list *l)
         return 0;
     LIST_FOREACH_SAFE(n, after, l) {
         struct span *s = LIST_ENTRY(n, struct span, link);
-        n_seen++;
+        n_seen += s->n_slices;
         if (span_retire_empty(s)) {
             list_remove(n);
             s->list_no = LIST_NONE;
@@ -42,8 +42,8 @@ size_t tcache_release_empty(struct tcache *tc)
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
             n_seen += tcache_release_from(&tc->sets[f]->lists[c].available);
-    tc->n_new_spans = 0;
-    tc->n_spans_seen = (uint32_t)n_seen;
+    tc->n_new_slices = 0;
+    tc->n_slices_seen = (uint32_t)n_seen;
     tc->ticks_seen = tc->ticks;
     return n_seen;
 }
@@ -65,10 +65,11 @@ size_t tcache_trim(struct tcache *tc)
 }
 
 /* What one class no longer needs serves another before new memory does. A look at a span costs a small part of what new
- * pages cost, so there is one look at all of them to so many new spans. */
-void tcache_make_room(struct tcache *tc)
+ * pages cost, so there is one look at all of them to so many new ones. By memory, not by number: the spans of some classes have 16 slices. */
+void tcache_make_room(struct tcache *tc, uint32_t n_slices)
 {
-    if (++tc->n_new_spans > TCACHE_ROOM_MIN_SPANS + tc->n_spans_seen / TCACHE_ROOM_SHARE)
+    tc->n_new_slices += n_slices;
+    if (tc->n_new_slices > TCACHE_ROOM_MIN_SLICES + tc->n_slices_seen / TCACHE_ROOM_SHARE)
         tcache_release_empty(tc);
 }
 
@@ -87,29 +88,35 @@ void tcache_tick(struct tcache *tc)
 
 static bool tcache_is_as_it_was(const struct tcache *tc)
 {
-    return tc->n_spans_seen == 0 && tc->ticks == tc->ticks_seen &&
+    return tc->n_slices_seen == 0 && tc->ticks == tc->ticks_seen &&
            atomic_load_explicit(&tc->inbox.head, memory_order_relaxed) == NULL;
 }
 
 /* The record may serve another thread by now, or its thread have another cache. */
-static void tcache_release_borrowed(struct tcache *tc, struct os_thread *t)
+static size_t tcache_release_borrowed(struct tcache *tc, struct os_thread *t, bool at_once)
 {
-    if (tc->is_active && tc->tid == t->tid && atomic_load(&tc->thread) == t)
-        tcache_release_empty(tc);
+    if (!tc->is_active || tc->tid != t->tid || atomic_load(&tc->thread) != t)
+        return 0;
+    if (at_once)
+        return tcache_trim(tc);
+    tcache_release_empty(tc);
+    return 0;
 }
 
-void tcache_release_of_waiting(void)
+size_t tcache_release_of_waiting(bool at_once)
 {
     struct tcache *first = tcache_first();
+    size_t bytes = 0;
     if (first == NULL || (first == tcache_self && first->next == NULL)) /* no cache but ours: spare it the questions below */
-        return;
+        return 0;
     if (os_seccomp_is_on() || !os_gate_is_tight()) /* a handler could run on in a thread whose gate is borrowed */
-        return;
+        return 0;
     for (struct tcache *tc = first; tc != NULL; tc = tc->next) {
         struct os_thread *t = atomic_load_explicit(&tc->thread, memory_order_acquire);
-        if (t == NULL || t == os_tls.thread || tcache_is_as_it_was(tc) || !os_gate_borrow(t))
+        if (t == NULL || t == os_tls.thread || (!at_once && tcache_is_as_it_was(tc)) || !os_gate_borrow(t))
             continue;
-        tcache_release_borrowed(tc, t);
+        bytes += tcache_release_borrowed(tc, t, at_once);
         os_gate_return(t);
     }
+    return bytes;
 }

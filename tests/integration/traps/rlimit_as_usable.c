@@ -78,7 +78,11 @@ int main(int argc, char **argv)
     under_limit("66560", "240000", NULL);
     under_limit("102400", "240000", NULL);
     under_limit("131071", "250000", NULL);
-    under_limit("131072", "185000", NULL); /* a byte more than two slices */
+    under_limit("131072", "245000", NULL); /* a byte more than two slices */
+    under_limit("150000", "240000", NULL);
+    under_limit("196608", "250000", NULL); /* and than three */
+    under_limit("245759", "255000", NULL);
+    under_limit("245760", "255000", NULL); /* the first that has slices of its own */
     under_limit("1000000", "250000", NULL); /* to whole 64 KiB */
     under_limit("16000000", "250000", NULL);
     return 0;

@@ -1,9 +1,6 @@
 /* Caches: windows walk the words of a span, full spans come back by their first free, an ended thread leaves nothing. */
 #include "heap_harness.h"
 
-#include <sched.h>
-#include <sys/mman.h>
-
 enum { SIZE = 64, N_PER_SPAN = SLICE_SIZE / SIZE, N_PER_WORD = 64 };
 
 static unsigned class_of_size(void)
@@ -193,146 +190,6 @@ static void slots_freed_in_the_window_are_handed_out_at_once(void **state)
     free_n(blocks, 10);
 }
 
-static void empty_spans_go_back_but_for_the_current_one(void **state)
-{
-    (void)state;
-    enum { N = N_PER_SPAN * 5 };
-    static void *blocks[N];
-    start_afresh();
-    size_t used = heap_mapped_bytes();
-    alloc_n(blocks, N);
-    tcache_self->next_decay_ns = UINT64_MAX; /* so that no tick comes before us */
-    assert_int_equal(heap_mapped_bytes(), used + 5 * SLICE_SIZE);
-    free_n(blocks, N);
-    os_critical_enter();
-    assert_int_equal(tcache_release_empty(tcache_self), 4);
-    os_critical_leave();
-    assert_int_equal(heap_mapped_bytes(), used + SLICE_SIZE);
-    harness_check();
-    tcache_self->next_decay_ns = 0;
-    start_afresh();
-    assert_int_equal(heap_mapped_bytes(), used);
-}
-
-static bool is_resident(uintptr_t page)
-{
-    unsigned char state = 0;
-    assert_int_equal(mincore((void *)page, os_page_size(), &state), 0);
-    return (state & 1) != 0;
-}
-
-static void look_for_empty(int n_looks)
-{
-    os_critical_enter();
-    while (n_looks-- > 0)
-        tcache_release_empty(tcache_self);
-    os_critical_leave();
-}
-
-/* Two looks: a span that was in use in between keeps its pages, because it will be in use again. */
-static void idle_pages_of_a_span_in_use_go_back(void **state)
-{
-    (void)state;
-    static void *blocks[2 * N_PER_SPAN];
-    harness_needs_hardware();
-    start_afresh();
-    alloc_n(blocks, 2 * N_PER_SPAN);
-    for (int i = 0; i < 2 * N_PER_SPAN; i++)
-        memset(blocks[i], 0x5a, SIZE);
-    struct span *s = harness_span(blocks[0]);
-    for (int i = 1; i < N_PER_SPAN; i++)
-        if (i != N_PER_SPAN / 2)
-            harness_free(blocks[i]);
-    look_for_empty(1);
-    assert_true(is_resident(s->start + os_page_size()));
-    look_for_empty(1);
-    uintptr_t kept_page = bits_round_down((uintptr_t)blocks[N_PER_SPAN / 2], os_page_size());
-    for (uintptr_t page = s->start; page < s->start + SLICE_SIZE; page += os_page_size())
-        assert_int_equal(is_resident(page), page == s->start || page == kept_page);
-    for (int i = 0; i < SIZE; i++)
-        assert_true(((char *)blocks[0])[i] == 0x5a && ((char *)blocks[N_PER_SPAN / 2])[i] == 0x5a);
-    harness_free(blocks[0]);
-    harness_free(blocks[N_PER_SPAN / 2]);
-    free_n(blocks + N_PER_SPAN, N_PER_SPAN);
-    harness_check();
-}
-
-/* The span that the bin points into, too, and whether it was looked at before or not. */
-static void trim_gives_idle_pages_back_at_once(void **state)
-{
-    (void)state;
-    static void *blocks[2 * N_PER_SPAN];
-    harness_needs_hardware();
-    start_afresh();
-    alloc_n(blocks, 2 * N_PER_SPAN);
-    for (int i = 0; i < 2 * N_PER_SPAN; i++)
-        memset(blocks[i], 0x5a, SIZE);
-    for (int i = 0; i < 2 * N_PER_SPAN; i++)
-        if (i % N_PER_SPAN != 0)
-            harness_free(blocks[i]);
-    os_critical_enter();
-    assert_true(heap_trim(0) >= 2 * (SLICE_SIZE - os_page_size()));
-    os_critical_leave();
-    for (int i = 0; i < 2; i++) {
-        uintptr_t start = harness_span(blocks[i * N_PER_SPAN])->start;
-        for (uintptr_t page = start; page < start + SLICE_SIZE; page += os_page_size())
-            assert_int_equal(is_resident(page), page == start);
-        assert_int_equal(((char *)blocks[i * N_PER_SPAN])[SIZE - 1], 0x5a);
-        harness_free(blocks[i * N_PER_SPAN]);
-    }
-    harness_check();
-}
-
-static volatile uint32_t waiter_waits, waiter_may_go;
-static void *waiter_blocks[4 * N_PER_SPAN];
-
-/* Frees its own blocks but the last, and waits; others free that one meanwhile. */
-static void wait_with_empty_spans(void *arg)
-{
-    (void)arg;
-    struct os_gate_frame frame;
-    os_thread_register();
-    alloc_n(waiter_blocks, 4 * N_PER_SPAN);
-    free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
-    os_critical_enter();
-    tcache_tick(tcache_self);
-    os_critical_leave();
-    alloc_n(waiter_blocks, 4 * N_PER_SPAN - 1);
-    free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
-    os_gate_publish(&frame);
-    waiter_waits = 1;
-    while (!waiter_may_go)
-        sched_yield();
-    os_gate_leave(&frame);
-    harness_retire();
-    os_thread_unregister();
-}
-
-static void *waiter_main(void *arg)
-{
-    wait_with_empty_spans(arg);
-    return NULL;
-}
-
-static void spans_of_a_waiting_thread_go_back(void **state)
-{
-    pthread_t waiter;
-    (void)state;
-    start_afresh();
-    assert_int_equal(pthread_create(&waiter, NULL, waiter_main, NULL), 0);
-    while (!waiter_waits)
-        sched_yield();
-    size_t before = heap_mapped_bytes();
-    harness_free(waiter_blocks[4 * N_PER_SPAN - 1]);
-    os_critical_enter();
-    tcache_release_of_waiting();
-    os_critical_leave();
-    assert_true(before - heap_mapped_bytes() >= 3 * SLICE_SIZE); /* all but the current one */
-    waiter_may_go = 1;
-    pthread_join(waiter, NULL);
-    harness_check();
-}
-
 static void each_flavor_has_spans_of_its_own(void **state)
 {
     (void)state;
@@ -436,10 +293,6 @@ int main(void)
         cmocka_unit_test(a_step_that_must_be_told_of_is_not_taken_unwatched),
         cmocka_unit_test(the_first_free_in_a_full_span_makes_it_available),
         cmocka_unit_test(slots_freed_in_the_window_are_handed_out_at_once),
-        cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
-        cmocka_unit_test(idle_pages_of_a_span_in_use_go_back),
-        cmocka_unit_test(trim_gives_idle_pages_back_at_once),
-        cmocka_unit_test(spans_of_a_waiting_thread_go_back),
         cmocka_unit_test(each_flavor_has_spans_of_its_own),
         cmocka_unit_test(caches_are_recycled_and_leave_their_spans),
         cmocka_unit_test(a_cut_cache_is_out_of_sight_until_it_is_mended),

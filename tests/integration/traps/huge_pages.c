@@ -1,0 +1,92 @@
+/* Huge pages are asked for by advice once the heap is large, never for a small one, never with hugepages=no; and what is given
+ * back to the kernel afterwards, page by page, splits none that is half in use. Starts itself again without them. */
+#include <malloc.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include "trap.h"
+
+enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, KEEP_EVERY = 50 };
+
+/* Sums of lines of /proc/self/smaps. Read into a static buffer, so that nothing is allocated meanwhile. */
+struct sums {
+    long advised_kib, huge_kib;
+};
+
+static struct sums look(void)
+{
+    static char text[8 << 20];
+    struct sums sums = {0, 0};
+    size_t n = 0;
+    int fd = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
+    for (ssize_t got; fd >= 0 && (got = read(fd, text + n, sizeof text - 1 - n)) > 0;)
+        n += (size_t)got;
+    close(fd);
+    text[n] = '\0';
+    long size = 0;
+    for (char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL) {
+        char *end = strchr(line, '\n');
+        if (end != NULL)
+            *end = '\0';
+        if (strncmp(line, "Size:", 5) == 0)
+            size = strtol(line + 5, NULL, 10);
+        else if (strncmp(line, "AnonHugePages:", 14) == 0)
+            sums.huge_kib += strtol(line + 14, NULL, 10);
+        else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " hg") != NULL)
+            sums.advised_kib += size;
+        if (end != NULL)
+            *end = '\n';
+    }
+    return sums;
+}
+
+/* Addresses only: no page of these is touched. */
+static void make_larger(int n)
+{
+    static void *volatile large[N_LARGE];
+    static int n_made;
+    for (; n > 0; n--)
+        TEST_CHECK((large[n_made++] = malloc(LARGE)) != NULL);
+}
+
+static void give_single_pages_back(void)
+{
+    static void *blocks[N_BLOCKS];
+    for (int i = 0; i < N_BLOCKS; i++)
+        memset(blocks[i] = malloc(BLOCK), 1, BLOCK);
+    struct sums before = look();
+    if (before.huge_kib == 0) /* none to be had, or THP is off */
+        TEST_SKIP("advised %ld KiB, and got no huge page", before.advised_kib);
+    for (int i = 0; i < N_BLOCKS; i++)
+        if (i % KEEP_EVERY != 0)
+            free(blocks[i]);
+    for (int i = 0; i < 3; i++)
+        malloc_trim(0);
+    struct sums after = look();
+    if (after.huge_kib < before.huge_kib || after.advised_kib < before.advised_kib)
+        TEST_FAIL("of %ld KiB in huge pages %ld are left", before.huge_kib, after.huge_kib);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    make_larger(N_LARGE / 3);
+    TEST_CHECK(look().advised_kib == 0);
+    make_larger(N_LARGE - N_LARGE / 3);
+    if (argc > 1) {
+        TEST_CHECK(look().advised_kib == 0);
+        return 0;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("GCMALLOC", "hugepages=no", 1);
+        execl("/proc/self/exe", "again", "without", NULL);
+        _exit(127);
+    }
+    int status = 0;
+    TEST_CHECK(waitpid(child, &status, 0) == child && status == 0);
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)
+        TEST_SKIP("a kernel without huge pages");
+    TEST_CHECK(look().advised_kib > 0);
+    give_single_pages_back();
+    return 0;
+}
