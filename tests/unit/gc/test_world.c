@@ -234,10 +234,11 @@ static void test_thousand_sleepers(void **state)
     printf("stop of %d sleeping threads: %llu us\n", N, (unsigned long long)best_ns / 1000);
     for (size_t i = 0; i < N; i++)
         many[i].is_over = true;
-    for (size_t i = 0; i < N; i++) {
-        pthread_kill(many[i].thread, SIGUSR1);
-        pthread_join(many[i].thread, NULL);
-    }
+    for (size_t i = 0; i < N; i++) /* a signal that comes before the pause does not end it */
+        while (pthread_tryjoin_np(many[i].thread, NULL) == EBUSY) {
+            pthread_kill(many[i].thread, SIGUSR1);
+            sched_yield();
+        }
     pthread_attr_destroy(&attr);
 }
 /* ---- threads that are no more -------------------------------------------------------------------------------- */
@@ -280,8 +281,11 @@ static volatile enum cycle_skip skip_of_zombie = SKIP_N;
 
 static void *stop_after_main(void *arg)
 {
+    struct os_task_state main_state;
+
     (void)arg;
-    harness_sleep_us(50000);
+    while (os_task_state(getpid(), &main_state) == 0 && main_state.state != 'Z')
+        harness_sleep_us(1000);
     skip_of_zombie = harness_stop();
     bool is_gone = world_n_slots() == 1 && world_slot(0)->state == OS_STOP_GONE && world_slot(0)->tid == getpid();
     harness_start();

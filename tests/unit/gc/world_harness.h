@@ -120,6 +120,8 @@ static inline void harness_join(struct harness_thread *t)
 {
     t->is_over = true;
     pthread_join(t->thread, NULL);
+    while (syscall(SYS_tgkill, getpid(), t->tid, 0) == 0) /* joined, and still among the tasks */
+        sched_yield();
 }
 
 static inline void harness_assert_runs_on(struct harness_thread *t)
