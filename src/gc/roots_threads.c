@@ -103,6 +103,9 @@ bool roots_threads_place(void)
     for (size_t i = 0; i < world_n_slots(); i++)
         if (!threads_place_slot(world_slot(i)))
             return false;
+    threads_place_altstack(roots.caller_sp, os_tls.thread);
+    for (const struct os_thread *t = os_thread_first_free(); t != NULL; t = t->next)
+        threads_place_altstack(0, t);
     roots_zones_seal(&roots.threads, ROOTS_ZONE_STACK);
     return true;
 }

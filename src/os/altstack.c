@@ -2,7 +2,7 @@
  *
  * What    The frame of a signal handler holds all vector registers, up to 11 KiB of them, and a coroutine's stack may be
  *         a page or two. So the stop handler runs on an alternate stack, and where the program set none, on ours.
- * Owns    os_thread.altstack: it stays with the record and serves the next thread that gets it.
+ * Owns    os_thread.altstack: where few are spare it stays with the record and serves the next thread that gets it.
  * Callers  handlers of the program that ask for an alternate stack (SA_ONSTACK) run on it, too: a runtime that asks the kernel
  *         by itself (Go) finds it, takes it for the program's, and expects them there.
  * Not here  what the program sets, and what it is told: api/interpose_altstack.c.
@@ -55,6 +55,13 @@ static bool altstack_make(struct os_thread *t)
     }
     t->altstack = (char *)got + guard_bytes;
     return true;
+}
+
+void os_altstack_unmap(void *altstack)
+{
+    const size_t guard_bytes = os_page_size();
+
+    os_syscall(SYS_munmap, (long)altstack - (long)guard_bytes, (long)(guard_bytes + os_altstack_size()), 0, 0, 0, 0);
 }
 
 static bool altstack_ask(stack_t *now)
@@ -114,10 +121,12 @@ void os_altstack_returned(const struct os_altstack_hold *h)
         kernel_sigprocmask(SIG_SETMASK, &h->mask, NULL);
 }
 
-void os_altstack_take_back(const struct os_thread *t)
+bool os_altstack_take_back(const struct os_thread *t)
 {
     stack_t now, none = {.ss_flags = SS_DISABLE};
 
-    if (t->altstack != NULL && altstack_ask(&now) && now.ss_sp == t->altstack)
-        os_syscall(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0);
+    if (t->altstack == NULL)
+        return true;
+    return altstack_ask(&now) &&
+           (now.ss_sp != t->altstack || os_syscall(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0) == 0);
 }

@@ -131,7 +131,7 @@ struct os_thread {
     /* Bounds recorded at creation, 0 unknown. Dead space may be left out only inside them. */
     uintptr_t stack_lo, stack_hi;
     uintptr_t inner_lo, inner_hi; /* where stacks of handlers and coroutines are parts of this one; else 0 */
-    void *altstack; /* altstack.c; stays when the record passes to another thread; NULL: none yet */
+    void *altstack; /* altstack.c; may stay when the record passes to another thread; NULL: none yet */
     uintptr_t asked_sp; /* while a request is served: stack pointer of what it interrupted; else 0 */
 };
 enum os_gate {
@@ -143,6 +143,7 @@ enum os_gate {
 struct os_thread *os_thread_register(void); /* this thread; idempotent; NULL: no memory. Takes REGISTRY. */
 void os_thread_unregister(void);
 struct os_thread *os_thread_first(void); /* registry walk: world stopped, or REGISTRY held */
+struct os_thread *os_thread_first_free(void); /* records of ended threads, which may have an altstack; likewise */
 void os_thread_fork_child(void);         /* registry becomes the calling thread alone */
 extern struct os_lock os_thread_registry_lock;
 /* Bounds of the calling thread's stack. May allocate, so only from our pthread_create start routine and the
@@ -156,7 +157,9 @@ size_t os_altstack_frame_bytes(void); /* what the kernel itself needs for a sign
 size_t os_altstack_size(void);
 /* This thread gets t->altstack, if it has none. t: this thread's record, or NULL. Nothing behind a filter. */
 void os_altstack_lend(struct os_thread *t);
-void os_altstack_take_back(const struct os_thread *t);
+/* The calling thread ends. false: it may be on that stack even now, in a handler that ends it. */
+bool os_altstack_take_back(const struct os_thread *t);
+void os_altstack_unmap(void *altstack);
 /* Around a call on a stack of ours, made in a handler that runs on an alternate stack: to the kernel that one is free then, and
  * the next signal would begin at its end and overwrite the handler. leave: before the call; left and return: first and
  * last in it; returned: after it. Each by this thread; nothing happens where it is on no alternate stack. */

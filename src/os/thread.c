@@ -25,6 +25,7 @@
 
 #define THREAD_CHUNK_BYTES 65536u
 #define THREAD_MAIN_STACK_BYTES ((uintptr_t)8 << 20)
+#define THREAD_SPARE_ALTSTACKS 16u /* each is two mappings, which every cycle would read */
 
 struct thread_chunk {
     struct thread_chunk *next;
@@ -40,6 +41,7 @@ static struct {
     struct os_thread *free;      /* REGISTRY */
     struct thread_chunk *chunks; /* REGISTRY; grows only */
     size_t n_fresh;              /* REGISTRY: records of the first chunk, from its end, that were never used */
+    size_t n_spare_altstacks;    /* REGISTRY: of free records */
 } thread_state;
 
 static bool thread_add_chunk_locked(void)
@@ -63,6 +65,7 @@ static struct os_thread *thread_take_record_locked(void)
 
     if (t != NULL) {
         thread_state.free = t->next;
+        thread_state.n_spare_altstacks -= t->altstack != NULL;
         return t;
     }
     if (thread_state.n_fresh == 0 && !thread_add_chunk_locked())
@@ -120,21 +123,38 @@ static void thread_recycle(struct os_thread *t)
     thread_clear(t);
     t->next = thread_state.free;
     thread_state.free = t;
+    thread_state.n_spare_altstacks += t->altstack != NULL;
+}
+
+/* What is not kept for the next thread. One that the thread is on, in a handler that ends it, is left to it for ever. */
+static void *thread_excess_altstack_locked(struct os_thread *t, bool is_taken_back)
+{
+    void *altstack = t->altstack;
+
+    if (is_taken_back && thread_state.n_spare_altstacks < THREAD_SPARE_ALTSTACKS)
+        return NULL;
+    t->altstack = NULL;
+    return is_taken_back ? altstack : NULL;
 }
 
 void os_thread_unregister(void)
 {
     struct os_thread *t = os_tls.thread;
+    void *excess;
+    bool is_taken_back;
 
     if (t == NULL)
         return;
-    os_altstack_take_back(t);
+    is_taken_back = os_altstack_take_back(t);
     os_critical_enter();
     os_lock(&os_thread_registry_lock);
     os_tls.thread = NULL;
     thread_unlink_locked(t);
+    excess = thread_excess_altstack_locked(t, is_taken_back);
     thread_recycle(t);
     os_unlock(&os_thread_registry_lock);
+    if (excess != NULL)
+        os_altstack_unmap(excess);
     os_critical_leave();
 }
 
@@ -143,11 +163,19 @@ struct os_thread *os_thread_first(void)
     return __atomic_load_n(&thread_state.first, __ATOMIC_ACQUIRE);
 }
 
+struct os_thread *os_thread_first_free(void)
+{
+    return thread_state.free;
+}
+
+/* A handler of a vanished thread may have been on its altstack: like its stack, that is forgotten, and so a root. */
 static void thread_fork_child_chunk(struct thread_chunk *chunk)
 {
     for (size_t i = 0; i < THREAD_CHUNK_N_RECORDS; i++) {
-        if (&chunk->records[i] != os_tls.thread)
+        if (&chunk->records[i] != os_tls.thread) {
+            chunk->records[i].altstack = NULL;
             thread_recycle(&chunk->records[i]);
+        }
     }
 }
 
@@ -160,6 +188,7 @@ void os_thread_fork_child(void)
     os_lock_reset(&os_thread_registry_lock);
     thread_state.free = NULL;
     thread_state.n_fresh = 0;
+    thread_state.n_spare_altstacks = 0;
     for (struct thread_chunk *chunk = thread_state.chunks; chunk != NULL; chunk = chunk->next)
         thread_fork_child_chunk(chunk);
     if (self != NULL) {

@@ -321,6 +321,35 @@ static void test_stacks_of_vanished_threads(void **state)
     harness_join(&t);
 }
 
+static void plant_on_altstack(unsigned i)
+{
+    os_altstack_lend(os_tls.thread);
+    plant((volatile uintptr_t *)((char *)os_tls.thread->altstack + os_altstack_size() / 2), i);
+}
+
+static void begin_with_altstack(struct harness_thread *t)
+{
+    harness_begin_registered(t);
+    plant_on_altstack(0);
+}
+
+/* Where the stop handler left registers, of an ended thread and of the collecting one. */
+static void test_altstacks_that_nobody_is_on(void **state)
+{
+    struct harness_thread t = {
+        .begin = begin_with_altstack, .end = harness_end_registered, .step = harness_step_nothing};
+
+    (void)state;
+    harness_begin_registered(NULL);
+    harness_spawn(&t, NULL);
+    plant_on_altstack(1);
+    harness_join(&t);
+    assert_int_equal(scan(), SKIP_NONE);
+    harness_end_registered(NULL);
+    assert_int_equal(found[0], 0);
+    assert_int_equal(found[1], 0);
+}
+
 static void test_stack_that_is_not_mapped(void **state)
 {
     (void)state;
@@ -350,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup(test_coroutine_in_a_block, next_seeds),
         cmocka_unit_test_setup(test_handler_on_a_block, next_seeds),
         cmocka_unit_test_setup(test_stacks_of_vanished_threads, next_seeds),
+        cmocka_unit_test_setup(test_altstacks_that_nobody_is_on, next_seeds),
         cmocka_unit_test_setup(test_stack_that_is_not_mapped, next_seeds),
     };
 

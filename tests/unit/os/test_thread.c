@@ -188,6 +188,79 @@ static void chunks_are_added(void **state)
     assert_int_equal(n_registered(), 0);
 }
 
+/* ---- alternate stacks ---- */
+
+enum { N_LENT = 64, N_SPARE_MAX = 16 };
+
+static bool is_mapped(const void *page)
+{
+    return page != NULL && msync((void *)page, 1, MS_ASYNC) == 0;
+}
+
+/* Each was two mappings, which every cycle read for as long as the process ran. */
+static void altstacks_of_ended_threads_go(void **state)
+{
+    static struct os_thread *all[N_LENT];
+    static void *altstacks[N_LENT];
+    stack_t none = {.ss_flags = SS_DISABLE};
+    unsigned n_mapped = 0, n_kept = 0;
+
+    (void)state;
+    for (int i = 0; i < N_LENT; i++) {
+        all[i] = os_thread_register();
+        os_altstack_lend(all[i]);
+        altstacks[i] = all[i]->altstack;
+        assert_true(is_mapped(altstacks[i]));
+        assert_int_equal(sigaltstack(&none, NULL), 0);
+        os_tls.thread = NULL;
+    }
+    for (int i = 0; i < N_LENT; i++) {
+        os_tls.thread = all[i];
+        os_thread_unregister();
+    }
+    for (int i = 0; i < N_LENT; i++)
+        n_mapped += is_mapped(altstacks[i]);
+    for (const struct os_thread *t = os_thread_first_free(); t != NULL; t = t->next)
+        n_kept += is_mapped(t->altstack);
+    assert_int_equal(n_mapped, N_SPARE_MAX);
+    assert_int_equal(n_kept, N_SPARE_MAX);
+}
+
+static void *altstack_of_handler;
+
+static void end_in_handler(int sig)
+{
+    (void)sig;
+    os_thread_unregister();
+    struct os_thread *t = os_thread_register(); /* as another thread would, while this handler runs on */
+    if (t->altstack != altstack_of_handler && is_mapped(altstack_of_handler))
+        altstack_of_handler = NULL;
+    os_thread_unregister();
+}
+
+static void *end_on_altstack(void *arg)
+{
+    struct sigaction action = {.sa_handler = end_in_handler, .sa_flags = SA_ONSTACK};
+
+    os_altstack_lend(os_thread_register());
+    altstack_of_handler = os_tls.thread->altstack;
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    return arg;
+}
+
+/* pthread_exit in a handler. */
+static void nobody_gets_the_altstack_that_a_thread_ends_on(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    altstack_of_handler = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, end_on_altstack, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_null(altstack_of_handler);
+}
+
 #if GCM_CHECKING
 static int register_without_memory(void *arg)
 {
@@ -216,6 +289,8 @@ int main(void)
         cmocka_unit_test(a_fork_child_is_alone),
         cmocka_unit_test(a_fork_child_does_not_wait_for_the_vanished),
         cmocka_unit_test(stacks_are_recorded),
+        cmocka_unit_test(altstacks_of_ended_threads_go),
+        cmocka_unit_test(nobody_gets_the_altstack_that_a_thread_ends_on),
 #if GCM_CHECKING
         cmocka_unit_test(no_memory_is_told),
 #endif
