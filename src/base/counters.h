@@ -59,6 +59,7 @@
     X(PAUSE_NS_TOTAL, "pause_ns_total", "ns in which the program stood still")                               \
     X(PAUSE_NS_MAX, "pause_ns_max", "ns of the longest of these pauses")                                     \
     X(MARK_NS_TOTAL, "mark_ns_total", "ns spent marking")                                                    \
+    X(MARK_STACK_MAX, "mark_stack_max", "most bytes that the mark stacks of one collection held")             \
     X(CYCLE_CPU_NS_TOTAL, "cycle_cpu_ns_total", "ns of CPU time used by collections")                        \
     X(SPANS_CREATED, "spans_created", "spans cut from the arena")                                            \
     X(SPANS_RELEASED, "spans_released", "spans given back to the arena")                                     \

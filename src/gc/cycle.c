@@ -260,6 +260,7 @@ static void cycle_count_complete(const struct trace_cycle *t)
     counter_add(COUNTER_ROOTS_SCANNED_BYTES, t->roots_bytes);
     counter_add(COUNTER_STOP_NS_TOTAL, t->phase_ns[PHASE_STOP]);
     counter_add(COUNTER_MARK_NS_TOTAL, t->phase_ns[PHASE_MARK]);
+    counter_raise(COUNTER_MARK_STACK_MAX, mark_stats.stack_peak_bytes);
     counter_add(COUNTER_CYCLE_CPU_NS_TOTAL, t->cpu_ns);
     if (cycle_mode() == MODE_REPORT)
         return;
