@@ -95,7 +95,7 @@ static void test_alone(void **state)
 {
     (void)state;
     assert_false(world_is_stopped());
-    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(harness_stop_at_last(), SKIP_NONE);
     assert_true(world_is_stopped());
     assert_int_equal(world_n_slots(), 0);
     harness_start();
@@ -110,7 +110,7 @@ static void test_mixture_stands_still(void **state)
     for (int i = 0; i < N_STOPS; i++) {
         uint64_t before;
 
-        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(harness_stop_at_last(), SKIP_NONE);
         assert_int_equal(world_n_slots(), N_MANY);
         assert_all_settled();
         before = sum_of_steps(N_MANY);
@@ -130,7 +130,7 @@ static void test_registered_threads_have_their_record(void **state)
 {
     (void)state;
     spawn_mixture(N_MANY);
-    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(harness_stop_at_last(), SKIP_NONE);
     for (size_t i = 0; i < N_MANY; i++) {
         const struct os_stop_slot *slot = harness_slot_of(threads[i].tid);
 
@@ -166,7 +166,7 @@ static void test_churn(void **state)
         harness_spawn(&threads[i], NULL);
     }
     for (int i = 0; i < 3 * N_STOPS; i++) {
-        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(harness_stop_at_last(), SKIP_NONE);
         assert_all_settled();
         harness_start();
     }
@@ -190,7 +190,7 @@ static void test_waits_for_a_long_critical_section(void **state)
     threads[0] = (struct harness_thread){.step = step_critical_long};
     harness_spawn(&threads[0], NULL);
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(harness_stop_at_last(), SKIP_NONE);
         harness_start();
     }
     join_all(1);
@@ -225,7 +225,7 @@ static void test_thousand_sleepers(void **state)
     for (int i = 0; i < 10; i++) {
         uint64_t begin_ns = os_clock_ns(), ns;
 
-        assert_int_equal(harness_stop(), SKIP_NONE);
+        assert_int_equal(harness_stop_at_last(), SKIP_NONE);
         assert_int_equal(world_n_slots(), N);
         harness_start();
         ns = os_clock_ns() - begin_ns;
@@ -270,7 +270,7 @@ static void test_cache_of_a_vanished_thread(void **state)
     for (int i = 0; i < 1000 && harness_n_threads() != 1; i++)
         harness_sleep_us(10000);
     assert_true(left_behind != NULL && left_behind->is_active);
-    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(harness_stop_at_last(), SKIP_NONE);
     world_reap();
     assert_false(left_behind->is_active);
     assert_true(own->is_active);
@@ -286,7 +286,7 @@ static void *stop_after_main(void *arg)
     (void)arg;
     while (os_task_state(getpid(), &main_state) == 0 && main_state.state != 'Z')
         harness_sleep_us(1000);
-    skip_of_zombie = harness_stop();
+    skip_of_zombie = harness_stop_at_last();
     bool is_gone = world_n_slots() == 1 && world_slot(0)->state == OS_STOP_GONE && world_slot(0)->tid == getpid();
     harness_start();
     _exit(skip_of_zombie == SKIP_NONE && is_gone ? 0 : 1);
@@ -358,7 +358,7 @@ static void test_worker_of_the_kernel(void **state)
     if (fd < 0)
         skip();
     harness_sleep_us(20000);
-    assert_int_equal(harness_stop(), SKIP_NONE);
+    assert_int_equal(harness_stop_at_last(), SKIP_NONE);
     assert_int_equal(world_n_slots(), 1);
     assert_int_equal(world_slot(0)->state, OS_STOP_GONE);
     harness_start();
