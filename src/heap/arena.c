@@ -27,12 +27,14 @@ enum {
     FOREIGN_TRIES = 4096,
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
     SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
-    HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena */
+    HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena, and already from ... */
+    HUGE_SMALL_FROM_BYTES = 64 << 20, /* ... here on where it grows for small blocks, which are written soon and whole */
+    HUGE_SMALL_SLICES = 16,
 };
 
 #define PURGE_WAIT_NS ((uint64_t)1000 * 1000)
 
-struct arena arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA), .huge_from_slice = SIZE_MAX};
+struct arena arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA)};
 
 bool arena_init(size_t cap_bytes, bool hugepages)
 {
@@ -82,26 +84,27 @@ static void arena_committed(size_t n_more)
     __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
 }
 
-static void arena_advise_huge(uintptr_t addr, size_t bytes)
+/* n slices from first on, which the tables cover, for a request of n_wanted. */
+static void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
 {
-    if (!arena.hugepages || (arena.n_slices << SLICE_SHIFT) < HUGE_FROM_BYTES)
+    size_t from_bytes = n_wanted < HUGE_SMALL_SLICES ? HUGE_SMALL_FROM_BYTES : HUGE_FROM_BYTES;
+    if (!arena.hugepages || (first << SLICE_SHIFT) < from_bytes)
         return;
-    if (os_vm_hugepages((void *)addr, bytes, true) != 0)
+    if (os_vm_hugepages((void *)arena_addr(first), n << SLICE_SHIFT, true) != 0)
         return;
-    if (arena.huge_from_slice == SIZE_MAX)
-        arena.huge_from_slice = arena_slice_no(addr);
+    for (size_t i = first; i < first + n; i++)
+        arena.words[i / WORD_SLICES].huge |= UINT64_C(1) << (i % WORD_SLICES);
 }
 
-/* One attempt to commit exactly n slices at the end. */
-static int arena_grow_by(size_t n)
+/* One attempt to commit exactly n slices at the end, for a request of n_wanted. */
+static int arena_grow_by(size_t n, size_t n_wanted)
 {
     if (n > (window.arena_max_bytes >> SLICE_SHIFT) - arena.n_slices || !arena_tables_cover(arena.n_slices + n))
         return -ENOMEM;
-    uintptr_t addr = arena_addr(arena.n_slices);
-    int e = os_vm_map_at((void *)addr, n << SLICE_SHIFT, true, false);
+    int e = os_vm_map_at((void *)arena_addr(arena.n_slices), n << SLICE_SHIFT, true, false);
     if (e != 0)
         return e;
-    arena_advise_huge(addr, n << SLICE_SHIFT);
+    arena_advise_huge(arena.n_slices, n, n_wanted);
     arena_committed(n);
     if (arena.n_slices << SLICE_SHIFT >= os_vm_address_limit() / SHORT_SHARE)
         STORE_ONCE(arena.is_short, true);
@@ -127,7 +130,7 @@ static bool arena_grow_locked(size_t n)
     if (step < n)
         step = bits_round_up(n, GROW_MIN_BYTES >> SLICE_SHIFT);
     for (int tries = 0; tries < FOREIGN_TRIES;) {
-        int e = arena_grow_by(step);
+        int e = arena_grow_by(step, n);
         if (e == 0)
             return true;
         if (e == -EEXIST && step > n) {

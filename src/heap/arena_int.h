@@ -14,6 +14,7 @@ enum { WORD_SLICES = 64 };
 
 struct arena_word {
     uint64_t used, recent, old;
+    uint64_t huge; /* in advised huge pages; from the growth on */
 };
 
 struct arena {
@@ -24,7 +25,6 @@ struct arena {
     size_t n_foreign;       /* of these, slices with TOMB_FOREIGN: not ours, or a hole */
     size_t first_free_word; /* no free slice below it */
     size_t table_mapped, words_mapped;
-    size_t huge_from_slice; /* slices from here on are in advised huge pages; SIZE_MAX none */
     uint32_t n_claimed;     /* slices that a purge holds just now */
     bool hugepages;
     bool is_short; /* never false again */

@@ -20,7 +20,7 @@ void arena_age(void)
 /* One returned page splits a huge page. It is kept whole while half of it is in use. */
 static bool arena_keeps_huge(size_t w, uint64_t huge)
 {
-    return w * WORD_SLICES >= arena.huge_from_slice &&
+    return (arena.words[w].huge & huge) == huge &&
            bits_popcount64(LOAD_ONCE(arena.words[w].used) & huge) >= HUGE_KEEP_SLICES;
 }
 

@@ -1,11 +1,12 @@
-/* Huge pages are asked for by advice once the heap is large, never for a small one, never with hugepages=no; and what is given
- * back to the kernel afterwards, page by page, splits none that is half in use. Starts itself again without them. */
+/* Huge pages are asked for by advice once the heap is large, for small blocks sooner than for large ones, which a program may
+ * hardly write; never for a small heap, never with hugepages=no. What is given back to the kernel afterwards, page by page,
+ * splits none that is half in use. Starts itself again without them. */
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include "trap.h"
 
-enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, KEEP_EVERY = 50 };
+enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, N_FIRST_BLOCKS = 4000, KEEP_EVERY = 50 };
 
 /* Sums of lines of /proc/self/smaps. Read into a static buffer, so that nothing is allocated meanwhile. */
 struct sums {
@@ -48,6 +49,13 @@ static void make_larger(int n)
         TEST_CHECK((large[n_made++] = malloc(LARGE)) != NULL);
 }
 
+static void make_first_blocks(void)
+{
+    static void *volatile blocks[N_FIRST_BLOCKS];
+    for (int i = 0; i < N_FIRST_BLOCKS; i++)
+        TEST_CHECK((blocks[i] = malloc(BLOCK)) != NULL);
+}
+
 static void give_single_pages_back(void)
 {
     static void *blocks[N_BLOCKS];
@@ -71,6 +79,8 @@ int main(int argc, char **argv)
     (void)argv;
     make_larger(N_LARGE / 3);
     TEST_CHECK(look().advised_kib == 0);
+    make_first_blocks();
+    long advised_kib = look().advised_kib;
     make_larger(N_LARGE - N_LARGE / 3);
     if (argc > 1) {
         TEST_CHECK(look().advised_kib == 0);
@@ -86,7 +96,7 @@ int main(int argc, char **argv)
     TEST_CHECK(waitpid(child, &status, 0) == child && status == 0);
     if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)
         TEST_SKIP("a kernel without huge pages");
-    TEST_CHECK(look().advised_kib > 0);
+    TEST_CHECK(advised_kib > 0 && look().advised_kib > advised_kib);
     give_single_pages_back();
     return 0;
 }
