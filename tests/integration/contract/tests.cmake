@@ -30,4 +30,6 @@ if(NOT GCM_TEST_LIBRARY)
       set_tests_properties(contract.${program}_linked PROPERTIES LABELS quick TIMEOUT 120)
     endforeach()
   endforeach()
+  # The library is there twice: the program's own serves it, though the other has the same names.
+  gcm_preload_test(contract.contract_gc_gcmalloc_static_preloaded LABEL quick TIMEOUT 120 COMMAND contract_gc_gcmalloc_static)
 endif()
