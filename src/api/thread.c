@@ -160,10 +160,13 @@ static int thread_create_blocked(const pthread_attr_t *attr, struct thread_helpe
 
 static int thread_start(void *(*fn)(void *), void *arg, const char *name)
 {
-    struct thread_helper *h = alloc_block(sizeof(*h), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
+    struct thread_helper *h;
     pthread_attr_t attr;
     int error;
 
+    if (REAL_KNOWN(pthread_create) == NULL) /* the static library in a program without ld.so */
+        return ENOSYS;
+    h = alloc_block(sizeof(*h), SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
     if (h == NULL)
         return ENOMEM;
     *h = (struct thread_helper){fn, arg, name};

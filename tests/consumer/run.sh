@@ -50,6 +50,9 @@ full_static() {
     printf '#include <stdlib.h>\nint main(void) { char *p = malloc(10); free(p); return !p; }\n' > "$dir/one.c"
     if "$cc" -static "$dir/one.c" -o "$dir/one" "$libdir/libgcmalloc.a" > "$dir/log" 2>&1; then
         "$dir/one" || fail "a static program links and does not run: $?"
+        # Neither the thread of finalizers can be started there nor that of a second marker: collections go without.
+        "$cc" -static -O1 "$project/static.c" -I"$prefix/include" -o "$dir/one" "$libdir/libgcmalloc.a" > "$dir/log" 2>&1 || { cat "$dir/log"; exit 1; }
+        "$dir/one" || fail "a static program that collects: $?"
     else
         grep -q 'undefined reference' "$dir/log" || { cat "$dir/log"; exit 1; }
         grep -m 1 'undefined reference' "$dir/log"
