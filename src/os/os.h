@@ -108,7 +108,7 @@ void os_futex_wake(uint32_t *word, unsigned n);
 
 /* ---- thread.c: this thread ---------------------------------------------------
  * Thread-local state; initial-exec, so reading it calls nothing. It is valid,
- * all zero, before any initialisation. */
+ * all zero but for its mark, before any initialisation. */
 struct os_stop_slot;
 struct os_tls {
     uint32_t critical;                 /* depth of critical sections; this thread and its handlers */
@@ -119,7 +119,9 @@ struct os_tls {
     uint32_t in_handler;      /* a program's signal handler runs (trampoline depth) */
     struct os_thread *thread; /* record of a registered thread, else NULL */
     bool was_stopped;         /* by the signal, which a call may have been interrupted for; whoever calls clears it */
+    uint32_t mark;            /* OS_TLS_MARK, which a thread with thread-local data of its own does not have there */
 };
+#define OS_TLS_MARK 0x6d67635fu
 extern __thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
 
 /* A registered thread. Records are type-stable: never unmapped, recycled. */

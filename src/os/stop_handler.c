@@ -81,8 +81,8 @@ static void stop_park(uint32_t epoch)
 /* ---- is it in a critical section? --------------------------------------------- */
 
 /* A thread that never registered may be one that libc does not know, with a base register of its own or none:
- * its os_tls is read through the kernel, which says EFAULT where we would fault. glibc's thread block holds
- * its own address. */
+ * its os_tls is read through the kernel, which says EFAULT where we would fault, and is known by its mark. glibc's thread block
+ * holds its own address. */
 static bool stop_has_our_tls(pid_t pid, uintptr_t base)
 {
     struct os_tls copy;
@@ -94,7 +94,8 @@ static bool stop_has_our_tls(pid_t pid, uintptr_t base)
 
     if (n == -ENOSYS || n == -EPERM)
         return true;
-    return n == (long)(sizeof(copy) + sizeof(self_word)) && (!CONTEXT_TLS_HAS_SELF || self_word == base);
+    return n == (long)(sizeof(copy) + sizeof(self_word)) && copy.mark == OS_TLS_MARK &&
+           (!CONTEXT_TLS_HAS_SELF || self_word == base);
 }
 
 /* This thread's os_tls, or NULL where it has none of its own: a thread made by clone may share its creator's,

@@ -33,7 +33,7 @@ struct thread_chunk {
 };
 #define THREAD_CHUNK_N_RECORDS ((THREAD_CHUNK_BYTES - sizeof(struct thread_chunk)) / sizeof(struct os_thread))
 
-__thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec")));
+__thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec"))) = {.mark = OS_TLS_MARK};
 struct os_lock os_thread_registry_lock = OS_LOCK_INIT(OS_RANK_REGISTRY);
 
 static struct {
