@@ -16,7 +16,7 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { DOCTOR_TEXT_BYTES = 16 * 1024, DOCTOR_MAX_THREADS = 2048 };
+enum { DOCTOR_TEXT_BYTES = 16 * 1024, DOCTOR_MAX_THREADS = 2048, DOCTOR_VERDICT_BYTES = 256 };
 
 static char doctor_text[DOCTOR_TEXT_BYTES] BULKY;
 static pid_t doctor_tids[DOCTOR_MAX_THREADS] BULKY;
@@ -105,14 +105,8 @@ static void doctor_put_trial(struct out *o)
 
 /* ---- mappings ---- */
 
-static bool doctor_put_map(const struct os_map *m, void *ctx)
+static void doctor_put_map_name(struct out *o, const struct os_map *m)
 {
-    struct out *o = ctx;
-
-    fmt_str(&o->f, "    ");
-    fmt_hex(&o->f, m->lo);
-    fmt_char(&o->f, '-');
-    fmt_hex(&o->f, m->hi);
     fmt_char(&o->f, ' ');
     fmt_char(&o->f, m->is_readable ? 'r' : '-');
     fmt_char(&o->f, m->is_writable ? 'w' : '-');
@@ -121,7 +115,25 @@ static bool doctor_put_map(const struct os_map *m, void *ctx)
     fmt_char(&o->f, ' ');
     fmt_str(&o->f, m->name[0] != '\0' ? m->name : "(no name)");
     fmt_str(&o->f, ": ");
-    out_line(o, roots_verdict(m->lo));
+}
+
+/* A line for each part of it that a collection treats as one. */
+static bool doctor_put_map(const struct os_map *m, void *ctx)
+{
+    char text[DOCTOR_VERDICT_BYTES];
+    struct out *o = ctx;
+
+    for (uintptr_t lo = m->lo, hi; lo < m->hi; lo = hi) {
+        struct fmt verdict = fmt_init(text, sizeof(text));
+
+        hi = roots_put_verdict(&verdict, lo, m->hi);
+        fmt_str(&o->f, "    ");
+        fmt_hex(&o->f, lo);
+        fmt_char(&o->f, '-');
+        fmt_hex(&o->f, hi);
+        doctor_put_map_name(o, m);
+        out_line(o, fmt_cstr(&verdict));
+    }
     return true;
 }
 
@@ -156,7 +168,8 @@ static enum doctor_place doctor_place_of(pid_t tid)
     return place;
 }
 
-/* One that has to be stopped by the signal. */
+/* One that has to be stopped by the signal. One that runs with it blocked may only be on its way out of the stop of the
+ * collection on trial. */
 static const char *doctor_signal_text(const struct os_task_state *state, bool is_known)
 {
     if (state->state == 'D')
@@ -164,7 +177,8 @@ static const char *doctor_signal_text(const struct os_task_state *state, bool is
     if (state->state == 't' || state->state == 'T')
         return "held by a debugger or a stop signal: while it is, collections are skipped";
     if ((state->sig_blocked >> (os_stop_signal_number() - 1) & 1) != 0)
-        return "blocks signal 33, by the system call itself: while it does, collections are skipped";
+        return state->state == 'S' ? "blocks signal 33, by the system call itself: while it does, collections are skipped"
+                                   : "runs with signal 33 blocked just now, as in a handler: a collection waits for it";
     return is_known ? "stopped by signal 33" : "not known to the library: stopped by signal 33";
 }
 
@@ -184,6 +198,7 @@ static const char *doctor_thread_text(pid_t tid)
 
 static void doctor_put_threads(struct out *o)
 {
+    char name[OS_TASK_NAME_BYTES];
     long n = os_task_list(doctor_tids, DOCTOR_MAX_THREADS);
 
     out_line(o, "  threads");
@@ -192,6 +207,12 @@ static void doctor_put_threads(struct out *o)
     for (long i = 0; i < n; i++) {
         fmt_str(&o->f, "    ");
         fmt_u64(&o->f, (uint64_t)doctor_tids[i]);
+        os_task_name(doctor_tids[i], name);
+        if (name[0] != '\0') {
+            fmt_str(&o->f, " (");
+            fmt_str(&o->f, name);
+            fmt_char(&o->f, ')');
+        }
         fmt_str(&o->f, ": ");
         out_line(o, doctor_thread_text(doctor_tids[i]));
     }

@@ -87,7 +87,10 @@ static bool content_walk_private(const struct roots_map *m, roots_run_fn fn, voi
 bool roots_content_walk(const struct roots_map *m, roots_run_fn fn, void *ctx)
 {
     switch ((enum roots_map_kind)m->kind) {
-    case ROOTS_MAP_NONE:
+    case ROOTS_MAP_KERNEL:
+    case ROOTS_MAP_RING:
+    case ROOTS_MAP_WITH_FILE:
+    case ROOTS_MAP_WITH_DEVICE:
         return true;
     case ROOTS_MAP_PRIVATE:
     case ROOTS_MAP_DEVICE:

@@ -6,9 +6,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/fmt.h"
 
-/* No collection may run meanwhile: cycle_inhibit, then cycle_wait. */
-const char *roots_verdict(uintptr_t addr);
+/* What the last collection did with what is mapped from addr to hi, as far as that is one: where it ends. Not in a critical
+ * section. No collection may run meanwhile: cycle_inhibit, then cycle_wait. */
+uintptr_t roots_put_verdict(struct fmt *f, uintptr_t addr, uintptr_t hi);
 
 /* In a clone of the process, made while the world was stopped: descriptors that show the original are closed and opened
  * again. Then roots_scan_into reads the clone's memory. */

@@ -27,8 +27,13 @@ enum {
 #define ROOTS_MAX_ASKED_BYTES (UINT64_C(16) << 30)
 
 enum roots_map_kind {
-    ROOTS_MAP_NONE,    /* listed, so that stacks in it are known, but not a root */
-    ROOTS_MAP_PRIVATE, /* pages with content are roots */
+    /* listed, so that stacks in it are known, but not a root: */
+    ROOTS_MAP_KERNEL,      /* vdso, vvar */
+    ROOTS_MAP_RING,        /* of io_uring or AIO */
+    ROOTS_MAP_WITH_FILE,   /* shared with one */
+    ROOTS_MAP_WITH_DEVICE, /* shared with one, or with another object of the kernel's */
+    /* roots: */
+    ROOTS_MAP_PRIVATE, /* pages with content */
     ROOTS_MAP_DEVICE,  /* private, perhaps of a device: the same, if the kernel lets it be read as memory */
     ROOTS_MAP_SHMEM,   /* shared memory in the page cache: whole; mincore knows about it */
     ROOTS_MAP_SHARED,  /* other shared memory without a name: whole */
@@ -40,7 +45,16 @@ struct roots_map {
     bool is_anonymous; /* no file behind it */
     bool is_code;      /* executable: compiled while the program runs, where it has content of its own */
     bool is_data;      /* data segment of a program or library, or what follows one: its zeroed part */
+    uint64_t n_read;   /* bytes fed to the sink by the last scan */
 };
+static inline bool roots_map_is_root(const struct roots_map *m)
+{
+    return m->kind >= ROOTS_MAP_PRIVATE;
+}
+static inline bool roots_map_is_shared(const struct roots_map *m)
+{
+    return m->kind == ROOTS_MAP_SHMEM || m->kind == ROOTS_MAP_SHARED;
+}
 
 enum roots_zone_kind { ROOTS_ZONE_PLAIN, ROOTS_ZONE_STACK, ROOTS_ZONE_DEAD };
 struct roots_zone {
@@ -72,6 +86,7 @@ struct roots {
     bool has_userfault;   /* a page that is not there may be a stopped thread's to deliver */
     struct roots_map *maps; /* SCRATCH_MAPS, behind the text buffer */
     size_t n_maps, max_maps, n_maps_hint;
+    size_t n_scanned;       /* of the mappings, the first so many; the rest was not reached */
     char *text;             /* SCRATCH_MAPS */
     struct roots_zones threads, excluded; /* SCRATCH_ROOTS */
     uintptr_t *copy;        /* SCRATCH_ROOTS, ROOTS_COPY_BYTES */
@@ -109,6 +124,8 @@ enum roots_zone_kind roots_zones_at(const struct roots_zones *z, uintptr_t addr,
 /* ---- roots_maps.c -------------------------------------------------------------------------------------------- */
 bool roots_maps_collect(void); /* fills the table of mappings; fails when the list is not complete */
 struct roots_map *roots_maps_find(uintptr_t addr); /* NULL: not mapped, or ours */
+struct roots_map *roots_maps_next(uintptr_t addr); /* the first that ends above addr; NULL: none */
+enum roots_rule roots_maps_rule(const struct roots_map *m, enum roots_zone_kind zone);
 bool roots_maps_scan(void);
 uint64_t roots_maps_estimate(void); /* world running: bytes of content in the collected mappings */
 
@@ -133,6 +150,7 @@ bool roots_kernel_has_no_userfault(void); /* asked once per scan, by who wants t
 size_t roots_table_n_excluded(void); /* world running, in a critical section */
 void roots_table_place(void); /* excluded ranges become zones */
 bool roots_table_scan(void);  /* added ranges */
+uint64_t roots_table_added(uintptr_t lo, uintptr_t hi); /* bytes of it that lie in added ranges; world running */
 void roots_table_fork_child(void);
 
 #endif

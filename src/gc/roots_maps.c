@@ -53,14 +53,6 @@ static bool maps_is_shmem(const struct os_map *m)
     return (device != 0 && m->dev == device) || maps_name_begins(m, "/dev/shm/");
 }
 
-static enum roots_map_kind maps_shared_kind(const struct os_map *m)
-{
-    if (maps_name_ends(m, MAPS_DELETED) || maps_name_begins(m, "/memfd:") || maps_name_begins(m, "/SYSV") ||
-        maps_name_begins(m, "[anon_shmem:"))
-        return ROOTS_MAP_SHARED;
-    return ROOTS_MAP_NONE;
-}
-
 /* May be something else than memory: it is read through the kernel, which refuses what has side effects. */
 static bool maps_may_be_device(const struct os_map *m)
 {
@@ -70,10 +62,20 @@ static bool maps_may_be_device(const struct os_map *m)
            maps_name_begins(m, "anon_inode:");
 }
 
+static enum roots_map_kind maps_shared_kind(const struct os_map *m)
+{
+    if (maps_name_ends(m, MAPS_DELETED) || maps_name_begins(m, "/memfd:") || maps_name_begins(m, "/SYSV") ||
+        maps_name_begins(m, "[anon_shmem:"))
+        return ROOTS_MAP_SHARED;
+    return m->name[0] == '/' && !maps_may_be_device(m) ? ROOTS_MAP_WITH_FILE : ROOTS_MAP_WITH_DEVICE;
+}
+
 static enum roots_map_kind maps_kind(const struct os_map *m)
 {
     if (maps_is_kernels(m))
-        return ROOTS_MAP_NONE;
+        return ROOTS_MAP_KERNEL;
+    if (maps_holds_kernel_pointers(m))
+        return ROOTS_MAP_RING;
     if (maps_is_shmem(m))
         return ROOTS_MAP_SHMEM; /* a private mapping too: page tables call pages that it did not write the file's */
     if (m->is_shared)
@@ -140,9 +142,9 @@ bool roots_maps_collect(void)
     return roots.skip == SKIP_NONE;
 }
 
-struct roots_map *roots_maps_find(uintptr_t addr)
+struct roots_map *roots_maps_next(uintptr_t addr)
 {
-    size_t lo = 0; /* the first mapping that ends above addr */
+    size_t lo = 0;
     size_t hi = roots.n_maps;
 
     while (lo < hi) {
@@ -153,7 +155,14 @@ struct roots_map *roots_maps_find(uintptr_t addr)
         else
             lo = mid + 1;
     }
-    return lo < roots.n_maps && roots.maps[lo].lo <= addr ? &roots.maps[lo] : NULL;
+    return lo < roots.n_maps ? &roots.maps[lo] : NULL;
+}
+
+struct roots_map *roots_maps_find(uintptr_t addr)
+{
+    struct roots_map *m = roots_maps_next(addr);
+
+    return m != NULL && m->lo <= addr ? m : NULL;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
@@ -170,14 +179,12 @@ static bool maps_feed_device(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
  * between a library's segments is resident with its file. */
 static bool maps_feed_unreadable(const struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
 {
-    bool is_shared = m->kind == ROOTS_MAP_SHMEM || m->kind == ROOTS_MAP_SHARED;
-
-    if (!roots.has_pagemap && !is_shared && !m->is_anonymous)
+    if (!roots.has_pagemap && !roots_map_is_shared(m) && !m->is_anonymous)
         return true;
-    return roots_feed_copied(rule, lo, hi, is_shared);
+    return roots_feed_copied(rule, lo, hi, roots_map_is_shared(m));
 }
 
-static bool maps_feed(const struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+static bool maps_feed_by_kind(const struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
 {
     if (m->kind == ROOTS_MAP_DEVICE)
         return maps_feed_device(rule, lo, hi);
@@ -186,7 +193,16 @@ static bool maps_feed(const struct roots_map *m, enum roots_rule rule, uintptr_t
     return roots_feed_direct(rule, lo, hi, m->kind != ROOTS_MAP_PRIVATE);
 }
 
-static enum roots_rule maps_rule(const struct roots_map *m, enum roots_zone_kind zone)
+static bool maps_feed(struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+{
+    uint64_t before = roots.n_bytes;
+    bool is_read = maps_feed_by_kind(m, rule, lo, hi);
+
+    m->n_read += roots.n_bytes - before;
+    return is_read;
+}
+
+enum roots_rule roots_maps_rule(const struct roots_map *m, enum roots_zone_kind zone)
 {
     if (zone == ROOTS_ZONE_STACK)
         return ROOTS_RULE_STACK;
@@ -198,7 +214,7 @@ static enum roots_rule maps_rule(const struct roots_map *m, enum roots_zone_kind
 /* A run of pages with content, cut where the rule changes. */
 static bool maps_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
 {
-    const struct roots_map *m = ctx;
+    struct roots_map *m = ctx;
 
     for (uintptr_t end; lo < hi; lo = end) {
         enum roots_zone_kind zone, excluded;
@@ -208,7 +224,7 @@ static bool maps_scan_run(uintptr_t lo, uintptr_t hi, void *ctx)
         excluded = roots_zones_at(&roots.excluded, lo, &end);
         if (zone == ROOTS_ZONE_DEAD || excluded == ROOTS_ZONE_DEAD)
             continue;
-        if (!maps_feed(m, maps_rule(m, zone), lo, end))
+        if (!maps_feed(m, roots_maps_rule(m, zone), lo, end))
             return false;
     }
     return true;
@@ -279,8 +295,8 @@ bool roots_maps_scan(void)
 {
     if (!roots.has_pagemap && !maps_is_blind_bearable())
         return roots_fail(SKIP_NO_PAGEMAP);
-    for (size_t i = 0, n; i < roots.n_maps; i += n)
-        if ((n = maps_scan_row(&roots.maps[i], roots.n_maps - i)) == 0)
+    for (size_t n; roots.n_scanned < roots.n_maps; roots.n_scanned += n)
+        if ((n = maps_scan_row(&roots.maps[roots.n_scanned], roots.n_maps - roots.n_scanned)) == 0)
             return false;
     return roots_content_verify();
 }

@@ -181,6 +181,22 @@ bool roots_table_scan(void)
     return true;
 }
 
+uint64_t roots_table_added(uintptr_t lo, uintptr_t hi)
+{
+    const struct roots_range *range;
+    uint64_t n_bytes = 0;
+
+    os_critical_enter();
+    os_lock(&table_state.lock);
+    for (size_t at = 0; (range = table_next(&table_state.added, &at)) != NULL;) {
+        uintptr_t from = range->lo > lo ? range->lo : lo, to = range->hi < hi ? range->hi : hi;
+        n_bytes += from < to ? to - from : 0;
+    }
+    os_unlock(&table_state.lock);
+    os_critical_leave();
+    return n_bytes;
+}
+
 static void table_recount(struct table *t)
 {
     t->n_in_use = t->n_taken = 0;

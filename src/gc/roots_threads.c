@@ -61,7 +61,7 @@ static bool threads_place(uintptr_t sp, const struct os_thread *t)
         m = roots_maps_find(sp - 1); /* nothing is on this stack */
     if (m == NULL)
         return roots_fail(SKIP_STACK_MISSING);
-    if (m->kind == ROOTS_MAP_NONE)
+    if (!roots_map_is_root(m))
         m->kind = ROOTS_MAP_SHARED; /* a stack is a root wherever it lies */
     if (threads_is_on_own_stack(sp, t)) {
         roots_zones_add(&roots.threads, t->stack_lo > m->lo ? t->stack_lo : m->lo, live_lo, ROOTS_ZONE_DEAD);

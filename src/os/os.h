@@ -291,6 +291,9 @@ struct os_task_state { /* /proc/PID/task/TID/stat and status */
     uint64_t sig_blocked;
 };
 int os_task_state(pid_t tid, struct os_task_state *out);
+enum { OS_TASK_NAME_BYTES = 17 }; /* 15 characters, and the newline that the kernel puts behind them */
+/* The thread's name as text for people: "" gone, what would not print is '?'. */
+void os_task_name(pid_t tid, char name[OS_TASK_NAME_BYTES]);
 /* false: gone, dead, or a worker of the kernel in our thread group (io_uring): such are never signalled. */
 bool os_task_is_stoppable(const struct os_task_state *state);
 

@@ -166,6 +166,16 @@ int os_task_state(pid_t tid, struct os_task_state *out)
     return 0;
 }
 
+void os_task_name(pid_t tid, char name[OS_TASK_NAME_BYTES])
+{
+    long n = task_read_file(tid, "/comm", name, OS_TASK_NAME_BYTES);
+
+    name[n > 0 ? n - 1 : 0] = '\0';
+    for (char *c = name; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
 bool os_task_is_stoppable(const struct os_task_state *state)
 {
     if (state->state == 0 || state->state == 'Z' || state->state == 'X' || state->state == 'x')

@@ -76,15 +76,27 @@ out=$("$gcrun" --stats -- sh -c 'sh -c true; "$0" -c true; exit 3' sh 2>&1)
 n=$(grep -c '^gcmalloc: process' <<<"$out")
 [ "$n" -le 1 ] || failed "--stats spoke $n times"
 : >"$dir/out"
-"$gcrun" --stats="$dir/stats.%p" --doctor -- "$target" nonsense >"$dir/out" 2>&1 &
+"$gcrun" --stats="$dir/stats.%p" --doctor -- "$target" doctor >"$dir/out" 2>&1 &
 pid=$!
 while ! grep -q ready "$dir/out"; do sleep 0.05; done
 finish
 cat "$dir"/stats.* >"$dir/texts"
-for text in 'gcmalloc: process' 'pauses' 'from us' 'gcmalloc: doctor' "malloc      the library's" 'read at every byte' \
-    "skipped: shared with a file" "skipped: the library's own" 'asks: its own collections'; do
+for text in 'gcmalloc: process' 'pauses' 'from us' 'gcmalloc: doctor' "malloc      the library's" 'read at every 4th byte' \
+    "skipped: the library's own" 'asks: its own collections' " bytes of the library's own words" \
+    "[vdso]: skipped: the kernel's" ' (two?lines): '; do
     grep -qF -- "$text" "$dir/texts" || failed "--stats --doctor did not say: $text"
 done
+expect_verdict() { # expect_verdict WHAT PERMISSIONS TEXT : of the mapping that the target told of
+    local line="    $(sed -n "s/^$1 //p" "$dir/out") $2"
+    grep -F -- "$line" "$dir/texts" | grep -q -- ": $3\$" ||
+        failed "the doctor does not say \"$3\" of $1: $(grep -F -- "$line" "$dir/texts")"
+}
+expect_verdict file r--s 'skipped: shared with a file'
+expect_verdict guard ---p 'skipped: no page with content of its own'
+expect_verdict hidden ---p 'read through the kernel: 4K with content of its own'
+expect_verdict code r-xp 'read at every byte: 4K with content of its own'
+expect_verdict part rw-p 'read: 4K with content of its own, 4K excluded by gc_exclude_roots'
+expect_verdict whole rw-p 'skipped: 8K excluded by gc_exclude_roots'
 
 # A process that ends with a report of its own while others ask it for one: no text is mixed into another.
 is_report() { # every line of the mappings is one

@@ -1,6 +1,7 @@
 /* The kernel's list of threads, with the main thread gone too; states and masks. */
 #include "os_harness.h"
 
+#include <limits.h>
 #include <sys/prctl.h>
 
 enum { N_THREADS = 40, N_MAX = 256 };
@@ -64,6 +65,23 @@ static void all_threads_are_listed(void **state)
     is_over = true;
     for (int i = 0; i < N_THREADS; i++)
         pthread_join(threads[i], NULL);
+}
+
+/* Whatever a program calls its threads, it is a word in a line of text. */
+static void names_are_text(void **state)
+{
+    char name[OS_TASK_NAME_BYTES];
+
+    (void)state;
+    assert_int_equal(pthread_setname_np(pthread_self(), "a\n\033[1m\tz2345678"), 0);
+    os_task_name(os_gettid(), name);
+    assert_string_equal(name, "a??[1m?z2345678");
+    assert_int_equal(pthread_setname_np(pthread_self(), ""), 0);
+    os_task_name(os_gettid(), name);
+    assert_string_equal(name, "");
+    name[0] = 'x';
+    os_task_name(INT_MAX, name);
+    assert_string_equal(name, "");
 }
 
 static void the_gone_and_the_kernels_are_not_stoppable(void **state)
@@ -159,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_threads_are_listed),
+        cmocka_unit_test(names_are_text),
         cmocka_unit_test(the_gone_and_the_kernels_are_not_stoppable),
         cmocka_unit_test(proc_is_readable_when_main_has_ended),
 #if GCM_CHECKING
