@@ -36,6 +36,12 @@ CONF
     curl -sS --max-time 60 -o /dev/null -w '%{http_code}\n' "http://127.0.0.1:$port/missing"
     curl -sSL --max-time 60 "http://127.0.0.1:$port/r" | cksum
     for i in $(seq 10); do curl -sS --max-time 60 -d "body $i" "http://127.0.0.1:$port/run.cgi?n=$i"; echo; done
+    # By SIGTERM it ends with 1 where it has not seen yet that a client is gone; by SIGINT it waits for that.
+    kill -INT "$server_pid"
+    for i in $(seq 600); do
+        kill -0 "$server_pid" 2>/dev/null || break
+        sleep 0.1
+    done
     serve_stop
     sed 's/^[^:]*:[^(]*//' error.log
 }
