@@ -70,8 +70,14 @@ void free_slow(void *p); /* free, all of it */
 void free_foreign(void *p);
 /* An exit from the library: see the rules. */
 COLD void api_exit_pending(void);
-/* unseen.c: the trace is told that the program used the block p, which had been found unreachable. */
-COLD void unseen_tell(const char *what, void *p, const void *caller);
+/* unseen.c: the trace is told that the program used the block p, which had been found unreachable, and what is known of it:
+ * size 0 where nothing is. p: in the heap */
+struct unseen_site {
+    size_t size_bytes;
+    unsigned flavor;
+};
+COLD struct unseen_site unseen_find(void *p);
+COLD void unseen_tell(const char *what, void *p, struct unseen_site site, const void *caller);
 /* emergency.c: frees made by handlers that interrupted a slow path */
 extern void *_Atomic emergency_deferred;
 ALWAYS_INLINE void api_exit_slow(void)

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/counters.h"
 #include "gc/finalizer.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 
 /* Blocks of another allocator come from before we were there (or beside us) and go back to libc, which was
@@ -55,6 +56,7 @@ static enum heap_free_result free_in_section(void *p)
 NOINLINE void free_slow(void *p)
 {
     enum heap_free_result result;
+    struct unseen_site site = {0}; /* of a suspect nothing is known when it is freed */
 
     if (p == NULL)
         return;
@@ -70,12 +72,14 @@ NOINLINE void free_slow(void *p)
     if (UNLIKELY(tracked_is_any()))
         watch_freed(p);
     os_critical_enter();
+    if (UNLIKELY(probation_is_on()))
+        site = unseen_find(p);
     result = free_in_section(p);
     os_critical_leave();
     if (UNLIKELY(result == HEAP_FREED_TAKEN))
         counter_add(COUNTER_TAKEN_FREED, 1);
     if (UNLIKELY(result == HEAP_FREED_TAKEN || result == HEAP_FREED_SUSPECT))
-        unseen_tell("free", p, __builtin_return_address(0));
+        unseen_tell("free", p, probation_is_on() ? site : unseen_find(p), __builtin_return_address(0));
     api_exit_slow();
 }
 

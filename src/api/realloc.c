@@ -154,13 +154,6 @@ COLD static void *realloc_taken(const struct heap_obj *obj, size_t new_bytes)
     return realloc_copy((void *)obj->start, obj->size_bytes, new_bytes, FLAVOR_MALLOC, false);
 }
 
-static bool realloc_is_taken_slice(uintptr_t addr)
-{
-    const struct slice *e = slice_of(addr);
-
-    return e->span == 0 && e->flavor == TOMB_TAKEN;
-}
-
 /* What the collector left of a span that it took whole: how long the block was is forgotten. Bytes up to
  * where other things lie now. */
 COLD static size_t realloc_taken_bytes(uintptr_t addr)
@@ -169,7 +162,7 @@ COLD static size_t realloc_taken_bytes(uintptr_t addr)
 
     do
         n_bytes += SLICE_SIZE - ((addr + n_bytes) & (SLICE_SIZE - 1));
-    while (heap_contains(addr + n_bytes) && realloc_is_taken_slice(addr + n_bytes));
+    while (heap_contains(addr + n_bytes) && slice_is_taken(slice_of(addr + n_bytes)));
     return n_bytes;
 }
 
@@ -185,7 +178,7 @@ static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
         *obj = (struct heap_obj){obj->span, addr, layout_part_bytes(obj->span, addr), obj->idx};
         return found;
     }
-    if (LIKELY(is_block) || (!realloc_is_taken_slice(addr) && !slice_is_doubtful(addr)))
+    if (LIKELY(is_block) || (!slice_is_taken(slice_of(addr)) && !slice_is_doubtful(addr)))
         return found;
     *obj = (struct heap_obj){.start = addr, .size_bytes = realloc_taken_bytes(addr)};
     return HEAP_TAKEN;
@@ -224,8 +217,11 @@ NOINLINE static void *realloc_slow(void *p, size_t new_bytes)
     found = realloc_find((uintptr_t)p, &obj);
     bool is_start = found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p;
     bool was_unseen = false;
+    struct unseen_site site = {0}; /* before the block moves */
     if (LIKELY(is_start && !is_nested))
         found = realloc_use(found, &obj, COUNTER_TAKEN_REALLOC, &was_unseen);
+    if (UNLIKELY(was_unseen))
+        site = unseen_find(p);
     unsigned flavor = found == HEAP_LIVE ? realloc_flavor(obj.span->flavor) : FLAVOR_MALLOC;
     if (LIKELY(found == HEAP_LIVE && is_start && !is_nested))
         q = realloc_in_place(&obj, new_bytes);
@@ -237,7 +233,7 @@ NOINLINE static void *realloc_slow(void *p, size_t new_bytes)
     if (UNLIKELY(is_nested))
         return realloc_nested(p, &obj, new_bytes);
     if (UNLIKELY(was_unseen))
-        unseen_tell("realloc", p, __builtin_return_address(0));
+        unseen_tell("realloc", p, site, __builtin_return_address(0));
     api_exit_slow();
     if (q != NULL)
         return q;
@@ -291,7 +287,7 @@ size_t usable_size(void *p)
     if (UNLIKELY(found == HEAP_FREE))
         check_misuse(MISUSE_USABLE_FREED, (uintptr_t)p);
     if (UNLIKELY(was_unseen))
-        unseen_tell("malloc_usable_size", p, __builtin_return_address(0));
+        unseen_tell("malloc_usable_size", p, unseen_find(p), __builtin_return_address(0));
     mark_note_full_block(obj.size_bytes); /* of another flavor: too much is kept; one that was taken has no span */
     api_exit_slow();
     return obj.size_bytes;

@@ -1,18 +1,26 @@
 /* Telling that the program uses a block which the collector could not see; see heap/probation.h. */
 #include "api/alloc.h"
 #include "gc/trace.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 
-COLD void unseen_tell(const char *what, void *p, const void *caller)
+COLD struct unseen_site unseen_find(void *p)
 {
+    struct unseen_site site = {0, FLAVOR_MALLOC};
     struct heap_obj obj;
-    bool is_known;
 
     os_critical_enter();
-    is_known = heap_find_object((uintptr_t)p, &obj) != HEAP_NOT_A_BLOCK;
-    if (is_known)
-        trace_unseen_use(what, (uintptr_t)p, obj.size_bytes, obj.span->flavor, caller);
-    else
-        trace_unseen_use(what, (uintptr_t)p, 0, FLAVOR_MALLOC, caller);
+    if (heap_find_object((uintptr_t)p, &obj) != HEAP_NOT_A_BLOCK)
+        site = (struct unseen_site){obj.size_bytes, obj.span->flavor};
+    else if (probation_read_tomb((uintptr_t)p, &obj, &site.flavor))
+        site.size_bytes = obj.size_bytes;
+    os_critical_leave();
+    return site;
+}
+
+COLD void unseen_tell(const char *what, void *p, struct unseen_site site, const void *caller)
+{
+    os_critical_enter();
+    trace_unseen_use(what, (uintptr_t)p, site.size_bytes, site.flavor, caller);
     os_critical_leave();
 }

@@ -20,15 +20,23 @@ static enum heap_free_result free_misuse(const char *what, uintptr_t addr)
     return HEAP_FREED_TAKEN;
 }
 
+/* The program held it by a pointer that we cannot see. */
+static enum heap_free_result free_taken(const struct span *s)
+{
+    probation_pin(s);
+    return HEAP_FREED_TAKEN;
+}
+
 /* The slice has no span any more: what was it? */
 static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
 {
     uintptr_t in_span = ((addr - heap_map.arena_base) & (SLICE_SIZE - 1)) + ((uintptr_t)e->slice_no << SLICE_SHIFT);
     bool is_start = e->recip == 0 ? in_span == 0 : slice_is_block_start(e, in_span);
-    if (e->flavor == TOMB_TAKEN && slice_block_size(e) == LAYOUT_TINY_BLOCK && addr % LAYOUT_PART == 0)
-        return HEAP_FREED_TAKEN; /* maybe a part of a block */
-    if (is_start && e->flavor == TOMB_TAKEN)
+    bool is_part = slice_block_size(e) == LAYOUT_TINY_BLOCK && addr % LAYOUT_PART == 0; /* of a block, maybe */
+    if ((is_start || is_part) && slice_is_taken(e)) {
+        probation_pin_tomb(addr);
         return HEAP_FREED_TAKEN;
+    }
     return free_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
 }
 
@@ -38,7 +46,7 @@ static enum heap_free_result free_large(struct span *s, uintptr_t addr)
     if (addr != s->start)
         return free_misuse(MISUSE_INVALID_FREE, addr);
     if ((span_cold(s)->dead & 1) != 0)
-        return HEAP_FREED_TAKEN;
+        return free_taken(s);
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
         check_misuse(MISUSE_DOUBLE_FREE, addr);
     bool was_suspect = probation_use(s, 0);
@@ -52,8 +60,7 @@ static enum heap_free_result free_of_free(struct span *s, uint32_t idx)
 {
     if (!span_drop_taken(s, idx))
         return free_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
-    probation_pin(s);
-    return HEAP_FREED_TAKEN;
+    return free_taken(s);
 }
 
 /* A block that is handed out goes back to its slot. */
@@ -110,7 +117,7 @@ static enum heap_free_result free_part(struct span *s, const struct slice *e, ui
         return free_misuse(MISUSE_INVALID_FREE, addr);
     uint64_t gone = s->words[idx >> 6].free | span_cold(s)[idx >> 6].dead;
     if (((gone >> (idx & 63)) & 1) != 0)
-        return HEAP_FREED_TAKEN;
+        return free_taken(s);
     if (!layout_is_part(s, addr))
         return free_misuse(MISUSE_INVALID_FREE, addr);
     return probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
@@ -121,14 +128,15 @@ static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t
 {
     if (span_is_free(s, idx)) {
         if (free_is_taken(s, idx))
-            return HEAP_FREED_TAKEN;
+            return free_taken(s);
         if (LOAD_ONCE(slice_of(addr)->span) != meta_ref(s))
             return heap_free((void *)addr); /* the span ended while we looked: its tomb knows */
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
     }
+    bool is_unseen = probation_use_elsewhere(s, idx); /* with the message the block is gone, and maybe its span */
     if (!inbox_write(s, idx, flags_before))
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
-    return HEAP_FREED;
+    return is_unseen ? HEAP_FREED_SUSPECT : HEAP_FREED;
 }
 
 enum heap_free_result heap_free(void *p)

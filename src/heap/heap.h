@@ -37,7 +37,7 @@ void *heap_large_resize(struct span *s, size_t new_size_bytes);
 /* ---- freeing, slow: every case that the fast path does not do; free.c ---- */
 enum heap_free_result {
     HEAP_FREED,        /* done */
-    HEAP_FREED_SUSPECT, /* done, and the collector had found it unreachable once: probation.h */
+    HEAP_FREED_SUSPECT, /* done, and the collector had found it unreachable: probation.h */
     HEAP_FREED_TAKEN,  /* the collector had taken it: nothing to do but count */
     HEAP_FREE_FOREIGN, /* not in the arena */
 };

@@ -42,8 +42,8 @@ ALWAYS_INLINE void inbox_announce(struct span *s, uint64_t flags_before)
     inbox_push_wherever(s);
 }
 
-/* What a free of must be decided by heap_free. */
-enum { INBOX_NOT_BY_MESSAGE = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY };
+/* What a free of must be decided by heap_free: with the last two the block may be one that was found unreachable. */
+enum { INBOX_NOT_BY_MESSAGE = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY | SPAN_SUSPECT | SPAN_UNSWEPT };
 
 /* The common case of a free of another thread's block, told apart by reads only: its span, block and flags for inbox_write. NULL:
  * heap_free has to look. self: this thread's cache. pre: addr in the arena. */

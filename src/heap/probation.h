@@ -23,11 +23,17 @@ bool probation_is_over(uintptr_t obj);
 /* The program used the block: it is no suspect any more. true: it was one, and its site is pinned now. Any thread that
  * uses the block. */
 bool probation_use(struct span *s, uint32_t idx);
+/* For a free by another thread than the owner: a block judged dead is one, too, and is counted by who reads the message. */
+bool probation_use_elsewhere(struct span *s, uint32_t idx);
 /* The same for a block judged dead whose slot is not free yet: it lives again where the caller owns the span. In a critical
  * section. true: it does. */
 bool probation_revive(const struct heap_obj *obj);
 
 void probation_pin(const struct span *s);
+/* As probation_pin, for a block at addr whose span the collector took whole: nothing where the memory serves others. */
+void probation_pin_tomb(uintptr_t addr);
+/* What is known of such a block; of a large one the size of its slices. false: it is none. pre: addr in the heap. */
+bool probation_read_tomb(uintptr_t addr, struct heap_obj *obj, unsigned *flavor);
 bool probation_is_pinned(const struct span *s); /* every block of the span is a root */
 
 #endif

@@ -7,7 +7,6 @@
 #include "base/counters.h"
 #include "heap/layout.h"
 #include "heap/meta.h"
-#include "heap/probation.h"
 #include "heap/tcache.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -154,7 +153,7 @@ void span_unpublish(struct span *s, enum slice_tomb tomb)
     struct slice *first = slice_of(s->start);
     for (uint32_t i = 0; i < s->n_slices; i++) {
         struct slice e = first[i];
-        e.flavor = (uint8_t)tomb;
+        e.flavor = (uint8_t)(tomb == TOMB_TAKEN ? tomb + s->flavor : tomb);
         e.span = 0;
         if (tomb == TOMB_TAKEN)
             e.taken_in = heap_map.cycle_no;
@@ -272,9 +271,8 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
     uint64_t unseen = freed & (cold->dead | (cold->taken & s->words[w].free));
     if (unseen != 0)
         counter_add(COUNTER_TAKEN_FREED, bits_popcount64(unseen));
-    cold->dead &= ~freed;
-    for (uint64_t used = freed & cold->suspect; used != 0; used &= used - 1)
-        probation_use(s, w * 64 + bits_ctz64(used));
+    __atomic_store_n(&cold->dead, cold->dead & ~freed, __ATOMIC_RELAXED);
+    ASSERT((freed & cold->suspect) == 0); /* the sender has told */
     uint64_t second = freed & s->words[w].free & ~cold->taken;
     if (second != 0 && !slice_is_doubtful(s->start))
         check_misuse(MISUSE_DOUBLE_FREE, span_block(s, w * 64 + bits_ctz64(second)));

@@ -55,7 +55,7 @@ struct slice {
 };
 _Static_assert(sizeof(struct slice) == 16, "four slices to a quarter line; the marker counts on it");
 _Static_assert(offsetof(struct slice, span) == 8, "span, place and flavor change in one store of 8 bytes");
-enum slice_tomb { TOMB_NONE = 0, TOMB_FREED, TOMB_TAKEN, TOMB_FOREIGN };
+enum slice_tomb { TOMB_NONE = 0, TOMB_FREED, TOMB_FOREIGN, TOMB_TAKEN = 8 /* plus the flavor of what was taken */ };
 
 enum span_flag {
     SPAN_FULL = 1,
@@ -132,6 +132,11 @@ ALWAYS_INLINE struct span *span_of_ref(uint32_t ref)
 {
     return (struct span *)(heap_map.meta_base + ((uint64_t)ref << 6));
 }
+/* No span any more, and the collector took its last blocks. */
+ALWAYS_INLINE bool slice_is_taken(const struct slice *e)
+{
+    return e->span == 0 && e->flavor >= TOMB_TAKEN;
+}
 /* Block size in bytes; 0 for a large block. */
 ALWAYS_INLINE uint32_t slice_block_size(const struct slice *e)
 {
@@ -178,6 +183,11 @@ ALWAYS_INLINE bool span_is_large(const struct span *s)
 ALWAYS_INLINE uintptr_t span_block(const struct span *s, uint32_t idx)
 {
     return s->start + (size_t)idx * s->size_bytes;
+}
+/* Any thread that holds a block here; the owner may sweep meanwhile. */
+ALWAYS_INLINE bool span_is_dead(const struct span *s, uint32_t idx)
+{
+    return (__atomic_load_n(&span_cold((struct span *)s)[idx >> 6].dead, __ATOMIC_RELAXED) >> (idx & 63)) & 1;
 }
 /* Any thread. Acquire: pairs with span_sweep, which sets `taken` first. */
 ALWAYS_INLINE bool span_is_free(const struct span *s, uint32_t idx)

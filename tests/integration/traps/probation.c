@@ -1,32 +1,12 @@
 /* A block whose only pointer is hidden is found unreachable; the program uses it all the same. While it is on probation a
  * free, realloc or malloc_usable_size finds it whole, is counted and told, and from then on blocks of its size are kept.
- * What nobody uses is gone after the second collection. usage: probation, under GCMALLOC=probation=careful */
+ * What nobody uses is gone after the second collection. usage: probation, under
+ * GCMALLOC=probation=careful,floor=1M,budget=100 */
 #include <malloc.h>
-#include "gcmalloc.h"
-#include "trap.h"
-extern __typeof__(gc_get_stats) gc_get_stats __attribute__((weak));
-extern __typeof__(gc_inhibit) gc_inhibit __attribute__((weak));
-extern __typeof__(gc_uninhibit) gc_uninhibit __attribute__((weak));
+#include "trap_growth.h"
 
 enum { SIZES = 3 };
 static const size_t sizes[SIZES] = {432, 848, 100000};
-
-/* One cycle, as growth would start it; an explicit one looks twice. */
-static void collect_once(void)
-{
-    struct gc_stats before, after;
-    gc_get_stats(&before, sizeof(before));
-    gc_uninhibit();
-    for (int i = 0; i < 100000; i++) {
-        memset(malloc(3000), 0, 3000);
-        gc_get_stats(&after, sizeof(after));
-        if (after.n_cycles != before.n_cycles) {
-            gc_inhibit();
-            return;
-        }
-    }
-    TEST_FAIL("no cycle was started by growth");
-}
 
 static void use(int how, uintptr_t hidden, size_t size, uint32_t seed)
 {
@@ -62,18 +42,17 @@ int main(void)
         lost[i] = new_hidden(1200, 3);
         hidden[i] = new_hidden(sizes[i % SIZES], (uint32_t)i);
     }
-    trap_clear_stack();
-    collect_once();
+    trap_collect_by_growth();
     for (int i = 0; i < N; i++)
         if (i / SIZES % 4 < 3)
             use(i / SIZES % 4, hidden[i], sizes[i % SIZES], (uint32_t)i);
-    collect_once();
+    trap_collect_by_growth();
     int n_gone = 0;
     for (int i = 0; i < N; i++)
         n_gone += gc_find_object(trap_reveal(lost[i]), NULL) == NULL;
     if (n_gone < N * 9 / 10)
         TEST_FAIL("only %d of %d lost blocks were taken", n_gone, N);
-    collect_once();
+    trap_collect_by_growth();
     /* what was not used has the size of what was */
     for (int i = 0; i < N; i++)
         if (i / SIZES % 4 == 3 || i / SIZES % 4 == 1)

@@ -23,7 +23,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads)$")
+  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_sites|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -90,9 +90,13 @@ gcm_preload_test(trap.stdio_locked_fork_10min LABEL long TIMEOUT 900 COMMAND std
 gcm_preload_test(trap.fork_in_loop_5000 LABEL long TIMEOUT 3600 COMMAND fork_in_loop_while_threads_allocate ENV GCM_FORKS=5000)
 gcm_preload_test(trap.sleeping_threads_1000 LABEL full TIMEOUT 240 COMMAND sleeping_threads 1000)
 gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleeping_threads 5000)
-gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M)
+gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M,budget=100)
 gcm_preload_test(trap.probation_confirms LABEL quick TIMEOUT 120 COMMAND probation_confirms
-  ENV GCMALLOC=probation=careful,floor=1M,trace=1,trace_file=probation_confirms.trace)
+  ENV GCMALLOC=probation=careful,floor=1M,budget=100)
+foreach(probation careful eager)
+  gcm_preload_test(trap.probation_sites_${probation} LABEL quick TIMEOUT 120 COMMAND probation_sites ${probation}
+    ENV GCMALLOC=probation=${probation},floor=1M,budget=100,trace=1,trace_file=probation_sites_${probation}.trace)
+endforeach()
 
 gcm_preload_test(trap.profile_after_main_exit LABEL quick TIMEOUT 60 COMMAND profile_after_main_exit ENV GCMALLOC=profile=1)
 gcm_preload_test(trap.profile_while_loading LABEL quick TIMEOUT 240 COMMAND profile_while_loading $<TARGET_FILE:trap_module>
