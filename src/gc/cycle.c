@@ -273,7 +273,7 @@ static void cycle_tell_pacer(const struct trace_cycle *t)
 {
     size_t live = t->totals.live_bytes, dead = t->totals.dead_bytes;
     bool is_report = cycle_mode() == MODE_REPORT;
-    if (probation_is_on())
+    if (probation_is_on() && !is_report)
         dead = t->totals.suspect_bytes; /* what this cycle found, and the next one will take */
     pacer_cycle_done(t->skip == SKIP_NONE, is_report ? live + dead : live, is_report ? 0 : dead, t->cpu_ns);
 }

@@ -23,7 +23,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_sites|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads)$")
+  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_report|probation_sites|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads)$")
     continue()
   endif()
   set(label quick)
@@ -93,6 +93,8 @@ gcm_preload_test(trap.sleeping_threads_5000 LABEL long TIMEOUT 600 COMMAND sleep
 gcm_preload_test(trap.probation LABEL quick TIMEOUT 120 COMMAND probation ENV GCMALLOC=probation=careful,floor=1M,budget=100)
 gcm_preload_test(trap.probation_confirms LABEL quick TIMEOUT 120 COMMAND probation_confirms
   ENV GCMALLOC=probation=careful,floor=1M,budget=100)
+gcm_preload_test(trap.probation_report LABEL quick TIMEOUT 120 COMMAND probation_report
+  ENV GCMALLOC=mode=report,probation=careful,floor=1M,budget=100)
 foreach(probation careful eager)
   gcm_preload_test(trap.probation_sites_${probation} LABEL quick TIMEOUT 120 COMMAND probation_sites ${probation}
     ENV GCMALLOC=probation=${probation},floor=1M,budget=100,trace=1,trace_file=probation_sites_${probation}.trace)
