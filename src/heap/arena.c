@@ -28,8 +28,9 @@ enum {
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
     SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena, and already from ... */
-    HUGE_SMALL_FROM_BYTES = 64 << 20, /* ... here on where it grows for small blocks, which are written soon and whole */
+    HUGE_SMALL_FROM_BYTES = 64 << 20, /* ... here on where it grows for small blocks, and those before were written */
     HUGE_SMALL_SLICES = 16,
+    HUGE_LOOK_BYTES = 2 << 20,
 };
 
 #define PURGE_WAIT_NS ((uint64_t)1000 * 1000)
@@ -84,11 +85,25 @@ static void arena_committed(size_t n_more)
     __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
 }
 
+/* Were the pages before slice first written? Many threads with few blocks each touch a page in sixteen. */
+static bool arena_is_written_before(size_t first)
+{
+    size_t n = os_vm_count_present((void *)(arena_addr(first) - HUGE_LOOK_BYTES), HUGE_LOOK_BYTES);
+    return n != SIZE_MAX && n * os_page_size() >= HUGE_LOOK_BYTES / 2;
+}
+
+static bool arena_wants_huge(size_t first, size_t n_wanted)
+{
+    size_t bytes = first << SLICE_SHIFT;
+    if (!arena.hugepages || bytes < HUGE_SMALL_FROM_BYTES)
+        return false;
+    return bytes >= HUGE_FROM_BYTES || (n_wanted < HUGE_SMALL_SLICES && arena_is_written_before(first));
+}
+
 /* n slices from first on, which the tables cover, for a request of n_wanted. */
 static void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
 {
-    size_t from_bytes = n_wanted < HUGE_SMALL_SLICES ? HUGE_SMALL_FROM_BYTES : HUGE_FROM_BYTES;
-    if (!arena.hugepages || (first << SLICE_SHIFT) < from_bytes)
+    if (!arena_wants_huge(first, n_wanted))
         return;
     if (os_vm_hugepages((void *)arena_addr(first), n << SLICE_SHIFT, true) != 0)
         return;

@@ -109,7 +109,7 @@ void window_forget_unrecorded(uintptr_t mapped_end)
 {
     for (size_t i = 0; i < N_GROWTHS; i++) {
         struct growth *g = &window_growths[i];
-        if (g->lo == mapped_end && os_vm_is_untouched((void *)g->lo, g->hi - g->lo)) /* else it failed: something is there */
+        if (g->lo == mapped_end && os_vm_count_present((void *)g->lo, g->hi - g->lo) == 0) /* else it failed: something is there */
             os_vm_unmap((void *)g->lo, g->hi - g->lo);
         if (g->lo == mapped_end || g->hi == mapped_end || g->lo == GROWTH_TAKEN)
             g->lo = 0;

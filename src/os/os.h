@@ -46,8 +46,8 @@ size_t os_page_size(void);
  * where noreserve. Marked MADV_DONTDUMP where dontdump. */
 int os_vm_map_at(void *addr, size_t size, bool noreserve, bool dontdump);
 int os_vm_unmap(void *addr, size_t size);
-/* All of it is mapped, and no page was ever touched. Behind a seccomp filter: false. */
-bool os_vm_is_untouched(void *addr, size_t size);
+/* Pages of [addr, addr + size) that are in memory. SIZE_MAX: not all of it is mapped, or there is a seccomp filter. */
+size_t os_vm_count_present(void *addr, size_t size);
 /* Give pages back; they read as zero afterwards (whatever it takes: where the
  * kernel refuses, because they are locked, they are zeroed by hand: returns 1). */
 int os_vm_purge(void *addr, size_t size);

@@ -75,21 +75,20 @@ int os_vm_unmap(void *addr, size_t size)
 }
 
 /* Addresses without a mapping are told by an error. */
-bool os_vm_is_untouched(void *addr, size_t size)
+size_t os_vm_count_present(void *addr, size_t size)
 {
     unsigned char present[512];
-    size_t step = sizeof(present) * os_page_size();
+    size_t step = sizeof(present) * os_page_size(), n_present = 0;
 
     for (size_t at = 0; at < size; at += step) {
         size_t n = size - at < step ? size - at : step;
 
         if (os_seccomp_is_on() || os_syscall(SYS_mincore, (long)addr + (long)at, (long)n, (long)present, 0, 0, 0) != 0)
-            return false;
+            return SIZE_MAX;
         for (size_t i = 0; i < n / os_page_size(); i++)
-            if ((present[i] & 1) != 0)
-                return false;
+            n_present += present[i] & 1;
     }
-    return true;
+    return n_present;
 }
 
 /* The program may have protected pieces of its blocks, so a store of ours could fault. */

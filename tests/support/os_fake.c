@@ -238,9 +238,9 @@ int os_vm_unmap(void *addr, size_t size)
     return error != 0 ? error : munmap(addr, size) == 0 ? 0 : -EINVAL;
 }
 
-bool os_vm_is_untouched(void *addr, size_t size)
+size_t os_vm_count_present(void *addr, size_t size)
 {
-    return addr != NULL && size != 0;
+    return addr != NULL ? 0 : size;
 }
 
 int os_vm_drop(void *addr, size_t size)

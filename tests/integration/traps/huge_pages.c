@@ -1,12 +1,12 @@
-/* Huge pages are asked for by advice once the heap is large, for small blocks sooner than for large ones, which a program may
- * hardly write; never for a small heap, never with hugepages=no. What is given back to the kernel afterwards, page by page,
+/* Huge pages are asked for by advice once the heap is large, for small blocks sooner where those before
+ * were written; never for a small heap, never with hugepages=no. What is given back to the kernel afterwards, page by page,
  * splits none that is half in use. Starts itself again without them. */
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include "trap.h"
 
-enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, N_FIRST_BLOCKS = 4000, KEEP_EVERY = 50 };
+enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, N_FIRST_BLOCKS = 20000, SPARSE = 30000, N_SPARSE = 1000, KEEP_EVERY = 50 };
 
 /* Sums of lines of /proc/self/smaps. Read into a static buffer, so that nothing is allocated meanwhile. */
 struct sums {
@@ -49,11 +49,21 @@ static void make_larger(int n)
         TEST_CHECK((large[n_made++] = malloc(LARGE)) != NULL);
 }
 
+/* Of a page in eight of these anything is written, by malloc itself. */
+static void make_sparse_blocks(void)
+{
+    static void *volatile blocks[N_SPARSE];
+    for (int i = 0; i < N_SPARSE; i++)
+        TEST_CHECK((blocks[i] = malloc(SPARSE)) != NULL);
+}
+
 static void make_first_blocks(void)
 {
     static void *volatile blocks[N_FIRST_BLOCKS];
-    for (int i = 0; i < N_FIRST_BLOCKS; i++)
+    for (int i = 0; i < N_FIRST_BLOCKS; i++) {
         TEST_CHECK((blocks[i] = malloc(BLOCK)) != NULL);
+        memset(blocks[i], 1, BLOCK);
+    }
 }
 
 static void give_single_pages_back(void)
@@ -70,7 +80,8 @@ static void give_single_pages_back(void)
     for (int i = 0; i < 3; i++)
         malloc_trim(0);
     struct sums after = look();
-    if (after.huge_kib < before.huge_kib || after.advised_kib < before.advised_kib)
+    long last_kib = 2048; /* the last one may be less than half in use */
+    if (after.huge_kib < before.huge_kib - last_kib || after.advised_kib < before.advised_kib)
         TEST_FAIL("of %ld KiB in huge pages %ld are left", before.huge_kib, after.huge_kib);
 }
 
@@ -78,6 +89,7 @@ int main(int argc, char **argv)
 {
     (void)argv;
     make_larger(N_LARGE / 3);
+    make_sparse_blocks();
     TEST_CHECK(look().advised_kib == 0);
     make_first_blocks();
     long advised_kib = look().advised_kib;
