@@ -112,4 +112,14 @@ static inline uintptr_t trap_hold_until_released(struct trap_thread *t)
 #endif
 }
 
+/* A thread that runs body holds a block where only body knows, while collections run. */
+static inline void trap_hold(void *(*body)(void *arg))
+{
+    struct trap_thread t = {.hidden = trap_new()};
+    trap_thread_start(&t, body);
+    trap_verify();
+    trap_thread_end(&t);
+    trap_forget(t.hidden);
+}
+
 #endif

@@ -97,15 +97,9 @@ int main(void)
                      {has_avx512, body_zmm17},
                      {has_avx512, body_mask},
                      {has_tiles, body_tile}};
-    for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
-        if (!registers[i].is_there())
-            continue;
-        struct trap_thread t = {.hidden = trap_new()};
-        trap_thread_start(&t, registers[i].body);
-        trap_verify();
-        trap_thread_end(&t);
-        trap_forget(t.hidden);
-    }
+    for (size_t i = 0; i < sizeof(registers) / sizeof(registers[0]); i++)
+        if (registers[i].is_there())
+            trap_hold(registers[i].body);
     return 0;
 }
 #else
