@@ -183,4 +183,14 @@ static inline void harness_expect_abort(void (*fn)(void *), void *arg, const cha
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+/* Nothing of what a test before left is in the cache or in central. */
+static inline void harness_start_afresh(void)
+{
+    harness_retire();
+    os_critical_enter();
+    central_release_empty();
+    os_critical_leave();
+    harness_check();
+}
+
 #endif

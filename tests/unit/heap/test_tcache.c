@@ -25,19 +25,10 @@ static void free_n(void **blocks, int n)
         harness_free(blocks[i]);
 }
 
-static void start_afresh(void)
-{
-    harness_retire();
-    os_critical_enter();
-    central_release_empty();
-    os_critical_leave();
-    harness_check();
-}
-
 static void the_cache_of_nobody_is_empty_and_stays_so(void **state)
 {
     (void)state;
-    start_afresh();
+    harness_start_afresh();
     assert_ptr_equal(tcache_self, &tcache_none);
     for (unsigned c = 0; c < SIZECLASS_N; c++)
         assert_int_equal(*tcache_none.malloc_set.bins[c].word, 0);
@@ -51,7 +42,7 @@ static void windows_walk_a_span_word_by_word(void **state)
 {
     (void)state;
     static void *blocks[N_PER_SPAN + 1];
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, 1);
     struct span *s = harness_span(blocks[0]);
     assert_int_equal(s->n_blocks, N_PER_SPAN);
@@ -87,7 +78,7 @@ static void look_at_a_step(step_fn step)
 {
     static void *blocks[N_PER_SPAN];
     enum { N_WORDS = N_PER_SPAN / N_PER_WORD };
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, N_PER_SPAN);
     struct span *s = harness_span(blocks[0]);
     assert_false(step_by(step));
@@ -116,7 +107,7 @@ static void a_step_stays_in_the_span(void **state)
 static void look_at_a_flag(step_fn step)
 {
     void *blocks[N_PER_WORD];
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, N_PER_WORD);
     struct span *s = harness_span(blocks[0]);
     span_flag_set(s, SPAN_SPECIAL);
@@ -145,7 +136,7 @@ static void a_step_that_must_be_told_of_is_not_taken_unwatched(void **state)
 {
     (void)state;
     void *blocks[N_PER_WORD];
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, N_PER_WORD);
     tcache_self->n_refills = 0;
     tcache_self->used_delta_bytes = TCACHE_ACCOUNT_BYTES - N_PER_WORD * SIZE;
@@ -163,7 +154,7 @@ static void the_first_free_in_a_full_span_makes_it_available(void **state)
 {
     (void)state;
     static void *blocks[N_PER_SPAN + 1];
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, N_PER_SPAN + 1);
     struct span *s = harness_span(blocks[0]);
     harness_free(blocks[100]);
@@ -181,7 +172,7 @@ static void slots_freed_in_the_window_are_handed_out_at_once(void **state)
 {
     (void)state;
     void *blocks[10];
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, 10);
     harness_free(blocks[7]);
     harness_free(blocks[3]);
@@ -194,7 +185,7 @@ static void each_flavor_has_spans_of_its_own(void **state)
 {
     (void)state;
     void *blocks[FLAVOR_GC_TINY]; /* whose blocks are not freed alone */
-    start_afresh();
+    harness_start_afresh();
     for (unsigned f = 0; f < FLAVOR_GC_TINY; f++) {
         os_critical_enter();
         blocks[f] = harness_alloc_class(f, class_of_size());
@@ -205,7 +196,7 @@ static void each_flavor_has_spans_of_its_own(void **state)
     harness_check();
     for (unsigned f = 0; f < FLAVOR_GC_TINY; f++)
         harness_free(blocks[f]);
-    start_afresh();
+    harness_start_afresh();
 }
 
 static void alloc_and_keep(void *out)
@@ -224,7 +215,7 @@ static void caches_are_recycled_and_leave_their_spans(void **state)
     (void)state;
     struct tcache *first = NULL, *second = NULL;
     void *kept;
-    start_afresh();
+    harness_start_afresh();
     harness_in_thread(remember_cache, &first);
     harness_in_thread(remember_cache, &second);
     assert_ptr_equal(first, second);
@@ -234,7 +225,7 @@ static void caches_are_recycled_and_leave_their_spans(void **state)
     assert_null(atomic_load(&harness_span(kept)->owner));
     assert_int_equal(harness_state(kept), HEAP_LIVE);
     harness_free(kept);
-    start_afresh();
+    harness_start_afresh();
     assert_int_equal(heap_recount(), 0);
 }
 
@@ -251,7 +242,7 @@ static void a_cut_cache_is_out_of_sight_until_it_is_mended(void **state)
     tcache_mend();
     assert_ptr_equal(tcache_self, mine);
     free_n(&block, 1);
-    start_afresh(); /* no cache: cutting nothing mends to nothing */
+    harness_start_afresh(); /* no cache: cutting nothing mends to nothing */
     tcache_cut();
     tcache_mend();
     assert_ptr_equal(tcache_self, &tcache_none);
@@ -261,7 +252,7 @@ static void a_cut_cache_is_out_of_sight_until_it_is_mended(void **state)
 static void a_detached_span_is_in_no_window_and_on_no_list(void **state)
 {
     (void)state;
-    start_afresh();
+    harness_start_afresh();
     void *p = harness_alloc(SIZE);
     struct span *s = harness_span(p);
     assert_ptr_equal(bin()->span, s);

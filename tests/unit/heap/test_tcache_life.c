@@ -4,15 +4,6 @@
 enum { SIZE = 64 };
 #define DECAY_NS ((uint64_t)1000 * 1000 * 1000) /* some ticks of decay */
 
-static void start_afresh(void)
-{
-    harness_retire();
-    os_critical_enter();
-    central_release_empty();
-    os_critical_leave();
-    harness_check();
-}
-
 static void *keep_and_park(void *out)
 {
     *(void **)out = harness_alloc(SIZE);
@@ -34,7 +25,7 @@ static void a_thread_that_begins_has_the_cache_of_one_that_ended(void **state)
 {
     (void)state;
     void *kept, *mine;
-    start_afresh();
+    harness_start_afresh();
     end_with_a_parked_cache(&kept);
     struct span *s = harness_span(kept);
     struct tcache *parked = atomic_load(&s->owner);
@@ -49,7 +40,7 @@ static void a_thread_that_begins_has_the_cache_of_one_that_ended(void **state)
     assert_int_equal(counter_get(COUNTER_SPANS_ADOPTED), adopted);
     harness_free(kept); /* its own now */
     harness_free(mine);
-    start_afresh();
+    harness_start_afresh();
 }
 
 /* What a parked cache owns is as good as central's for whoever lacks it, and goes back with time. */
@@ -57,7 +48,7 @@ static void what_parked_caches_own_serves_others(void **state)
 {
     (void)state;
     void *kept, *mine, *other;
-    start_afresh();
+    harness_start_afresh();
     other = harness_alloc(SIZE * 2); /* this thread has a cache, and no span of that class */
     end_with_a_parked_cache(&kept);
     struct span *s = harness_span(kept);
@@ -71,14 +62,14 @@ static void what_parked_caches_own_serves_others(void **state)
     harness_free(mine);
     harness_free(kept);
     harness_free(other);
-    start_afresh();
+    harness_start_afresh();
 }
 
 static void messages_to_a_parked_cache_arrive(void **state)
 {
     (void)state;
     void *kept;
-    start_afresh();
+    harness_start_afresh();
     void *other = harness_alloc(SIZE * 2);
     end_with_a_parked_cache(&kept);
     struct span *s = harness_span(kept);
@@ -90,7 +81,7 @@ static void messages_to_a_parked_cache_arrive(void **state)
     os_critical_leave();
     assert_int_equal(counter_get(COUNTER_SPANS_RELEASED), released + 1);
     harness_free(other);
-    start_afresh();
+    harness_start_afresh();
 }
 
 /* The child has no other threads, so nobody's caches but its own: their spans are central's. */
@@ -98,7 +89,7 @@ static void a_fork_child_has_no_parked_cache(void **state)
 {
     (void)state;
     void *kept;
-    start_afresh();
+    harness_start_afresh();
     void *other = harness_alloc(SIZE * 2);
     end_with_a_parked_cache(&kept);
     struct tcache *parked = atomic_load(&harness_span(kept)->owner);
@@ -117,14 +108,14 @@ static void a_fork_child_has_no_parked_cache(void **state)
     assert_int_equal(status, 0);
     harness_free(kept);
     harness_free(other);
-    start_afresh();
+    harness_start_afresh();
 }
 
 static void parked_caches_go_with_time(void **state)
 {
     (void)state;
     void *kept;
-    start_afresh();
+    harness_start_afresh();
     end_with_a_parked_cache(&kept);
     struct tcache *parked = atomic_load(&harness_span(kept)->owner);
     os_critical_enter();
@@ -133,7 +124,7 @@ static void parked_caches_go_with_time(void **state)
     assert_false(parked->is_parked || parked->is_active);
     assert_null(atomic_load(&harness_span(kept)->owner));
     harness_free(kept);
-    start_afresh();
+    harness_start_afresh();
 }
 
 static int setup(void **state)

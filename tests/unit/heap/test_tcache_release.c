@@ -18,21 +18,12 @@ static void free_n(void **blocks, int n)
         harness_free(blocks[i]);
 }
 
-static void start_afresh(void)
-{
-    harness_retire();
-    os_critical_enter();
-    central_release_empty();
-    os_critical_leave();
-    harness_check();
-}
-
 static void empty_spans_go_back_but_for_the_current_one(void **state)
 {
     (void)state;
     enum { N = N_PER_SPAN * 5 };
     static void *blocks[N];
-    start_afresh();
+    harness_start_afresh();
     size_t used = heap_mapped_bytes();
     alloc_n(blocks, N);
     tcache_self->next_decay_ns = UINT64_MAX; /* so that no tick comes before us */
@@ -44,7 +35,7 @@ static void empty_spans_go_back_but_for_the_current_one(void **state)
     assert_int_equal(heap_mapped_bytes(), used + SLICE_SIZE);
     harness_check();
     tcache_self->next_decay_ns = 0;
-    start_afresh();
+    harness_start_afresh();
     assert_int_equal(heap_mapped_bytes(), used);
 }
 
@@ -69,7 +60,7 @@ static void idle_pages_of_a_span_in_use_go_back(void **state)
     (void)state;
     static void *blocks[2 * N_PER_SPAN];
     harness_needs_hardware();
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, 2 * N_PER_SPAN);
     for (int i = 0; i < 2 * N_PER_SPAN; i++)
         memset(blocks[i], 0x5a, SIZE);
@@ -97,7 +88,7 @@ static void trim_gives_idle_pages_back_at_once(void **state)
     (void)state;
     static void *blocks[2 * N_PER_SPAN];
     harness_needs_hardware();
-    start_afresh();
+    harness_start_afresh();
     alloc_n(blocks, 2 * N_PER_SPAN);
     for (int i = 0; i < 2 * N_PER_SPAN; i++)
         memset(blocks[i], 0x5a, SIZE);
@@ -124,7 +115,7 @@ static void empty_spans_serve_other_classes_before_the_heap_grows(void **state)
 {
     (void)state;
     static void *blocks[N_BIG];
-    start_afresh();
+    harness_start_afresh();
     for (int i = 0; i < N_BIG; i++)
         blocks[i] = harness_alloc(BIG);
     tcache_self->next_decay_ns = UINT64_MAX;
@@ -138,7 +129,7 @@ static void empty_spans_serve_other_classes_before_the_heap_grows(void **state)
     }
     for (int i = 0; i < N_BIG; i++)
         harness_free(blocks[i]);
-    start_afresh();
+    harness_start_afresh();
 }
 
 static volatile uint32_t waiter_waits, waiter_may_go;
@@ -176,7 +167,7 @@ static void spans_of_a_waiting_thread_go_back(void **state)
 {
     pthread_t waiter;
     (void)state;
-    start_afresh();
+    harness_start_afresh();
     assert_int_equal(pthread_create(&waiter, NULL, waiter_main, NULL), 0);
     while (!waiter_waits)
         sched_yield();
@@ -219,7 +210,7 @@ static void trim_reaches_the_spans_of_a_waiting_thread(void **state)
     pthread_t waiter;
     (void)state;
     harness_needs_hardware();
-    start_afresh();
+    harness_start_afresh();
     waiter_waits = waiter_may_go = 0;
     assert_int_equal(pthread_create(&waiter, NULL, wait_with_idle_pages, NULL), 0);
     while (!waiter_waits)
