@@ -46,6 +46,29 @@ __vfork:
     .size   vfork, . - vfork
     .size   __vfork, . - __vfork
 
+/* Asks FUNCTION, called with the eight arguments of the caller, where to go, and jumps there with the same arguments. */
+    .macro  jump_where function
+    stp     x29, x30, [sp, #-80]!
+    .cfi_def_cfa_offset 80
+    .cfi_offset x29, -80
+    .cfi_offset x30, -72
+    stp     x0, x1, [sp, #16]
+    stp     x2, x3, [sp, #32]
+    stp     x4, x5, [sp, #48]
+    stp     x6, x7, [sp, #64]
+    bl      \function
+    mov     x16, x0
+    ldp     x0, x1, [sp, #16]
+    ldp     x2, x3, [sp, #32]
+    ldp     x4, x5, [sp, #48]
+    ldp     x6, x7, [sp, #64]
+    ldp     x29, x30, [sp], #80
+    .cfi_def_cfa_offset 0
+    .cfi_restore x29
+    .cfi_restore x30
+    br      x16
+    .endm
+
 /* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library
  * along the path of whoever its return address belongs to. */
     .globl  dlopen
@@ -76,25 +99,7 @@ dlopen:
     .balign 16
 makecontext:
     .cfi_startproc
-    stp     x29, x30, [sp, #-80]!
-    .cfi_def_cfa_offset 80
-    .cfi_offset x29, -80
-    .cfi_offset x30, -72
-    stp     x0, x1, [sp, #16]
-    stp     x2, x3, [sp, #32]
-    stp     x4, x5, [sp, #48]
-    stp     x6, x7, [sp, #64]
-    bl      interpose_makecontext_target
-    mov     x16, x0
-    ldp     x0, x1, [sp, #16]
-    ldp     x2, x3, [sp, #32]
-    ldp     x4, x5, [sp, #48]
-    ldp     x6, x7, [sp, #64]
-    ldp     x29, x30, [sp], #80
-    .cfi_def_cfa_offset 0
-    .cfi_restore x29
-    .cfi_restore x30
-    br      x16
+    jump_where interpose_makecontext_target
     .cfi_endproc
     .size   makecontext, . - makecontext
 
@@ -127,25 +132,7 @@ syscall:
     b.eq    interpose_sigqueueinfo
     cmp     x0, #SYS_SIGALTSTACK
     b.eq    interpose_sigaltstack
-    stp     x29, x30, [sp, #-80]!
-    .cfi_def_cfa_offset 80
-    .cfi_offset x29, -80
-    .cfi_offset x30, -72
-    stp     x0, x1, [sp, #16]
-    stp     x2, x3, [sp, #32]
-    stp     x4, x5, [sp, #48]
-    str     x6, [sp, #64]
-    bl      interpose_syscall_target
-    mov     x16, x0
-    ldp     x0, x1, [sp, #16]
-    ldp     x2, x3, [sp, #32]
-    ldp     x4, x5, [sp, #48]
-    ldr     x6, [sp, #64]
-    ldp     x29, x30, [sp], #80
-    .cfi_def_cfa_offset 0
-    .cfi_restore x29
-    .cfi_restore x30
-    br      x16
+    jump_where interpose_syscall_target
     .cfi_endproc
     .size   syscall, . - syscall
 

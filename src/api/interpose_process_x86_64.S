@@ -40,6 +40,40 @@ __vfork:
     .size   vfork, . - vfork
     .size   __vfork, . - __vfork
 
+/* Asks FUNCTION, called with the six arguments of the caller, where to go, and jumps there with the same arguments. */
+    .macro  jump_where function
+    pushq   %rdi
+    .cfi_def_cfa_offset 16
+    pushq   %rsi
+    .cfi_def_cfa_offset 24
+    pushq   %rdx
+    .cfi_def_cfa_offset 32
+    pushq   %rcx
+    .cfi_def_cfa_offset 40
+    pushq   %r8
+    .cfi_def_cfa_offset 48
+    pushq   %r9
+    .cfi_def_cfa_offset 56
+    subq    $8, %rsp
+    .cfi_def_cfa_offset 64
+    callq   \function
+    addq    $8, %rsp
+    .cfi_def_cfa_offset 56
+    popq    %r9
+    .cfi_def_cfa_offset 48
+    popq    %r8
+    .cfi_def_cfa_offset 40
+    popq    %rcx
+    .cfi_def_cfa_offset 32
+    popq    %rdx
+    .cfi_def_cfa_offset 24
+    popq    %rsi
+    .cfi_def_cfa_offset 16
+    popq    %rdi
+    .cfi_def_cfa_offset 8
+    jmpq    *%rax
+    .endm
+
 /* void *dlopen(const char *file, int mode): libc's own, reached by a jump, because it looks for the library
  * along the path of whoever its return address belongs to. */
     .globl  dlopen
@@ -71,36 +105,7 @@ dlopen:
     .balign 16
 makecontext:
     .cfi_startproc
-    pushq   %rdi
-    .cfi_def_cfa_offset 16
-    pushq   %rsi
-    .cfi_def_cfa_offset 24
-    pushq   %rdx
-    .cfi_def_cfa_offset 32
-    pushq   %rcx
-    .cfi_def_cfa_offset 40
-    pushq   %r8
-    .cfi_def_cfa_offset 48
-    pushq   %r9
-    .cfi_def_cfa_offset 56
-    subq    $8, %rsp
-    .cfi_def_cfa_offset 64
-    callq   interpose_makecontext_target
-    addq    $8, %rsp
-    .cfi_def_cfa_offset 56
-    popq    %r9
-    .cfi_def_cfa_offset 48
-    popq    %r8
-    .cfi_def_cfa_offset 40
-    popq    %rcx
-    .cfi_def_cfa_offset 32
-    popq    %rdx
-    .cfi_def_cfa_offset 24
-    popq    %rsi
-    .cfi_def_cfa_offset 16
-    popq    %rdi
-    .cfi_def_cfa_offset 8
-    jmpq    *%rax
+    jump_where interpose_makecontext_target
     .cfi_endproc
     .size   makecontext, . - makecontext
 
@@ -134,36 +139,7 @@ syscall:
     je      interpose_sigqueueinfo
     cmpq    $SYS_SIGALTSTACK, %rdi
     je      interpose_sigaltstack
-    pushq   %rdi
-    .cfi_def_cfa_offset 16
-    pushq   %rsi
-    .cfi_def_cfa_offset 24
-    pushq   %rdx
-    .cfi_def_cfa_offset 32
-    pushq   %rcx
-    .cfi_def_cfa_offset 40
-    pushq   %r8
-    .cfi_def_cfa_offset 48
-    pushq   %r9
-    .cfi_def_cfa_offset 56
-    subq    $8, %rsp
-    .cfi_def_cfa_offset 64
-    callq   interpose_syscall_target
-    addq    $8, %rsp
-    .cfi_def_cfa_offset 56
-    popq    %r9
-    .cfi_def_cfa_offset 48
-    popq    %r8
-    .cfi_def_cfa_offset 40
-    popq    %rcx
-    .cfi_def_cfa_offset 32
-    popq    %rdx
-    .cfi_def_cfa_offset 24
-    popq    %rsi
-    .cfi_def_cfa_offset 16
-    popq    %rdi
-    .cfi_def_cfa_offset 8
-    jmpq    *%rax
+    jump_where interpose_syscall_target
     .cfi_endproc
     .size   syscall, . - syscall
 

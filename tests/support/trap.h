@@ -261,6 +261,18 @@ struct trap_thread {
     uintptr_t hidden; /* the thread's target, if it has one */
 };
 
+/* What a thread does that holds its target on its stack, and sleeps. */
+static __attribute__((unused)) void *trap_thread_holding(void *arg)
+{
+    struct trap_thread *t = arg;
+    void *volatile block = trap_reveal(t->hidden);
+    atomic_store(&t->ready, 1);
+    while (!atomic_load(&t->release))
+        usleep(1000);
+    TEST_CHECK(~(uintptr_t)block == t->hidden);
+    return NULL;
+}
+
 static __attribute__((unused)) void trap_thread_start(struct trap_thread *t, void *(*body)(void *))
 {
     if (pthread_create(&t->id, NULL, body, t) != 0)

@@ -6,16 +6,6 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "trap.h"
-static void *body(void *arg)
-{
-    struct trap_thread *t = arg;
-    void *volatile block = trap_reveal(t->hidden);
-    atomic_store(&t->ready, 1);
-    while (!atomic_load(&t->release))
-        usleep(1000);
-    TEST_CHECK(~(uintptr_t)block == t->hidden);
-    return NULL;
-}
 
 static void run(void)
 {
@@ -25,7 +15,7 @@ static void run(void)
         TEST_CHECK(mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE, fd, 0) != MAP_FAILED);
     root = trap_reveal(trap_new());
     struct trap_thread t = {.hidden = trap_new()};
-    trap_thread_start(&t, body);
+    trap_thread_start(&t, trap_thread_holding);
     trap_clear_stack();
     for (int i = 0; i < 3; i++)
         trap_verify();

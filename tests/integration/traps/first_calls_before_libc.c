@@ -5,17 +5,6 @@ static void *volatile early[64];
 static void *volatile early_large;
 static struct trap_thread thread;
 
-static void *body(void *arg)
-{
-    struct trap_thread *t = arg;
-    void *volatile block = trap_reveal(t->hidden);
-    atomic_store(&t->ready, 1);
-    while (!atomic_load(&t->release))
-        usleep(1000);
-    TEST_CHECK(~(uintptr_t)block == t->hidden);
-    return NULL;
-}
-
 static void at_preinit(int argc, char **argv, char **envp)
 {
     (void)argc, (void)argv, (void)envp;
@@ -27,7 +16,7 @@ static void at_preinit(int argc, char **argv, char **envp)
     early_large = realloc((void *)early_large, 5 << 20);
     memset((void *)early_large, 1, 5 << 20);
     thread.hidden = trap_new();
-    trap_thread_start(&thread, body);
+    trap_thread_start(&thread, trap_thread_holding);
 }
 static void (*const preinit[])(int, char **, char **) __attribute__((section(".preinit_array"), used)) = {at_preinit};
 

@@ -2,15 +2,9 @@
  * holds is seen, and it does not run on while the world stands still. */
 #include <poll.h>
 #include <signal.h>
-#include "trap.h"
+#include "raw_action.h"
 
 enum { N_ROUNDS = 200 };
-struct raw_action {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
 static struct trap_thread thread;
 static _Atomic int in_handler, leave_handler;
 
@@ -42,15 +36,9 @@ static void *body(void *arg)
     return NULL;
 }
 
-/* The restorer is libc's, found by asking for the action of a signal that libc installed. */
 static void install(void)
 {
-    struct sigaction own = {.sa_handler = handler};
-    struct raw_action raw;
-    TEST_CHECK(sigaction(SIGUSR2, &own, NULL) == 0);
-    TEST_CHECK(syscall(SYS_rt_sigaction, SIGUSR2, NULL, &raw, sizeof(raw.mask)) == 0);
-    raw.handler = handler;
-    raw.mask = 0;
+    struct raw_action raw = raw_action_of(handler);
     TEST_CHECK(syscall(SYS_rt_sigaction, SIGUSR1, &raw, NULL, sizeof(raw.mask)) == 0);
 }
 

@@ -3,15 +3,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
-#include "trap.h"
+#include "raw_action.h"
 
 enum { BETWEEN_BYTES = 8 << 20, EVERY_NS = 30000, N_ROUNDS = 300 };
-struct raw_action {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
 static struct trap_thread thread;
 static uintptr_t *volatile ends[2]; /* words in maps of their own, between which there is much to read */
 static volatile int at, n_moved;
@@ -42,15 +36,9 @@ static long install_raw(int signo, const struct raw_action *action)
 #endif
 }
 
-/* The restorer is libc's, found by asking for the action of a signal that libc installed. */
 static void install(void)
 {
-    struct sigaction own = {.sa_handler = handler};
-    struct raw_action raw;
-    TEST_CHECK(sigaction(SIGUSR2, &own, NULL) == 0);
-    TEST_CHECK(syscall(SYS_rt_sigaction, SIGUSR2, NULL, &raw, sizeof(raw.mask)) == 0);
-    raw.handler = handler;
-    raw.mask = 0;
+    struct raw_action raw = raw_action_of(handler);
     TEST_CHECK(install_raw(SIGUSR1, &raw) == 0);
 }
 

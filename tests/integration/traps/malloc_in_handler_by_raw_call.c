@@ -3,14 +3,8 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/time.h>
-#include "trap.h"
+#include "raw_action.h"
 enum { N_WANTED = 10, BYTES = 70000 };
-struct raw_action {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
 static _Atomic int n_inside, n_handled;
 static void *given[N_WANTED]; /* of main's, for the handler to free */
 
@@ -34,15 +28,9 @@ static void handler(int signo)
     errno = saved_errno;
 }
 
-/* The restorer is libc's, found by asking for the action of a signal that libc installed. */
 static void install(void)
 {
-    struct sigaction own = {.sa_handler = handler};
-    struct raw_action raw;
-    TEST_CHECK(sigaction(SIGUSR2, &own, NULL) == 0);
-    TEST_CHECK(syscall(SYS_rt_sigaction, SIGUSR2, NULL, &raw, sizeof(raw.mask)) == 0);
-    raw.handler = handler;
-    raw.mask = 0;
+    struct raw_action raw = raw_action_of(handler);
     TEST_CHECK(syscall(SYS_rt_sigaction, SIGALRM, &raw, NULL, sizeof(raw.mask)) == 0);
 }
 

@@ -2,23 +2,12 @@
 #include "trap.h"
 enum { STACK_BYTES = 256 * 1024 };
 
-static void *body(void *arg)
-{
-    struct trap_thread *t = arg;
-    void *volatile block = trap_reveal(t->hidden);
-    atomic_store(&t->ready, 1);
-    while (!atomic_load(&t->release))
-        usleep(1000);
-    TEST_CHECK(~(uintptr_t)block == t->hidden);
-    return NULL;
-}
-
 static __attribute__((noinline)) void start(struct trap_thread *t)
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     TEST_CHECK(pthread_attr_setstack(&attr, aligned_alloc(4096, STACK_BYTES), STACK_BYTES) == 0);
-    TEST_CHECK(pthread_create(&t->id, &attr, body, t) == 0);
+    TEST_CHECK(pthread_create(&t->id, &attr, trap_thread_holding, t) == 0);
     pthread_attr_destroy(&attr);
     trap_wait(&t->ready);
 }

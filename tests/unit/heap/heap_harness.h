@@ -84,6 +84,18 @@ static inline void harness_free(void *p)
     os_critical_leave();
 }
 
+static inline void harness_alloc_n(void **blocks, int n, size_t size_bytes)
+{
+    for (int i = 0; i < n; i++)
+        blocks[i] = harness_alloc(size_bytes);
+}
+
+static inline void harness_free_n(void **blocks, int n)
+{
+    for (int i = 0; i < n; i++)
+        harness_free(blocks[i]);
+}
+
 /* The thread's cache as it is left some time after the thread's end, when none has begun since. */
 static inline void harness_retire(void)
 {

@@ -13,18 +13,6 @@ static struct tcache_bin *bin(void)
     return &tcache_self->malloc_set.bins[class_of_size()];
 }
 
-static void alloc_n(void **blocks, int n)
-{
-    for (int i = 0; i < n; i++)
-        blocks[i] = harness_alloc(SIZE);
-}
-
-static void free_n(void **blocks, int n)
-{
-    for (int i = 0; i < n; i++)
-        harness_free(blocks[i]);
-}
-
 static void the_cache_of_nobody_is_empty_and_stays_so(void **state)
 {
     (void)state;
@@ -43,21 +31,21 @@ static void windows_walk_a_span_word_by_word(void **state)
     (void)state;
     static void *blocks[N_PER_SPAN + 1];
     harness_start_afresh();
-    alloc_n(blocks, 1);
+    harness_alloc_n(blocks, 1, SIZE);
     struct span *s = harness_span(blocks[0]);
     assert_int_equal(s->n_blocks, N_PER_SPAN);
     for (int i = 1; i < N_PER_SPAN; i++) {
-        alloc_n(blocks + i, 1);
+        harness_alloc_n(blocks + i, 1, SIZE);
         assert_int_equal((uintptr_t)blocks[i], s->start + (uintptr_t)i * SIZE);
         assert_ptr_equal(bin()->word, &s->words[i / N_PER_WORD].free);
     }
     assert_int_equal(span_free_count(s), 0);
-    alloc_n(blocks + N_PER_SPAN, 1);
+    harness_alloc_n(blocks + N_PER_SPAN, 1, SIZE);
     assert_ptr_not_equal(harness_span(blocks[N_PER_SPAN]), s);
     assert_int_equal(s->list_no, LIST_FULL);
     assert_null(s->fast_owner);
     harness_check();
-    free_n(blocks, N_PER_SPAN + 1);
+    harness_free_n(blocks, N_PER_SPAN + 1);
     harness_check();
 }
 
@@ -79,7 +67,7 @@ static void look_at_a_step(step_fn step)
     static void *blocks[N_PER_SPAN];
     enum { N_WORDS = N_PER_SPAN / N_PER_WORD };
     harness_start_afresh();
-    alloc_n(blocks, N_PER_SPAN);
+    harness_alloc_n(blocks, N_PER_SPAN, SIZE);
     struct span *s = harness_span(blocks[0]);
     assert_false(step_by(step));
     assert_ptr_equal(bin()->word, &s->words[N_WORDS - 1].free);
@@ -93,7 +81,7 @@ static void look_at_a_step(step_fn step)
     assert_int_equal(bin()->base, (uintptr_t)blocks[3 * N_PER_WORD]);
     assert_int_equal(s->cursor, 3);
     assert_ptr_equal(harness_alloc(SIZE), blocks[3 * N_PER_WORD + 5]);
-    free_n(blocks, N_PER_SPAN);
+    harness_free_n(blocks, N_PER_SPAN);
 }
 
 static void a_step_stays_in_the_span(void **state)
@@ -108,7 +96,7 @@ static void look_at_a_flag(step_fn step)
 {
     void *blocks[N_PER_WORD];
     harness_start_afresh();
-    alloc_n(blocks, N_PER_WORD);
+    harness_alloc_n(blocks, N_PER_WORD, SIZE);
     struct span *s = harness_span(blocks[0]);
     span_flag_set(s, SPAN_SPECIAL);
     assert_false(step_by(step));
@@ -121,7 +109,7 @@ static void look_at_a_flag(step_fn step)
     tcache_self->n_refills = 0;
     assert_true(step_by(step));
     assert_ptr_equal(bin()->word, &s->words[1].free);
-    free_n(blocks, N_PER_WORD);
+    harness_free_n(blocks, N_PER_WORD);
 }
 
 static void no_step_passes_by_a_flag_or_a_tick(void **state)
@@ -137,7 +125,7 @@ static void a_step_that_must_be_told_of_is_not_taken_unwatched(void **state)
     (void)state;
     void *blocks[N_PER_WORD];
     harness_start_afresh();
-    alloc_n(blocks, N_PER_WORD);
+    harness_alloc_n(blocks, N_PER_WORD, SIZE);
     tcache_self->n_refills = 0;
     tcache_self->used_delta_bytes = TCACHE_ACCOUNT_BYTES - N_PER_WORD * SIZE;
     assert_false(step_by(harness_step_unwatched));
@@ -147,7 +135,7 @@ static void a_step_that_must_be_told_of_is_not_taken_unwatched(void **state)
     assert_false(step_by(harness_step_unwatched));
     sample_rate_bytes = 0;
     assert_true(step_by(harness_step_unwatched));
-    free_n(blocks, N_PER_WORD);
+    harness_free_n(blocks, N_PER_WORD);
 }
 
 static void the_first_free_in_a_full_span_makes_it_available(void **state)
@@ -155,17 +143,17 @@ static void the_first_free_in_a_full_span_makes_it_available(void **state)
     (void)state;
     static void *blocks[N_PER_SPAN + 1];
     harness_start_afresh();
-    alloc_n(blocks, N_PER_SPAN + 1);
+    harness_alloc_n(blocks, N_PER_SPAN + 1, SIZE);
     struct span *s = harness_span(blocks[0]);
     harness_free(blocks[100]);
     assert_int_equal(s->list_no, LIST_AVAILABLE);
     assert_ptr_equal(s->fast_owner, tcache_self);
     harness_check();
     static void *rest[N_PER_SPAN];
-    alloc_n(rest, N_PER_SPAN - 1); /* what is left of the second span */
+    harness_alloc_n(rest, N_PER_SPAN - 1, SIZE); /* what is left of the second span */
     assert_ptr_equal(harness_alloc(SIZE), blocks[100]);
-    free_n(rest, N_PER_SPAN - 1);
-    free_n(blocks, N_PER_SPAN + 1);
+    harness_free_n(rest, N_PER_SPAN - 1);
+    harness_free_n(blocks, N_PER_SPAN + 1);
 }
 
 static void slots_freed_in_the_window_are_handed_out_at_once(void **state)
@@ -173,12 +161,12 @@ static void slots_freed_in_the_window_are_handed_out_at_once(void **state)
     (void)state;
     void *blocks[10];
     harness_start_afresh();
-    alloc_n(blocks, 10);
+    harness_alloc_n(blocks, 10, SIZE);
     harness_free(blocks[7]);
     harness_free(blocks[3]);
     assert_ptr_equal(harness_alloc(SIZE), blocks[3]);
     assert_ptr_equal(harness_alloc(SIZE), blocks[7]);
-    free_n(blocks, 10);
+    harness_free_n(blocks, 10);
 }
 
 static void each_flavor_has_spans_of_its_own(void **state)
@@ -234,14 +222,14 @@ static void a_cut_cache_is_out_of_sight_until_it_is_mended(void **state)
 {
     (void)state;
     void *block;
-    alloc_n(&block, 1);
+    harness_alloc_n(&block, 1, SIZE);
     struct tcache *mine = tcache_self;
     tcache_cut();
     assert_ptr_equal(tcache_self, &tcache_none);
     assert_int_equal(*bin()->word, 0); /* malloc's fast path finds nothing, and free's no span of its own */
     tcache_mend();
     assert_ptr_equal(tcache_self, mine);
-    free_n(&block, 1);
+    harness_free_n(&block, 1);
     harness_start_afresh(); /* no cache: cutting nothing mends to nothing */
     tcache_cut();
     tcache_mend();

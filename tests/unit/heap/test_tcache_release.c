@@ -6,18 +6,6 @@
 
 enum { SIZE = 64, N_PER_SPAN = SLICE_SIZE / SIZE };
 
-static void alloc_n(void **blocks, int n)
-{
-    for (int i = 0; i < n; i++)
-        blocks[i] = harness_alloc(SIZE);
-}
-
-static void free_n(void **blocks, int n)
-{
-    for (int i = 0; i < n; i++)
-        harness_free(blocks[i]);
-}
-
 static void empty_spans_go_back_but_for_the_current_one(void **state)
 {
     (void)state;
@@ -25,10 +13,10 @@ static void empty_spans_go_back_but_for_the_current_one(void **state)
     static void *blocks[N];
     harness_start_afresh();
     size_t used = heap_mapped_bytes();
-    alloc_n(blocks, N);
+    harness_alloc_n(blocks, N, SIZE);
     tcache_self->next_decay_ns = UINT64_MAX; /* so that no tick comes before us */
     assert_int_equal(heap_mapped_bytes(), used + 5 * SLICE_SIZE);
-    free_n(blocks, N);
+    harness_free_n(blocks, N);
     os_critical_enter();
     assert_int_equal(tcache_release_empty(tcache_self), 4);
     os_critical_leave();
@@ -61,7 +49,7 @@ static void idle_pages_of_a_span_in_use_go_back(void **state)
     static void *blocks[2 * N_PER_SPAN];
     harness_needs_hardware();
     harness_start_afresh();
-    alloc_n(blocks, 2 * N_PER_SPAN);
+    harness_alloc_n(blocks, 2 * N_PER_SPAN, SIZE);
     for (int i = 0; i < 2 * N_PER_SPAN; i++)
         memset(blocks[i], 0x5a, SIZE);
     struct span *s = harness_span(blocks[0]);
@@ -78,7 +66,7 @@ static void idle_pages_of_a_span_in_use_go_back(void **state)
         assert_true(((char *)blocks[0])[i] == 0x5a && ((char *)blocks[N_PER_SPAN / 2])[i] == 0x5a);
     harness_free(blocks[0]);
     harness_free(blocks[N_PER_SPAN / 2]);
-    free_n(blocks + N_PER_SPAN, N_PER_SPAN);
+    harness_free_n(blocks + N_PER_SPAN, N_PER_SPAN);
     harness_check();
 }
 
@@ -89,7 +77,7 @@ static void trim_gives_idle_pages_back_at_once(void **state)
     static void *blocks[2 * N_PER_SPAN];
     harness_needs_hardware();
     harness_start_afresh();
-    alloc_n(blocks, 2 * N_PER_SPAN);
+    harness_alloc_n(blocks, 2 * N_PER_SPAN, SIZE);
     for (int i = 0; i < 2 * N_PER_SPAN; i++)
         memset(blocks[i], 0x5a, SIZE);
     for (int i = 0; i < 2 * N_PER_SPAN; i++)
@@ -141,13 +129,13 @@ static void wait_with_empty_spans(void *arg)
     (void)arg;
     struct os_gate_frame frame;
     os_thread_register();
-    alloc_n(waiter_blocks, 4 * N_PER_SPAN);
-    free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
+    harness_alloc_n(waiter_blocks, 4 * N_PER_SPAN, SIZE);
+    harness_free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
     os_critical_enter();
     tcache_tick(tcache_self);
     os_critical_leave();
-    alloc_n(waiter_blocks, 4 * N_PER_SPAN - 1);
-    free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
+    harness_alloc_n(waiter_blocks, 4 * N_PER_SPAN - 1, SIZE);
+    harness_free_n(waiter_blocks, 4 * N_PER_SPAN - 1);
     os_gate_publish(&frame);
     waiter_waits = 1;
     while (!waiter_may_go)
@@ -187,7 +175,7 @@ static void *wait_with_idle_pages(void *arg)
 {
     struct os_gate_frame frame;
     os_thread_register();
-    alloc_n(waiter_blocks, 4 * N_PER_SPAN);
+    harness_alloc_n(waiter_blocks, 4 * N_PER_SPAN, SIZE);
     for (int i = 0; i < 4 * N_PER_SPAN; i++) {
         memset(waiter_blocks[i], 0x5a, SIZE);
         if (i % N_PER_SPAN != 0)
