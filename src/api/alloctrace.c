@@ -20,14 +20,21 @@
 #include "base/compiler.h"
 #include "base/fmt.h"
 #include "os/os.h"
-#include "os/probe.h"
 
 enum { ALLOCTRACE_LINE_MAX = 160, ALLOCTRACE_SITE_MAX = 4096 };
 
 static struct {
     const char *pattern; /* "" stderr */
-    int fd;              /* -1 none */
-} alloctrace = {.fd = -1};
+    struct os_output out;
+} alloctrace = {.out = OS_OUTPUT_NONE};
+
+static void alloctrace_put_line(const struct fmt *f)
+{
+    int fd = os_output_fd(&alloctrace.out);
+
+    if (fd >= 0)
+        os_write_all(fd, f->buf, f->len);
+}
 
 static void alloctrace_put_thread(struct fmt *f, const struct site *site)
 {
@@ -36,7 +43,7 @@ static void alloctrace_put_thread(struct fmt *f, const struct site *site)
     fmt_str(f, " site ");
     fmt_u64(f, site->id);
     fmt_end_line(f);
-    os_write_all(alloctrace.fd, f->buf, f->len);
+    alloctrace_put_line(f);
 }
 
 static void alloctrace_put_site(const struct site *site)
@@ -56,7 +63,7 @@ static void alloctrace_put_site(const struct site *site)
         fmt_hex(&f, place.offset);
     }
     fmt_end_line(&f);
-    os_write_all(alloctrace.fd, f.buf, f.len);
+    alloctrace_put_line(&f);
 }
 
 void alloctrace_allocated(uintptr_t start, size_t size_bytes, struct site *site)
@@ -64,7 +71,7 @@ void alloctrace_allocated(uintptr_t start, size_t size_bytes, struct site *site)
     char line[ALLOCTRACE_LINE_MAX];
     struct fmt f = fmt_init(line, sizeof(line));
 
-    if (LIKELY(alloctrace.fd < 0))
+    if (LIKELY(alloctrace.out.fd < 0))
         return;
     if (__atomic_load_n(&site->is_announced, __ATOMIC_ACQUIRE) == 0) { /* two threads may both tell */
         alloctrace_put_site(site);
@@ -82,7 +89,7 @@ void alloctrace_freed(uintptr_t start, const struct site *site)
     char line[ALLOCTRACE_LINE_MAX];
     struct fmt f = fmt_init(line, sizeof(line));
 
-    if (LIKELY(alloctrace.fd < 0))
+    if (LIKELY(alloctrace.out.fd < 0))
         return;
     fmt_str(&f, "free ");
     fmt_hex(&f, start);
@@ -94,8 +101,8 @@ void alloctrace_start(const char *pattern)
     static const char line[] = "libgcmalloc: option alloctrace_file: the file cannot be opened\n";
 
     alloctrace.pattern = pattern;
-    alloctrace.fd = outfile_append(pattern);
-    if (alloctrace.fd < 0)
+    alloctrace.out = outfile_append(pattern);
+    if (alloctrace.out.fd < 0)
         os_write_all(2, line, sizeof(line) - 1);
 }
 
@@ -105,10 +112,10 @@ void alloctrace_fork_child(void)
     char name[8];
     struct fmt f = fmt_init(name, sizeof(name));
 
-    if (alloctrace.fd < 0 || !outfile_expand(&f, alloctrace.pattern))
+    if (alloctrace.out.fd < 0 || !outfile_expand(&f, alloctrace.pattern))
         return;
-    os_probe_close(alloctrace.fd);
-    alloctrace.fd = outfile_append(alloctrace.pattern);
+    os_output_close(&alloctrace.out);
+    alloctrace.out = outfile_append(alloctrace.pattern);
     for (struct site *s = site_newest(); s != NULL; s = s->older)
         s->is_announced = 0;
 }

@@ -26,7 +26,7 @@ enum { FINDINGS_STDERR = 2 };
 
 static struct {
     const struct options *options;
-    struct report_fd err;    /* stderr as it was at the start: programs close their own on the way out */
+    struct os_output err;    /* stderr as it was at the start: programs close their own on the way out */
     bool is_other_process;   /* than the one that report_pid names */
     uint32_t n_requests; /* futex; atomic */
 } findings_state;
@@ -81,7 +81,7 @@ static uint64_t findings_write_leaks(void)
         findings_warn("leaks_file");
     has_file = fd >= 0;
     if (!has_file)
-        fd = report_kept_fd(&findings_state.err);
+        fd = os_output_fd(&findings_state.err);
     struct findings_out out;
     findings_out_init(&out, fd, FINDINGS_AT_EASE);
     struct findings_leaks_result result = findings_leaks(&out, has_file && findings_is_json(pattern));
@@ -149,7 +149,7 @@ void findings_start(const struct options *o)
     findings_state.options = o;
     findings_state.is_other_process = o->report_pid != 0 && o->report_pid != os_getpid();
     if (o->leaks)
-        report_keep_fd(&findings_state.err, FINDINGS_STDERR, false);
+        os_output_keep(&findings_state.err, FINDINGS_STDERR, false);
     findings_leaks_read_suppressions(o->suppressions);
     if (o->leaks || o->profile_file[0] != '\0')
         on_exit(findings_at_exit, NULL);

@@ -102,11 +102,10 @@ static void init_report_trace_file(void)
 
 static void init_collector(bool is_watched)
 {
-    int trace_fd = init_options.trace != 0 ? outfile_append(init_options.trace_file) : -1;
     struct cycle_config cycle = {
         .mode = is_watched ? MODE_OFF : (enum cycle_mode)init_options.mode,
         .trace = (unsigned)init_options.trace,
-        .trace_fd = trace_fd,
+        .trace_out = OS_OUTPUT_NONE,
         .check = init_options.check,
     };
     struct pacer_config pacer = {
@@ -118,7 +117,9 @@ static void init_collector(bool is_watched)
         .stress = (unsigned)init_options.stress,
     };
 
-    if (init_options.trace != 0 && trace_fd < 0)
+    if (init_options.trace != 0)
+        cycle.trace_out = outfile_append(init_options.trace_file);
+    if (init_options.trace != 0 && cycle.trace_out.fd < 0)
         init_report_trace_file();
     finalizer_set_thread_starter(thread_start_finalizer);
     finalizer_thread_enable(init_options.finalizer_thread);

@@ -4,11 +4,9 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include "base/options.h"
-#include "os/os.h"
 
 enum {
     OUTFILE_MODE = 0600,
-    OUTFILE_STDERR = 2,
     OUTFILE_PATH_MAX = OPTION_PATH_MAX + 64,
 };
 
@@ -42,15 +40,17 @@ static int outfile_open(const char *path, int flags)
                            OUTFILE_MODE, 0, 0);
 }
 
-int outfile_append(const char *pattern)
+struct os_output outfile_append(const char *pattern)
 {
     char path[OUTFILE_PATH_MAX];
     struct fmt f = fmt_init(path, sizeof(path));
+    struct os_output out = OS_OUTPUT_STDERR;
 
     if (pattern[0] == '\0')
-        return OUTFILE_STDERR;
+        return out;
     outfile_expand(&f, pattern);
-    return outfile_open(fmt_cstr(&f), O_APPEND);
+    os_output_keep(&out, outfile_open(fmt_cstr(&f), O_APPEND), true);
+    return out;
 }
 
 int outfile_empty(const char *pattern)

@@ -9,11 +9,12 @@
 
 #include <stdbool.h>
 #include "base/fmt.h"
+#include "os/os.h"
 
 void outfile_init(void); /* constructor: whose settings these are */
 /* Appends to out the name that a pattern stands for. true: the process id is part of it. */
 bool outfile_expand(struct fmt *out, const char *pattern);
-int outfile_append(const char *pattern); /* to append to: 2 where pattern is empty */
+struct os_output outfile_append(const char *pattern); /* to append to, and kept; stderr where pattern is empty */
 /* Made or emptied; a child of fork writes to a file of its own even where the name says nothing of that. */
 int outfile_empty(const char *pattern);
 int outfile_create(const char *path); /* never one that exists */

@@ -4,7 +4,6 @@
 #define API_REPORT_H
 
 #include <stdbool.h>
-#include <sys/stat.h>
 #include "api/out.h"
 #include "base/options.h"
 
@@ -12,15 +11,6 @@
  * is opened or set aside now: programs close their own on the way out. */
 void report_init(const struct options *options);
 const struct options *report_options(void);
-
-/* A copy of a descriptor for the end of the process, away from the numbers that programs use. is_ours: the original is
- * closed. Programs may close all descriptors and open others, so what it is is remembered. */
-struct report_fd {
-    int fd; /* -1: none */
-    struct stat is;
-};
-void report_keep_fd(struct report_fd *kept, int fd, bool is_ours);
-int report_kept_fd(const struct report_fd *kept); /* -1 where it is no longer the same file */
 
 void report_stats(int fd);
 void report_put_skips(struct out *o); /* how many collections were skipped, and why; nothing where none was */

@@ -75,7 +75,7 @@ uint64_t cycle_count(void)
 void cycle_init(const struct cycle_config *config)
 {
     cycle_state.is_checking = config->check;
-    trace_init(config->trace, config->trace_fd);
+    trace_init(config->trace, &config->trace_out);
     cycle_set_mode(config->mode);
 }
 

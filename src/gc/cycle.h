@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "os/os.h"
 
 enum cycle_cause { CYCLE_GROWTH, CYCLE_LIMIT, CYCLE_EXPLICIT, CYCLE_STRESS, CYCLE_NO_MEMORY };
 
@@ -40,7 +41,7 @@ enum cycle_mode { MODE_OFF, MODE_REPORT, MODE_EXPLICIT, MODE_RECLAIM };
 struct cycle_config {
     enum cycle_mode mode;
     unsigned trace; /* 0, 1 */
-    int trace_fd;   /* 2, or of trace_file; -1 none */
+    struct os_output trace_out;
     bool check;     /* mark again and compare */
 };
 void cycle_init(const struct cycle_config *config); /* until called, every cycle is SKIP_OFF */

@@ -29,8 +29,8 @@ enum { TRACE_LINE_MAX = 512, TRACE_MAX_UNSEEN = 100 };
 static struct {
     uint64_t origin_ns;
     unsigned level;
-    int fd;
-} trace = {.fd = -1};
+    struct os_output out;
+} trace = {.out = OS_OUTPUT_NONE};
 
 static const char *const trace_phase_names[PHASE_N] = {"stop",     "roots",   "mark",
                                                        "finalize", "publish", "resume"};
@@ -41,11 +41,11 @@ const char *cycle_cause_name(enum cycle_cause cause)
     return names[cause];
 }
 
-void trace_init(unsigned level, int fd)
+void trace_init(unsigned level, const struct os_output *out)
 {
     trace.origin_ns = os_clock_ns();
     trace.level = level;
-    trace.fd = fd;
+    trace.out = *out;
 }
 
 static void trace_put_head(struct fmt *f, const struct trace_cycle *c)
@@ -108,11 +108,18 @@ static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
     fmt_u64(f, c->n_cyclic);
 }
 
+static void trace_put_line(const char *line, size_t len)
+{
+    int fd = os_output_fd(&trace.out);
+    if (fd >= 0)
+        os_write_all(fd, line, len);
+}
+
 void trace_write(const struct trace_cycle *c)
 {
     char line[TRACE_LINE_MAX];
     struct fmt f = fmt_init(line, sizeof(line) - 1);
-    if (trace.level == 0 || trace.fd < 0)
+    if (trace.level == 0)
         return;
     trace_put_head(&f, c);
     if (c->skip != SKIP_NONE) {
@@ -124,7 +131,7 @@ void trace_write(const struct trace_cycle *c)
         trace_put_result(&f, c);
     }
     line[f.len++] = '\n';
-    os_write_all(trace.fd, line, f.len);
+    trace_put_line(line, f.len);
 }
 
 void trace_unseen_use(const char *what, uintptr_t addr, size_t size_bytes, unsigned flavor, const void *caller)
@@ -135,7 +142,7 @@ void trace_unseen_use(const char *what, uintptr_t addr, size_t size_bytes, unsig
     char line[TRACE_LINE_MAX];
     struct fmt f = fmt_init(line, sizeof(line) - 1);
 
-    if (trace.level == 0 || trace.fd < 0 || __atomic_fetch_add(&n_told, 1, __ATOMIC_RELAXED) >= TRACE_MAX_UNSEEN)
+    if (trace.level == 0 || __atomic_fetch_add(&n_told, 1, __ATOMIC_RELAXED) >= TRACE_MAX_UNSEEN)
         return;
     fmt_str(&f, "gc: ");
     fmt_str(&f, what);
@@ -148,5 +155,5 @@ void trace_unseen_use(const char *what, uintptr_t addr, size_t size_bytes, unsig
     fmt_str(&f, ") from ");
     fmt_hex(&f, (uintptr_t)caller);
     fmt_str(&f, ": it had been found unreachable; blocks of this size and kind are kept from now on\n");
-    os_write_all(trace.fd, line, f.len);
+    trace_put_line(line, f.len);
 }

@@ -31,7 +31,7 @@ struct trace_cycle {
     size_t n_cyclic; /* blocks that are never finalized */
 };
 
-void trace_init(unsigned level, int fd); /* fd -1: nowhere */
+void trace_init(unsigned level, const struct os_output *out);
 void trace_write(const struct trace_cycle *c);
 /* The program used a block (what: "free" ...) that had been found unreachable; size_bytes 0: no longer known. The first
  * hundred of them are told. Any thread. */

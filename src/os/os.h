@@ -21,7 +21,6 @@ long os_syscall(long nr, long a, long b, long c, long d, long e, long f);
  * `count` of them with `error` (positive errno). nr == -2 turns it off. */
 void os_fault_set(long nr, unsigned skip, unsigned count, int error);
 void os_fault_set_from_text(const char *p); /* "nr:skip:count:errno"; NULL: nothing */
-int os_write_all(int fd, const void *buf, size_t len);
 pid_t os_getpid(void); /* raw, never cached */
 pid_t os_gettid(void); /* raw; OS_TID_UNKNOWN behind a filter: nobody is stopped there, so nobody needs it */
 #define OS_TID_UNKNOWN (-1)
@@ -37,6 +36,22 @@ void os_seccomp_note(void);
  * constructor, while the process has one thread. */
 void os_seccomp_trust(void);
 __attribute__((noreturn)) void os_exit_group(int status);
+
+/* ---- output.c: what the user is told --------------------------------------- */
+int os_write_all(int fd, const void *buf, size_t len); /* raises no signal; 0 or -errno */
+/* A descriptor that stays open. Programs may close all descriptors and open others: os_output_fd is -1 where a kept one
+ * is no longer the same file. */
+struct os_output {
+    int fd; /* -1: none */
+    bool is_kept;
+    uint64_t dev, ino;
+};
+#define OS_OUTPUT_NONE {.fd = -1}
+#define OS_OUTPUT_STDERR {.fd = 2} /* whatever the program makes of it */
+/* Keeps a copy, closed on exec, away from the numbers that programs count on; is_ours: the original is closed. fd -1: none. */
+void os_output_keep(struct os_output *o, int fd, bool is_ours);
+int os_output_fd(const struct os_output *o);
+void os_output_close(struct os_output *o);
 
 /* ---- vm.c, vm_info.c: address space ----------------------------------------- */
 #define OS_PAGE_SIZE_MIN 4096u

@@ -111,23 +111,6 @@ void os_fault_set_from_text(const char *p)
 }
 #endif
 
-int os_write_all(int fd, const void *buf, size_t len)
-{
-    const char *p = buf;
-
-    while (len > 0) {
-        long n = os_syscall(SYS_write, fd, (long)p, (long)len, 0, 0, 0);
-
-        if (n == -EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? (int)n : -EIO;
-        p += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 bool os_seccomp_is_on(void)
 {
     return __atomic_load_n(&sys_state.is_seccomp_on, __ATOMIC_RELAXED);

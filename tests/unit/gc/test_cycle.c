@@ -44,7 +44,7 @@ static size_t count_live(void)
 
 static void config(enum cycle_mode mode, int fd, bool check)
 {
-    const struct cycle_config c = {.mode = mode, .trace = fd >= 0, .trace_fd = fd, .check = check};
+    const struct cycle_config c = {.mode = mode, .trace = fd >= 0, .trace_out = {.fd = fd}, .check = check};
     cycle_init(&c);
 }
 
