@@ -105,6 +105,25 @@ static bool cycle_give_roots_again(void *ctx)
     return cycle_give_roots() == SKIP_NONE;
 }
 
+/* What no word leads to, but what is marked knows otherwise: each of the two may lead to more of the other. */
+static bool cycle_mark_indirect(void)
+{
+    size_t n_found = 0;
+    do {
+        if (!finalizer_mark_args())
+            return false;
+        if (roots_has_fontconfig() && !mark_distances(&n_found))
+            return false;
+    } while (n_found != 0);
+    return true;
+}
+
+static bool cycle_drain(void)
+{
+    size_t n_found;
+    return mark_drain() && (!roots_has_fontconfig() || mark_distances(&n_found));
+}
+
 static enum cycle_skip cycle_mark(struct cycle *c)
 {
     mark_begin();
@@ -116,7 +135,7 @@ static enum cycle_skip cycle_mark(struct cycle *c)
     bool is_complete = mark_drain();
     if (is_complete && cycle_state.is_checking)
         is_complete = mark_check(cycle_give_roots_again, NULL);
-    is_complete = is_complete && finalizer_mark_args();
+    is_complete = is_complete && cycle_mark_indirect();
     cycle_lap(c, PHASE_MARK);
     return is_complete ? SKIP_NONE : SKIP_FAULT;
 }
@@ -126,12 +145,12 @@ static enum cycle_skip cycle_finalize(struct cycle *c)
 {
     weak_clear();
     finalizer_mark_reachable();
-    if (!mark_drain())
+    if (!cycle_drain())
         return SKIP_FAULT;
     struct finalizer_split_result split = finalizer_split();
     c->trace.n_cyclic = split.n_cyclic;
     counter_add(COUNTER_FINALIZER_CYCLES, split.n_cyclic_new);
-    bool is_complete = mark_drain();
+    bool is_complete = cycle_drain();
     cycle_lap(c, PHASE_FINALIZE);
     return is_complete ? SKIP_NONE : SKIP_FAULT;
 }

@@ -32,6 +32,11 @@ void roots_set_caller(uintptr_t sp)
     roots.caller_sp = sp;
 }
 
+bool roots_has_fontconfig(void)
+{
+    return roots.has_fontconfig;
+}
+
 uint64_t roots_scanned_bytes(void)
 {
     return roots.n_bytes;
@@ -76,6 +81,7 @@ static void roots_begin(void)
     roots.threads.n = 0;
     roots.excluded.n = 0;
     roots.did_trust_resident = false;
+    roots.has_fontconfig = false;
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;

@@ -46,6 +46,7 @@ struct roots_sink {
 enum cycle_skip roots_scan_into(const struct roots_sink *sink);
 /* After the restart, also when the cycle failed after roots_prepare. */
 void roots_finish(void);
+bool roots_has_fontconfig(void);     /* after roots_scan: its library is mapped */
 uint64_t roots_scanned_bytes(void); /* last roots_scan */
 void roots_fork_child(void);
 

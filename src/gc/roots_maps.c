@@ -40,6 +40,13 @@ static bool maps_is_kernels(const struct os_map *m)
     return maps_name_begins(m, "[vvar") || maps_name_begins(m, "[vdso") || maps_name_begins(m, "[vsyscall");
 }
 
+static bool maps_is_fontconfig(const struct os_map *m)
+{
+    const char *slash = m->is_executable ? strrchr(m->name, '/') : NULL;
+
+    return slash != NULL && strncmp(slash, "/libfontconfig", strlen("/libfontconfig")) == 0;
+}
+
 static bool maps_holds_kernel_pointers(const struct os_map *m)
 {
     return maps_name_begins(m, "anon_inode:[io_uring]") || maps_name_begins(m, "/[aio]");
@@ -122,6 +129,7 @@ static bool maps_collect_one(const struct os_map *m, void *ctx)
     uintptr_t at = m->lo;
 
     (void)ctx;
+    roots.has_fontconfig |= maps_is_fontconfig(m);
     roots.has_uring |= maps_holds_kernel_pointers(m);
     while (at < m->hi && heap_next_own(at, &own) && own.lo < m->hi) {
         if (!maps_add(m, at, own.lo))

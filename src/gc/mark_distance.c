@@ -1,0 +1,112 @@
+/* References by distance; see mark.h.
+ *
+ * What    fontconfig keeps patterns and character sets in files that it maps wherever there is room, so these refer to their parts
+ *         by distance, in memory of malloc, too: an array of elements, of leaves or of numbers is known by what must be added
+ *         to the address of the block that has it. No word leads there, and nearly every program with a window uses fontconfig.
+ *
+ *             pattern          int n, n_room; distance of the elements (16 bytes each)
+ *             character set    int n_users, n; distance of the leaves; distance of the numbers (2 bytes each)
+ *             leaves           distances from the array to each leaf
+ *
+ *         Both heads have 24 bytes. What looks like one by chance keeps a block for longer, no more.
+ * Callers  when everything that words lead to is marked. What is found leads on, so it goes round until nothing is new.
+ */
+#include "gc/mark.h"
+
+#include "gc/mark_inl.h"
+#include "heap/heap.h"
+#include "os/os.h"
+
+enum {
+    DISTANCE_HEAD_BYTES = 32, /* the block of 24 bytes, and one more (alloc_padded) */
+    DISTANCE_ELEMENT_BYTES = 16,
+    DISTANCE_NUMBER_BYTES = 2,
+};
+
+struct distance_head {
+    int32_t n_first, n_second;
+    uintptr_t distance_first, distance_second;
+};
+
+static size_t distance_n_new;
+
+/* The block of at least n_bytes that starts there; 0: there is none. */
+static uintptr_t distance_block(uintptr_t from, uintptr_t distance, size_t n_bytes)
+{
+    struct heap_obj obj;
+    uintptr_t to = from + distance;
+
+    if (distance == 0 || heap_find_object(to, &obj) != HEAP_LIVE || obj.start != to || obj.size_bytes < n_bytes)
+        return 0;
+    return to;
+}
+
+static void distance_keep(uintptr_t start)
+{
+    if (start == 0 || mark_is_marked(start))
+        return;
+    mark_addr_block(start);
+    distance_n_new++;
+}
+
+static void distance_look_for_pattern(const struct distance_head *h)
+{
+    if (h->n_first < 0 || h->n_first > h->n_second)
+        return;
+    distance_keep(distance_block((uintptr_t)h, h->distance_first, (size_t)h->n_second * DISTANCE_ELEMENT_BYTES));
+}
+
+static void distance_look_for_set(const struct distance_head *h)
+{
+    size_t n = h->n_second > 0 ? (size_t)h->n_second : 0;
+    uintptr_t leaves = distance_block((uintptr_t)h, h->distance_first, n * sizeof(uintptr_t));
+    uintptr_t numbers = distance_block((uintptr_t)h, h->distance_second, n * DISTANCE_NUMBER_BYTES);
+
+    if (n == 0 || leaves == 0 || numbers == 0)
+        return;
+    distance_keep(leaves);
+    distance_keep(numbers);
+    for (size_t i = 0; i < n; i++)
+        distance_keep(distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
+}
+
+static void distance_look(uintptr_t start)
+{
+    const struct distance_head *h = (const struct distance_head *)start;
+
+    distance_look_for_pattern(h);
+    distance_look_for_set(h);
+}
+
+static void distance_look_in_span(struct span *s, void *ctx)
+{
+    (void)ctx;
+    if (s->flavor != FLAVOR_MALLOC || s->size_bytes != DISTANCE_HEAD_BYTES)
+        return;
+    for (uint32_t w = 0; w < s->n_words; w++)
+        for (uint64_t left = s->words[w].mark & ~s->words[w].free; left != 0; left &= left - 1) {
+            uint32_t idx = w * 64 + bits_ctz64(left);
+            if (idx < s->n_blocks)
+                distance_look(span_block(s, idx));
+        }
+}
+
+static void distance_look_everywhere(void *ctx)
+{
+    (void)ctx;
+    heap_walk_spans(distance_look_in_span, NULL);
+}
+
+bool mark_distances(size_t *n_found)
+{
+    uintptr_t fault_addr;
+
+    *n_found = 0;
+    do {
+        distance_n_new = 0;
+        if (!os_fault_guard(distance_look_everywhere, NULL, &fault_addr) || !mark_drain())
+            return false;
+        *n_found += distance_n_new;
+    } while (distance_n_new != 0);
+    return true;
+}
