@@ -97,6 +97,8 @@ EXPORT int gc_collect_level(int level)
 
 EXPORT void gc_collect(void)
 {
+    if (api_state.is_passthrough)
+        neighbours_find_late();
     if (neighbours.gc_collect != NULL)
         neighbours.gc_collect();
     else

@@ -80,6 +80,8 @@ NOINLINE void *alloc_slow_gc(size_t size_bytes, unsigned flags, const void *type
     bool is_zero = false;
     void *p;
 
+    if (UNLIKELY(api_state.is_passthrough))
+        neighbours_find_late();
     if (UNLIKELY(neighbours.gc_malloc != NULL))
         return neighbours.gc_malloc(size_bytes, flags, type);
     if (flags & ~(unsigned)GC_FLAGS_KNOWN) {

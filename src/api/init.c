@@ -156,8 +156,9 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
     init_heap();
     real_lookup_all();
-    init_mind_neighbours();
     api_state.is_passthrough = !real_is_malloc_ours(true);
+    if (!api_state.is_passthrough)
+        init_mind_neighbours();
     thread_install();
     interpose_signal_install();
     api_fork_install();

@@ -3,7 +3,6 @@
 
 #include <dlfcn.h>
 #include <link.h>
-#include <stdbool.h>
 #include "base/bits.h"
 #include "base/compiler.h"
 
@@ -34,5 +33,6 @@ void neighbours_find(void)
     for (size_t i = 0; i < N_ELEMENTS(neighbour_runtimes); i++)
         if (dlsym(_r_debug.r_map, neighbour_runtimes[i].symbol) != NULL)
             neighbours.hides_pointers = neighbour_runtimes[i].name;
+    neighbours.are_found = true;
     dlerror(); /* what was not found is nothing that the program should be told of */
 }

@@ -10,14 +10,23 @@
 #ifndef API_NEIGHBOURS_H
 #define API_NEIGHBOURS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct neighbours {
     void *(*gc_malloc)(size_t size_bytes, unsigned flags, const void *type); /* NULL: there is only ours */
     void (*gc_collect)(void);
     const char *hides_pointers; /* the runtime's name, or NULL */
+    bool are_found;
 };
 extern struct neighbours neighbours;
 void neighbours_find(void); /* constructor */
+/* Where malloc is the program's own, at the first call that may be for a neighbour, and not before: of what is not found libc
+ * allocates a message, and that malloc may not be ready before main. */
+static inline void neighbours_find_late(void)
+{
+    if (!neighbours.are_found)
+        neighbours_find();
+}
 
 #endif

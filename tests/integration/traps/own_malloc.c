@@ -1,5 +1,6 @@
 /* A program that defines malloc and free itself, but not the rest: all calls are passed through, nothing is mixed up,
- * and what gc_malloc gives is kept by a pointer in the program's own blocks. */
+ * and what gc_malloc gives is kept by a pointer in the program's own blocks. Before main the library calls none of them: GNU Common
+ * Lisp's, of an image that was written with its heap in it, is not ready. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@ enum { POOL_BYTES = 64 << 20, ALIGN = 32 };
 static _Alignas(ALIGN) char pool[POOL_BYTES];
 static size_t used;
 static unsigned n_frees;
+static size_t used_before_main;
 
 void *malloc(size_t size)
 {
@@ -83,8 +85,15 @@ static void check_other_names(void)
     TEST_CHECK(p != NULL && gc_find_object(p, NULL) == NULL);
 }
 
+__attribute__((constructor)) static void note_use(void)
+{
+    used_before_main = used;
+}
+
 int main(void)
 {
+    if (used_before_main != 0)
+        TEST_FAIL("%zu bytes were asked for before main", used_before_main);
     pthread_t id;
     for (int i = 0; i < 1000; i++) {
         char *text = strdup("some text");
