@@ -15,6 +15,7 @@ enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_DECAY_NS ((uint64_t)200 * 1000 * 1000)
 #define HEAP_COUNT_ALWAYS_BYTES ((size_t)256 << 20)
 #define HEAP_COUNT_NS_PER_MIB ((uint64_t)32 * 1000 * 1000 / 1024)
+enum { HEAP_WALK_AHEAD = 6, HEAP_WALK_BYTES = 448, HEAP_LINE_BYTES = 64 };
 
 static struct {
     uint32_t init_state;   /* enum heap_init_state; atomic */
@@ -262,10 +263,22 @@ size_t heap_trim(size_t keep_bytes)
 
 /* ---- walking ---- */
 
+/* The first lines of a descriptor some slices on, whoever's it will be then: what is asked for is not used, so that the walk
+ * waits for memory once in a while and not at every span. */
+ALWAYS_INLINE void heap_walk_ahead(size_t i, size_t n)
+{
+    if (i + HEAP_WALK_AHEAD >= n)
+        return;
+    const char *s = (const char *)span_of_ref(LOAD_ONCE(heap_map.slices[i + HEAP_WALK_AHEAD].span));
+    for (size_t at = 0; at < HEAP_WALK_BYTES; at += HEAP_LINE_BYTES)
+        __builtin_prefetch(s + at);
+}
+
 void heap_walk_spans(void (*fn)(struct span *s, void *ctx), void *ctx)
 {
     size_t n = __atomic_load_n((const uintptr_t *)&heap_map.arena_bytes, __ATOMIC_ACQUIRE) >> SLICE_SHIFT;
     for (size_t i = 0; i < n;) {
+        heap_walk_ahead(i, n);
         uint32_t ref = LOAD_ONCE(heap_map.slices[i].span);
         if (ref == 0 || heap_map.slices[i].slice_no != 0) {
             i++;
