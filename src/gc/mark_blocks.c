@@ -144,9 +144,11 @@ static void marker_run(void *arg)
     do {
         while (marker_fill(m)) {
             const struct mark_chunk *c = &m->ranges[m->range_at];
+            uintptr_t lo = LOAD_ONCE(c->lo); /* field by field, as it was stored: marker_exchange_edge */
+            size_t n_bytes = LOAD_ONCE(c->n_bytes);
             m->range_at = (m->range_at + 1) % MARK_N_RANGES;
             m->n_ranges--;
-            marker_scan(m, c->lo, c->n_bytes);
+            marker_scan(m, lo, n_bytes);
         }
         marker_flush_edges(m);
     } while (!markstack_is_empty(&m->stack));

@@ -7,7 +7,6 @@
 #include "heap/meta.h"
 
 enum {
-    MARKSTACK_BIG_ENTRIES = 2,
     /* an ordinary cycle's stack is not given back and faulted in again each time */
     MARKSTACK_KEEP_BYTES = 1 << 20,
 };
@@ -39,22 +38,6 @@ void markstack_release(size_t used_bytes)
 
 /* ---- giving and taking ---- */
 
-/* Entries of the range that has this one at either end: a big range's two have nothing where a small one has
- * its length. */
-static size_t markstack_width(uint64_t entry)
-{
-    return entry >> MARKSTACK_LENGTH_SHIFT == 0 ? MARKSTACK_BIG_ENTRIES : 1;
-}
-
-static struct mark_range markstack_oldest(const struct markstack *s)
-{
-    uint64_t entry = s->base[0];
-    if (markstack_width(entry) == MARKSTACK_BIG_ENTRIES)
-        return (struct mark_range){s->base[1], entry >> 1, entry & 1};
-    return (struct mark_range){entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT),
-                               (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT, false};
-}
-
 static void markstack_set(uint64_t *at, size_t width, struct mark_range r)
 {
     if (width == MARKSTACK_BIG_ENTRIES) {
@@ -63,13 +46,6 @@ static void markstack_set(uint64_t *at, size_t width, struct mark_range r)
     } else {
         at[0] = r.lo | (uint64_t)(r.n_bytes / MARKSTACK_UNIT) << MARKSTACK_LENGTH_SHIFT;
     }
-}
-
-struct mark_range markstack_shift(struct markstack *s)
-{
-    struct mark_range r = markstack_oldest(s);
-    s->base += markstack_width(s->base[0]);
-    return r;
 }
 
 bool markstack_has_long(const struct markstack *s)

@@ -25,6 +25,7 @@ enum {
     MARKSTACK_MIN_ENTRIES = 128, /* all pieces of one sparse range, and some more */
     MARKSTACK_LENGTH_SHIFT = 48,
     MARKSTACK_UNIT = 16,
+    MARKSTACK_BIG_ENTRIES = 2,
     /* what a piece of a range shares with the one before it, so that a word across the border is seen */
     MARKSTACK_OVERLAP_BYTES = 16,
     MARKSTACK_LONG_BYTES = 32 * 1024, /* from here on half of a range is work enough to give away */
@@ -106,7 +107,31 @@ ALWAYS_INLINE bool markstack_may_shift(const struct markstack *s)
     return s->top - s->base < MARKSTACK_NARROW_ENTRIES && s->end - s->top >= MARKSTACK_SHIFT_ROOM;
 }
 
-struct mark_range markstack_shift(struct markstack *s); /* the oldest. pre: not empty */
+/* Entries of the range that has this one at either end: a big range's two have nothing where a small one has
+ * its length. */
+ALWAYS_INLINE size_t markstack_width(uint64_t entry)
+{
+    return entry >> MARKSTACK_LENGTH_SHIFT == 0 ? MARKSTACK_BIG_ENTRIES : 1;
+}
+
+/* pre: not empty. */
+ALWAYS_INLINE struct mark_range markstack_oldest(const struct markstack *s)
+{
+    uint64_t entry = s->base[0];
+    if (markstack_width(entry) == MARKSTACK_BIG_ENTRIES)
+        return (struct mark_range){s->base[1], entry >> 1, entry & 1};
+    return (struct mark_range){entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT),
+                               (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT, false};
+}
+
+/* Takes the oldest. Inline, because a range that comes back through memory, stored by halves and loaded whole, is waited for.
+ * pre: not empty. */
+ALWAYS_INLINE struct mark_range markstack_shift(struct markstack *s)
+{
+    struct mark_range r = markstack_oldest(s);
+    s->base += markstack_width(s->base[0]);
+    return r;
+}
 
 /* The room of entries that were shifted can be used again; one copy for each of them. */
 ALWAYS_INLINE void markstack_settle(struct markstack *s)
