@@ -16,7 +16,7 @@
 #include "gcmalloc.h"
 #include "test_util.h"
 
-enum { N_LIST = 500, LIST_BYTES = 104, N_GROWN = 300, GROWN_BYTES = 1500 };
+enum { N_LIST = 500, LIST_BYTES = 104, N_GROWN = 300, GROWN_BYTES = 1500, MAP_BYTES = 1 << 16 };
 
 struct list {
     struct list *next;
@@ -71,7 +71,10 @@ static __attribute__((noinline)) void plant(void)
     void *in_packed = plant_block(1000);
     planted_packed = (char *)plant_block(160);
     memcpy(planted_packed + 44, &in_packed, sizeof(in_packed));
-    void **map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* between pages that nobody may read: right behind a library's data it would be one mapping with that */
+    char *maps = mmap(NULL, 3 * MAP_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void **map = (void **)(void *)(maps + MAP_BYTES);
+    TEST_CHECK(mprotect(map, MAP_BYTES, PROT_READ | PROT_WRITE) == 0);
     map[7] = plant_block(700);
     void *pinned = plant_block(600), *root = gc_malloc(500, GC_ROOT);
     TEST_CHECK(gc_pin(pinned) == 0 && root != NULL);
