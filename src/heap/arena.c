@@ -85,7 +85,8 @@ static void arena_committed(size_t n_more)
     __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
 }
 
-/* Were the pages before slice first written? Many threads with few blocks each touch a page in sixteen. */
+/* Were the pages before slice first written? Many threads with few blocks each touch a page in sixteen. (What marking has read of
+ * sparse blocks counts, too: mincore does not tell the kernel's zero page from others.) */
 static bool arena_is_written_before(size_t first)
 {
     size_t n = os_vm_count_present((void *)(arena_addr(first) - HUGE_LOOK_BYTES), HUGE_LOOK_BYTES);
