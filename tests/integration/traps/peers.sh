@@ -67,6 +67,7 @@ for source in "$here"/*.c "$here"/*.cc; do
     tls_dynamic | dlopen_storm | dlopen_deepbind | dlmopen_namespace | thread_stack_cache) arguments=("$module") ;;
     malloc_under_locks_of_libc) arguments=("$modules/libtrap_module_constructor.so") ;;
     auditor) arguments=("$modules/libtrap_auditor.so") ;;
+    fontconfig_refers_by_distance) arguments=("$modules/libfontconfig_trap.so") ;;
     profile_while_loading) arguments=("$module") settings=profile=1 ;;
     fork_child_without_helpers) settings=markers=3 ;;
     sleeping_threads) arguments=(1000) ;;
