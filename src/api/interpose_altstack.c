@@ -6,7 +6,7 @@
  *         frame alone is thousands of bytes.
  *         What the program gave is remembered in any case: it may be a block to which only the kernel holds a
  *         pointer.
- * Owns    api_tls.altstack, a block that is a root, and api_tls.altstack_given.
+ * Owns    api_tls.altstack, a block that is a root (SS_AUTODISARM: an ordinary one), and api_tls.altstack_given.
  * Invariants  between the kernel's check of the program's stack and the installation of ours no signal comes
  *         in.
  */
@@ -17,6 +17,8 @@
 #include "api/interpose.h"
 #include "api/real.h"
 #include "os/os.h"
+
+#define ALTSTACK_AUTODISARM ((int)(1u << 31)) /* SS_AUTODISARM, which not every libc names */
 
 enum {
     ALTSTACK_ROOM = 8192,      /* for handlers that now share the stack with ours */
@@ -60,6 +62,13 @@ static int altstack_install(const stack_t *given, const stack_t *ours, stack_t *
     return result;
 }
 
+/* A handler may still be on such a stack, or have been left there to be gone back to, when another is set: who is there keeps
+ * the block, and the collector takes it when nobody is. */
+static bool altstack_disarms_itself(const stack_t *s)
+{
+    return (s->ss_flags & ALTSTACK_AUTODISARM) != 0;
+}
+
 static stack_t altstack_replacement(const stack_t *given)
 {
     stack_t ours = {.ss_sp = NULL};
@@ -68,7 +77,7 @@ static stack_t altstack_replacement(const stack_t *given)
         return ours;
     ours.ss_size = given->ss_size + altstack_needed();
     ours.ss_flags = given->ss_flags;
-    ours.ss_sp = alloc_block(ours.ss_size, SIZECLASS_ALIGN, FLAVOR_ROOT, NULL);
+    ours.ss_sp = alloc_block(ours.ss_size, SIZECLASS_ALIGN, altstack_disarms_itself(given) ? FLAVOR_GC : FLAVOR_ROOT, NULL);
     return ours;
 }
 
@@ -89,7 +98,8 @@ static int altstack_change(const stack_t *given, stack_t *old)
     altstack_translate(old, replaced, &given_before);
     api_tls.altstack = ours.ss_sp;
     api_tls.altstack_given = *given;
-    free(replaced);
+    if (!altstack_disarms_itself(&given_before))
+        free(replaced);
     if (is_none && !api_state.is_passthrough)
         os_altstack_lend(os_tls.thread);
     return 0;
