@@ -229,6 +229,27 @@ static void test_coroutine_in_a_mapping(void **state)
     munmap(t.arg, 64 * 1024);
 }
 
+/* A file that others see is no root, but a stack is one wherever it lies. */
+static void test_coroutine_in_a_shared_file(void **state)
+{
+    struct harness_thread t = {.begin = harness_begin_registered, .end = harness_end_registered, .step = step_away};
+    char path[] = "roots_threads_XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0 && ftruncate(fd, 64 * 1024) == 0);
+    t.arg = mmap(NULL, 64 * 1024, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(t.arg, MAP_FAILED);
+    harness_spawn(&t, NULL);
+    harness_sleep_us(20000);
+    assert_int_equal(scan(), SKIP_NONE);
+    unlink(path); /* not before: deleted files are roots */
+    harness_join(&t);
+    assert_true((found[1] & FOUND_BY_STACK) != 0);
+    munmap(t.arg, 64 * 1024);
+    close(fd);
+}
+
 static char *heap_block(size_t size_bytes)
 {
     bool is_zero;
@@ -333,7 +354,7 @@ static void begin_with_altstack(struct harness_thread *t)
     plant_on_altstack(0);
 }
 
-/* Where the stop handler left registers, of an ended thread and of the collecting one. */
+/* Where the stop handler left registers, of a stopped and of an ended thread and of the collecting one. */
 static void test_altstacks_that_nobody_is_on(void **state)
 {
     struct harness_thread t = {
@@ -343,6 +364,8 @@ static void test_altstacks_that_nobody_is_on(void **state)
     harness_begin_registered(NULL);
     harness_spawn(&t, NULL);
     plant_on_altstack(1);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_int_equal(found[0], 0); /* of a thread that stands still */
     harness_join(&t);
     assert_int_equal(scan(), SKIP_NONE);
     harness_end_registered(NULL);
@@ -350,17 +373,43 @@ static void test_altstacks_that_nobody_is_on(void **state)
     assert_int_equal(found[1], 0);
 }
 
-static void test_stack_that_is_not_mapped(void **state)
+static enum cycle_skip scan_with_caller_at(uintptr_t sp)
 {
-    (void)state;
+    enum cycle_skip skip;
+
+    n_blocks = 0;
     os_critical_enter();
     assert_int_equal(world_prepare(), SKIP_NONE);
     assert_int_equal(roots_prepare(), SKIP_NONE);
-    roots_set_caller(64);
+    roots_set_caller(sp);
     assert_int_equal(world_stop(), SKIP_NONE);
-    assert_int_equal(roots_scan_into(&recorder), SKIP_STACK_MISSING);
+    skip = roots_scan_into(&recorder);
     world_start();
     roots_finish();
+    os_critical_leave();
+    return skip;
+}
+
+static void test_stack_that_is_not_mapped(void **state)
+{
+    (void)state;
+    assert_int_equal(scan_with_caller_at(64), SKIP_STACK_MISSING);
+}
+
+/* The stack pointer is the end of its mapping, or of its block. */
+static void test_stack_with_nothing_on_it(void **state)
+{
+    size_t page_size = os_page_size();
+    char *map = map_private(2 * page_size), *block = heap_block(64 * 1024);
+
+    (void)state;
+    munmap(map + page_size, page_size);
+    assert_int_equal(scan_with_caller_at((uintptr_t)map + page_size), SKIP_NONE);
+    assert_int_equal(scan_with_caller_at((uintptr_t)block + 64 * 1024), SKIP_NONE);
+    assert_true(has_block((uintptr_t)block, 64 * 1024));
+    munmap(map, page_size);
+    os_critical_enter();
+    heap_free(block);
     os_critical_leave();
 }
 
@@ -376,11 +425,13 @@ int main(void)
 #endif
         cmocka_unit_test_setup(test_published_thread, next_seeds),
         cmocka_unit_test_setup(test_coroutine_in_a_mapping, next_seeds),
+        cmocka_unit_test_setup(test_coroutine_in_a_shared_file, next_seeds),
         cmocka_unit_test_setup(test_coroutine_in_a_block, next_seeds),
         cmocka_unit_test_setup(test_handler_on_a_block, next_seeds),
         cmocka_unit_test_setup(test_stacks_of_vanished_threads, next_seeds),
         cmocka_unit_test_setup(test_altstacks_that_nobody_is_on, next_seeds),
         cmocka_unit_test_setup(test_stack_that_is_not_mapped, next_seeds),
+        cmocka_unit_test_setup(test_stack_with_nothing_on_it, next_seeds),
     };
 
     return cmocka_run_group_tests(tests, setup_all, NULL);
