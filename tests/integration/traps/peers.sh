@@ -27,12 +27,14 @@ trap 'rm -rf "$work"' EXIT
 
 # What no allocator promises: malloc in a handler and in the child of a fork that libc does not know of, and to go on where
 # leaks meet a limit. Then what is known of these allocators: plugins that find libc's free, a free of libc's block, thread-local
-# data beside an auditor, system calls that an ordinary filter does not expect, fork while libc's streams are locked.
+# data beside an auditor, system calls that an ordinary filter does not expect, fork while libc's streams are locked, address space
+# that is reserved, and forks beside busy threads, of which 150 s are not enough.
 is_excused() { # peer trap
     case $2 in
     malloc_in_signal_handler | signal_storm_while_collecting | malloc_in_handler_by_raw_call | fork_by_raw_call) return 0 ;;
     rlimit_as_usable | rlimits_from_the_start) return 0 ;;
     dlopen_deepbind | foreign_blocks | seccomp_filter | malloc_in_resolver) [ "$1" != glibc ] ;;
+    mlockall_future | nothing_is_reserved | fork_in_loop_while_threads_allocate) [ "$1" != glibc ] ;;
     auditor | stdio_locked_fork) [ "$1" = jemalloc ] ;;
     *) return 1 ;;
     esac
@@ -63,7 +65,7 @@ for source in "$here"/*.c "$here"/*.cc; do
     case $trap in
     # About settings and functions of ours, or no program at all.
     trap_* | loaded_late | sanitized* | settings_of_setuid_program | profile_after_main_exit) continue ;;
-    probation* | seccomp_ok | stands_aside | own_malloc | malloc_address_in_fixed_program) continue ;;
+    probation* | huge_pages | seccomp_ok | stands_aside | own_malloc | malloc_address_in_fixed_program) continue ;;
     tls_dynamic | dlopen_storm | dlopen_deepbind | dlmopen_namespace | thread_stack_cache) arguments=("$module") ;;
     malloc_under_locks_of_libc) arguments=("$modules/libtrap_module_constructor.so") ;;
     auditor) arguments=("$modules/libtrap_auditor.so") ;;
