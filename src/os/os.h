@@ -132,6 +132,7 @@ struct os_tls {
     uint32_t stop_epoch_pending;
     uint32_t is_fast_cut;     /* the cut hook has run, the mend hook not yet */
     uint32_t in_handler;      /* a program's signal handler runs (trampoline depth) */
+    pid_t tid;                /* whose this is: stays when the thread is no longer registered; 0: never was */
     struct os_thread *thread; /* record of a registered thread, else NULL */
     bool was_stopped;         /* by the signal, which a call may have been interrupted for; whoever calls clears it */
     uint32_t mark;            /* OS_TLS_MARK, which a thread with thread-local data of its own does not have there */

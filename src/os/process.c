@@ -73,8 +73,9 @@ void os_process_seen(void)
 {
     os_vm_canary_create();
     os_stop_record_tls();
+    os_tls.tid = os_gettid();
     if (os_tls.thread != NULL)
-        os_tls.thread->tid = os_gettid();
+        os_tls.thread->tid = os_tls.tid;
 }
 
 void os_process_fork_child(void)

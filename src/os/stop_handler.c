@@ -107,7 +107,7 @@ static struct os_tls *stop_own_tls(const struct os_stop_slot *slot)
     if (slot->thread == NULL && !stop_has_our_tls(os_stop_state.pid, context_tls_base()))
         return NULL;
     tls = &os_tls;
-    return tls->thread == NULL || tls->thread->tid == slot->tid ? tls : NULL;
+    return tls->tid == 0 || tls->tid == slot->tid ? tls : NULL;
 }
 
 static void stop_note(struct os_tls *tls, struct os_stop_slot *slot, uint32_t epoch)

@@ -87,7 +87,7 @@ static struct os_thread *thread_take_locked(void)
     if (t == NULL)
         return NULL;
     thread_clear(t);
-    t->tid = os_gettid();
+    t->tid = os_tls.tid;
     t->next = thread_state.first;
     __atomic_store_n(&thread_state.first, t, __ATOMIC_RELEASE);
     return t;
@@ -99,6 +99,8 @@ struct os_thread *os_thread_register(void)
 
     if (t != NULL)
         return t;
+    STORE_ONCE(os_tls.tid, os_gettid());
+    SIGNAL_FENCE(); /* the critical section is this thread's: a stop that comes in it reads the tid */
     os_critical_enter();
     os_lock(&os_thread_registry_lock);
     t = thread_take_locked();
@@ -185,6 +187,7 @@ void os_thread_fork_child(void)
 {
     struct os_thread *self = os_tls.thread;
 
+    os_tls.tid = os_gettid();
     os_lock_reset(&os_thread_registry_lock);
     thread_state.free = NULL;
     thread_state.n_fresh = 0;
@@ -193,7 +196,7 @@ void os_thread_fork_child(void)
         thread_fork_child_chunk(chunk);
     if (self != NULL) {
         self->next = NULL;
-        self->tid = os_gettid();
+        self->tid = os_tls.tid;
         self->gate = OS_GATE_RUNNING;
     }
     thread_state.first = self;

@@ -254,4 +254,50 @@ static inline void assert_all_move(void)
     }
 }
 
+/* ---- threads that libc does not know -------------------------------------------------------- */
+
+struct clone_thread {
+    char *stack;
+    pid_t tid; /* the kernel clears it and wakes it when the thread is gone */
+};
+enum { CLONE_STACK_BYTES = 65536 };
+static struct clone_thread clones[N_THREADS_MAX];
+static unsigned n_clones;
+
+/* No libc, no TLS: the base register may be anything. */
+static inline int clone_spin(void *arg)
+{
+    struct worker *w = arg;
+
+    while (!world_is_over)
+        w->n_steps++;
+    return 0;
+}
+
+static inline void start_clone(int tls_flag, void *tls)
+{
+    struct clone_thread *c = &clones[n_clones++];
+    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | tls_flag;
+
+    c->stack = mmap(NULL, CLONE_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(c->stack != MAP_FAILED);
+    assert_true(clone(clone_spin, c->stack + CLONE_STACK_BYTES, flags, &workers[n_workers++], &c->tid, tls,
+                      &c->tid) > 0);
+}
+
+static inline void end_clones(void)
+{
+    world_is_over = true;
+    while (n_clones > 0) {
+        struct clone_thread *c = &clones[--n_clones];
+        pid_t tid;
+
+        while ((tid = __atomic_load_n(&c->tid, __ATOMIC_ACQUIRE)) != 0)
+            syscall(SYS_futex, &c->tid, 0 /* FUTEX_WAIT, not private: so the kernel wakes */, tid, NULL, NULL,
+                    0);
+        munmap(c->stack, CLONE_STACK_BYTES);
+    }
+}
+
 #endif

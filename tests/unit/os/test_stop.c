@@ -7,7 +7,6 @@
 enum {
     N_EACH = 7,
     N_STOPS = 40, /* UNIT_N_STOPS in the environment asks for more */
-    CLONE_STACK_BYTES = 65536,
 };
 
 extern const char __start_gcm_fast[], __stop_gcm_fast[];
@@ -153,51 +152,6 @@ static void *make_threads(void *arg)
     return NULL;
 }
 
-/* ---- threads that libc does not know -------------------------------------------------- */
-
-struct clone_thread {
-    char *stack;
-    pid_t tid; /* the kernel clears it and wakes it when the thread is gone */
-};
-static struct clone_thread clones[N_THREADS_MAX];
-static unsigned n_clones;
-
-/* No libc, no TLS: the base register may be anything. */
-static int clone_spin(void *arg)
-{
-    struct worker *w = arg;
-
-    while (!world_is_over)
-        w->n_steps++;
-    return 0;
-}
-
-static void start_clone(int tls_flag, void *tls)
-{
-    struct clone_thread *c = &clones[n_clones++];
-    int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-                CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | tls_flag;
-
-    c->stack = mmap(NULL, CLONE_STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true(c->stack != MAP_FAILED);
-    assert_true(clone(clone_spin, c->stack + CLONE_STACK_BYTES, flags, &workers[n_workers++], &c->tid, tls,
-                      &c->tid) > 0);
-}
-
-static void end_clones(void)
-{
-    world_is_over = true;
-    while (n_clones > 0) {
-        struct clone_thread *c = &clones[--n_clones];
-        pid_t tid;
-
-        while ((tid = __atomic_load_n(&c->tid, __ATOMIC_ACQUIRE)) != 0)
-            syscall(SYS_futex, &c->tid, 0 /* FUTEX_WAIT, not private: so the kernel wakes */, tid, NULL, NULL,
-                    0);
-        munmap(c->stack, CLONE_STACK_BYTES);
-    }
-}
-
 static void stop_many_times(void)
 {
     const char *wanted = getenv("UNIT_N_STOPS");
@@ -215,6 +169,7 @@ static int group_setup(void **state)
 {
     (void)state;
     os_process_init();
+    os_thread_register(); /* as whoever collects is */
     os_stop_set_fast_text((uintptr_t)__start_gcm_fast, (uintptr_t)__stop_gcm_fast);
     os_stop_set_fast_hooks(cut_fast, mend_fast);
     return 0;

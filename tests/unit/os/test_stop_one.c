@@ -248,6 +248,29 @@ static void parks_where_the_outermost_section_ends(void **state)
     end_all();
 }
 
+/* A thread that shares the thread-local data of one that is in a section, and no longer registered, would
+ * wait to be told to park by nobody. */
+static void sharing_a_section_is_not_being_in_it(void **state)
+{
+    (void)state;
+    os_thread_register();
+    os_thread_unregister();
+    start_clone(0, NULL);
+    os_critical_enter();
+    begin_with_one_slot(clones[0].tid);
+    assert_int_equal(os_stop_send(0), 0);
+    while (__atomic_load_n(&world_slots[0].state, __ATOMIC_ACQUIRE) == OS_STOP_SENT)
+        os_stop_wait(1000000);
+    assert_int_equal(world_slots[0].state, OS_STOP_STOPPED);
+    assert_null(os_tls.stop_pending);
+    assert_nothing_moves(1000);
+    os_stop_end();
+    os_critical_leave();
+    assert_all_move();
+    end_clones();
+    end_all();
+}
+
 /* ---- failures -------------------------------------------------------------------------------------------
  */
 
@@ -359,6 +382,7 @@ int main(void)
         cmocka_unit_test(late_answers_are_dropped),
         cmocka_unit_test(stale_signals_are_dropped),
         cmocka_unit_test(parks_where_the_outermost_section_ends),
+        cmocka_unit_test(sharing_a_section_is_not_being_in_it),
 #if GCM_CHECKING
         cmocka_unit_test(failures_are_told),
         cmocka_unit_test(failed_second_signal_is_busy),
