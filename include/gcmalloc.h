@@ -134,7 +134,9 @@ enum gc_mode {
     GC_MODE_OFF = 0,      /* never collect */
     GC_MODE_REPORT = 1,   /* find unreachable blocks and count them, but take none */
     GC_MODE_EXPLICIT = 2, /* take only blocks of gc_malloc; all blocks of malloc count as reachable */
-    GC_MODE_RECLAIM = 3   /* take every unreachable block; the default */
+    GC_MODE_RECLAIM = 3,  /* take every unreachable block */
+    GC_MODE_AUTO = 4      /* GC_MODE_EXPLICIT while a runtime that is known to hide pointers is in the process, else
+                           * GC_MODE_RECLAIM; the default */
 };
 /* EINVAL: no such mode.
  *     gc_set_mode(GC_MODE_REPORT); */

@@ -18,7 +18,8 @@
 
 enum { GC_PERCENT_MAX = 100000 };
 _Static_assert((int)GC_MODE_OFF == MODE_OFF && (int)GC_MODE_REPORT == MODE_REPORT &&
-                   (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM,
+                   (int)GC_MODE_EXPLICIT == MODE_EXPLICIT && (int)GC_MODE_RECLAIM == MODE_RECLAIM &&
+                   (int)GC_MODE_AUTO == MODE_AUTO,
                "the public modes are the collector's");
 _Static_assert((int)GC_ON_BEGIN == EVENT_BEGIN && (int)GC_ON_END == EVENT_END &&
                    (int)GC_ON_LIMIT == EVENT_LIMIT,
@@ -135,7 +136,7 @@ EXPORT int gc_set_limit(size_t limit_bytes)
 
 EXPORT int gc_set_mode(int mode)
 {
-    if (mode < GC_MODE_OFF || mode > GC_MODE_RECLAIM)
+    if (mode < GC_MODE_OFF || mode > GC_MODE_AUTO)
         return EINVAL;
     cycle_set_mode((enum cycle_mode)mode);
     api_exit_slow();

@@ -28,7 +28,8 @@
 #include "os/os.h"
 
 _Static_assert((int)OPTION_MODE_OFF == MODE_OFF && (int)OPTION_MODE_REPORT == MODE_REPORT &&
-                   (int)OPTION_MODE_EXPLICIT == MODE_EXPLICIT && (int)OPTION_MODE_RECLAIM == MODE_RECLAIM,
+                   (int)OPTION_MODE_EXPLICIT == MODE_EXPLICIT && (int)OPTION_MODE_RECLAIM == MODE_RECLAIM &&
+                   (int)OPTION_MODE_AUTO == MODE_AUTO,
                "the option's modes are the collector's");
 
 /* Runtimes that watch every access themselves; they are in the process or they are not. */
@@ -36,7 +37,6 @@ extern void __asan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 extern void __msan_init(void) __attribute__((weak));
 
-static const char *init_text; /* of GCMALLOC; NULL: none, or not to be read */
 static struct options init_options BULKY;
 
 static void init_report_option(const char *line, size_t len, void *ctx)
@@ -48,24 +48,13 @@ static void init_report_option(const char *line, size_t len, void *ctx)
 /* A setuid program's settings are not its caller's to choose. */
 static void init_read_options(char **envp)
 {
-    if (getauxval(AT_SECURE) == 0)
-        init_text = environment_get(envp, "GCMALLOC");
+    const char *text = getauxval(AT_SECURE) == 0 ? environment_get(envp, "GCMALLOC") : NULL;
+
     options_init(&init_options);
-    if (init_text != NULL)
-        options_parse(init_text, &init_options, init_report_option, NULL);
+    if (text != NULL)
+        options_parse(text, &init_options, init_report_option, NULL);
     if (!init_options.inherit)
         environment_disinherit(envp);
-}
-
-/* Settings that the user gave stay. */
-static void init_mind_neighbours(void)
-{
-    neighbours_find();
-    if (neighbours.hides_pointers == NULL)
-        return;
-    init_options.mode = OPTION_MODE_EXPLICIT;
-    if (init_text != NULL)
-        options_parse(init_text, &init_options, NULL, NULL);
 }
 
 static bool init_has_sanitizer(void)
@@ -107,6 +96,7 @@ static void init_collector(bool is_watched)
         .trace = (unsigned)init_options.trace,
         .trace_out = OS_OUTPUT_NONE,
         .check = init_options.check,
+        .has_hider = neighbours.hides_pointers != NULL,
     };
     struct pacer_config pacer = {
         .percent = init_options.percent,
@@ -158,7 +148,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     real_lookup_all();
     api_state.is_passthrough = !real_is_malloc_ours(true);
     if (!api_state.is_passthrough)
-        init_mind_neighbours();
+        neighbours_find();
     thread_install();
     interpose_signal_install();
     api_fork_install();

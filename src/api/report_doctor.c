@@ -12,6 +12,7 @@
 #include "api/out.h"
 #include "api/report.h"
 #include "base/counters.h"
+#include "gc/roots.h"
 #include "gc/roots_doctor.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -28,15 +29,22 @@ static void doctor_put_owner(struct out *o)
     out_label(o, "malloc");
     out_line(o, api_state.is_passthrough ? "another definition than the library's: calls are passed on, nothing is collected"
                                          : "the library's");
-    if (neighbours.hides_pointers != NULL) {
-        out_label(o, "pointers");
-        fmt_str(&o->f, neighbours.hides_pointers);
-        out_line(o, " keeps some where they are not seen: no block of malloc is reclaimed, unless mode is set");
-    }
     if (neighbours.gc_malloc != NULL) {
         out_label(o, "names");
         out_line(o, "gc_malloc and gc_collect are those of the program's run-time library");
     }
+}
+
+/* After the collection on trial, which sees what was loaded later. */
+static void doctor_put_hider(struct out *o)
+{
+    const char *runtime = roots_has_hider() ? "SWI-Prolog" : neighbours.hides_pointers;
+
+    if (runtime == NULL)
+        return;
+    out_label(o, "pointers");
+    fmt_str(&o->f, runtime);
+    out_line(o, " keeps some where they are not seen: no block of malloc is reclaimed, unless mode is set");
 }
 
 static void doctor_put_options(struct out *o)
@@ -230,6 +238,7 @@ void report_doctor(int fd)
     doctor_put_options(&o);
     doctor_put_limits(&o);
     doctor_put_trial(&o);
+    doctor_put_hider(&o);
     report_put_skips(&o);
     doctor_put_maps(&o);
     doctor_put_threads(&o);

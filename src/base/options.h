@@ -23,6 +23,7 @@ enum option_mode {
     OPTION_MODE_REPORT,   /* trace and tell, reclaim nothing */
     OPTION_MODE_EXPLICIT, /* only blocks from gc_* calls are reclaimed */
     OPTION_MODE_RECLAIM,  /* every unreachable block is reclaimed */
+    OPTION_MODE_AUTO,     /* the same, but as OPTION_MODE_EXPLICIT where a runtime hides pointers */
 };
 
 enum option_probation { OPTION_PROBATION_EAGER, OPTION_PROBATION_CAREFUL };
@@ -113,7 +114,7 @@ bool options_set(struct options *out, const char *key, const char *value, option
 size_t options_n_rows(void);
 const struct option_row *options_row(size_t i);
 const struct option_row *options_find(const char *name, size_t len); /* NULL: unknown */
-/* "an integer from -1 to 100000", "off, report, explicit or reclaim" ... */
+/* "an integer from -1 to 100000", "off, report, explicit, reclaim or auto" ... */
 void options_put_accepted(struct fmt *f, const struct option_row *row);
 /* The value that o holds, written as the parser accepts it. */
 void options_put_value(struct fmt *f, const struct option_row *row, const struct options *o);

@@ -9,7 +9,7 @@
 /* No address space of ours has more. */
 #define BYTES_MAX (128 * TIB)
 
-static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", NULL};
+static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", "auto", NULL};
 static const char *const option_words_probation[] = {"eager", "careful", NULL};
 static const char *const option_words_limit[] = {"cgroup", NULL};
 static const char *const option_words_profile[] = {"on", "off", NULL};
@@ -58,9 +58,10 @@ _Static_assert(N_ELEMENTS(option_words_signal) == OPTION_SIGNAL_N + 1, "one word
 
 static const struct option_row option_rows[] = {
     ROW_ENUM(
-        "mode", mode, option_words_mode, OPTION_MODE_RECLAIM,
+        "mode", mode, option_words_mode, OPTION_MODE_AUTO,
         "`off`: allocator only; `report`: trace and tell, reclaim nothing; `explicit`: reclaim only blocks "
-        "from `gc_*` calls; `reclaim`: reclaim every unreachable block"),
+        "from `gc_*` calls; `reclaim`: reclaim every unreachable block; `auto`: `explicit` where a runtime is known to "
+        "hide pointers, else `reclaim`"),
     ROW_PERCENT("percent", percent, -1, 100000, 100,
                 "growth over the live heap at which the next collection is due; negative: never by growth"),
     ROW_LIMIT("limit", limit_bytes, option_words_limit, 0,

@@ -34,7 +34,7 @@ struct cycle {
 
 static struct {
     uint64_t n_completed, n_tried; /* atomic */
-    bool is_checking;
+    bool is_checking, has_hider;
 } cycle_state;
 
 /* ---- reasons ---- */
@@ -75,6 +75,7 @@ uint64_t cycle_count(void)
 void cycle_init(const struct cycle_config *config)
 {
     cycle_state.is_checking = config->check;
+    cycle_state.has_hider = config->has_hider;
     trace_init(config->trace, &config->trace_out);
     cycle_set_mode(config->mode);
 }
@@ -88,13 +89,19 @@ static void cycle_lap(struct cycle *c, enum trace_phase phase)
     c->lap_ns = now;
 }
 
+bool cycle_keeps_malloc(void)
+{
+    enum cycle_mode mode = cycle_mode();
+    return mode == MODE_EXPLICIT || (mode == MODE_AUTO && (cycle_state.has_hider || roots_has_hider()));
+}
+
 /* Everything that is alive by itself. Twice in one cycle where the marker is checked. */
 static enum cycle_skip cycle_give_roots(void)
 {
     enum cycle_skip skip = roots_scan();
     if (skip != SKIP_NONE)
         return skip;
-    mark_root_spans(cycle_mode() == MODE_EXPLICIT);
+    mark_root_spans(cycle_keeps_malloc());
     finalizer_mark_roots();
     return SKIP_NONE;
 }

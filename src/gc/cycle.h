@@ -37,16 +37,18 @@ enum cycle_skip {
 };
 const char *cycle_skip_name(enum cycle_skip s);
 
-enum cycle_mode { MODE_OFF, MODE_REPORT, MODE_EXPLICIT, MODE_RECLAIM };
+enum cycle_mode { MODE_OFF, MODE_REPORT, MODE_EXPLICIT, MODE_RECLAIM, MODE_AUTO };
 struct cycle_config {
     enum cycle_mode mode;
     unsigned trace; /* 0, 1 */
     struct os_output trace_out;
     bool check;     /* mark again and compare */
+    bool has_hider; /* a runtime that holds blocks by what is no address of them is in the process from the start */
 };
 void cycle_init(const struct cycle_config *config); /* until called, every cycle is SKIP_OFF */
 void cycle_set_mode(enum cycle_mode mode);
 enum cycle_mode cycle_mode(void);
+bool cycle_keeps_malloc(void); /* after roots_scan: every block of malloc counts as reachable */
 
 /* Run a full cycle now. SKIP_NONE: done; dead bits are published. Else why not; nothing was reclaimed. */
 enum cycle_skip cycle_run(enum cycle_cause cause);

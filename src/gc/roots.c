@@ -37,6 +37,11 @@ bool roots_has_fontconfig(void)
     return roots.has_fontconfig;
 }
 
+bool roots_has_hider(void)
+{
+    return roots.has_hider;
+}
+
 uint64_t roots_scanned_bytes(void)
 {
     return roots.n_bytes;
@@ -82,6 +87,7 @@ static void roots_begin(void)
     roots.excluded.n = 0;
     roots.did_trust_resident = false;
     roots.has_fontconfig = false;
+    roots.has_hider = false;
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;

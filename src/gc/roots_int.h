@@ -82,6 +82,7 @@ struct roots {
     bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
     bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
     bool has_fontconfig;  /* its library is mapped: mark_distance.c */
+    bool has_hider;       /* so is SWI-Prolog's: cycle_keeps_malloc */
     bool has_uring;       /* the kernel holds pointers that nobody can list */
     bool did_ask_userfault;
     bool has_userfault;   /* a page that is not there may be a stopped thread's to deliver */

@@ -40,11 +40,15 @@ static bool maps_is_kernels(const struct os_map *m)
     return maps_name_begins(m, "[vvar") || maps_name_begins(m, "[vdso") || maps_name_begins(m, "[vsyscall");
 }
 
-static bool maps_is_fontconfig(const struct os_map *m)
+/* Libraries that refer to blocks by other words than addresses. */
+static void maps_note_library(const struct os_map *m)
 {
     const char *slash = m->is_executable ? strrchr(m->name, '/') : NULL;
 
-    return slash != NULL && strncmp(slash, "/libfontconfig", strlen("/libfontconfig")) == 0;
+    if (slash == NULL)
+        return;
+    roots.has_fontconfig |= strncmp(slash, "/libfontconfig", strlen("/libfontconfig")) == 0;
+    roots.has_hider |= strncmp(slash, "/libswipl", strlen("/libswipl")) == 0;
 }
 
 static bool maps_holds_kernel_pointers(const struct os_map *m)
@@ -129,7 +133,7 @@ static bool maps_collect_one(const struct os_map *m, void *ctx)
     uintptr_t at = m->lo;
 
     (void)ctx;
-    roots.has_fontconfig |= maps_is_fontconfig(m);
+    maps_note_library(m);
     roots.has_uring |= maps_holds_kernel_pointers(m);
     while (at < m->hi && heap_next_own(at, &own) && own.lo < m->hi) {
         if (!maps_add(m, at, own.lo))

@@ -101,11 +101,12 @@ bool snapshot_collect_roots(void)
 {
     static const struct roots_sink sink = {sink_words, sink_words_unaligned, sink_stack_words, sink_addr_block,
                                            sink_words_bytewise};
-    bool is_malloc_root = cycle_mode() == MODE_EXPLICIT;
+    bool is_malloc_root;
 
     snapshot.n_roots = snapshot.max_roots = 0;
     if (roots_scan_into(&sink) != SKIP_NONE)
         return false;
+    is_malloc_root = cycle_keeps_malloc();
     finalizer_list(roots_list_finalizer);
     snapshot_walk(roots_list_span_block, &is_malloc_root);
     return !snapshot.is_void;

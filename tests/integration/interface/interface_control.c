@@ -10,7 +10,7 @@ static void errors_are_told(void)
     char *p = gc_malloc(64, 0);
     TEST_CHECK(gc_collect_level(-1) == EINVAL && gc_collect_level(3) == EINVAL);
     TEST_CHECK(gc_set_percent(100001) == EINVAL && gc_set_percent(100) == 0);
-    TEST_CHECK(gc_set_mode(-1) == EINVAL && gc_set_mode(4) == EINVAL);
+    TEST_CHECK(gc_set_mode(-1) == EINVAL && gc_set_mode(5) == EINVAL);
     TEST_CHECK(gc_set_limit(0) == 0);
     TEST_CHECK(gc_pin(foreign) == EINVAL && gc_pin(p + 8) == EINVAL && gc_unpin(p) == EINVAL);
     TEST_CHECK(gc_add_roots(p, 0) == EINVAL && gc_remove_roots(foreign, 8) == EINVAL);
@@ -50,7 +50,11 @@ static void modes_are_obeyed(void)
     TEST_CHECK(gc_set_mode(GC_MODE_EXPLICIT) == 0);
     interface_collect();
     TEST_CHECK(interface_n_alive() <= INTERFACE_N - INTERFACE_NEARLY_ALL);
+    build();
     TEST_CHECK(gc_set_mode(GC_MODE_RECLAIM) == 0);
+    interface_collect();
+    TEST_CHECK(interface_n_alive() <= INTERFACE_N - INTERFACE_NEARLY_ALL);
+    TEST_CHECK(gc_set_mode(GC_MODE_AUTO) == 0);
 }
 
 static NOINLINE void pin_all(bool is_pin)

@@ -37,7 +37,7 @@ static void test_bad_items_do_not_touch_the_good(void **state)
     (void)state;
     assert_int_equal(parse("percent=50,nonsense=1,mode=sideways,floor=1G,percent=x,percent"), 4);
     assert_int_equal(after.percent, 50);
-    assert_int_equal(after.mode, OPTION_MODE_RECLAIM);
+    assert_int_equal(after.mode, OPTION_MODE_AUTO);
     assert_int_equal(after.floor_bytes, 1 << 30);
 }
 
@@ -58,7 +58,7 @@ static void test_lines_word_for_word(void **state)
         {"percent=abc", "percent=abc: expected an integer from -1 to 100000"},
         {"percent=", "percent=: expected an integer from -1 to 100000"},
         {"percent", "percent: no value; expected an integer from -1 to 100000"},
-        {"mode=sideways", "mode=sideways: expected off, report, explicit or reclaim"},
+        {"mode=sideways", "mode=sideways: expected off, report, explicit, reclaim or auto"},
         {"floor=64X", "floor=64X: expected bytes, such as 64M, from 0 to 128T"},
         {"limit=all", "limit=all: expected cgroup or bytes, such as 64M, from 0 to 128T"},
         {"percent=a\x1b[1m\xff\nb", "percent=a?[1m??b: expected an integer from -1 to 100000"},

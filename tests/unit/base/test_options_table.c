@@ -53,7 +53,7 @@ static void test_defaults(void **state)
 {
     (void)state;
     defaults_into(&after);
-    assert_int_equal(after.mode, OPTION_MODE_RECLAIM);
+    assert_int_equal(after.mode, OPTION_MODE_AUTO);
     assert_int_equal(after.percent, 100);
     assert_int_equal(after.limit_bytes, 0);
     assert_int_equal(after.floor_bytes, 64 << 20);
@@ -224,8 +224,8 @@ static void test_words_of_enums(void **state)
         assert_false(row_accepts(row, "0"));
         assert_false(row_accepts(row, "no such word"));
     }
-    static const char *const modes[] = {"off", "report", "explicit", "reclaim"};
-    for (uint32_t i = 0; i < 4; i++) {
+    static const char *const modes[] = {"off", "report", "explicit", "reclaim", "auto"};
+    for (uint32_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         assert_true(row_accepts(options_find("mode", 4), modes[i]));
         assert_int_equal(after.mode, i);
     }
