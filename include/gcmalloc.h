@@ -159,7 +159,8 @@ typedef void (*gc_event_fn)(int event, void *arg);
  * itself, nothing is told. An allocation, which may start a collection too, may come from a place where no other code may
  * run. So of all other collections they are told by the thread that runs finalizers, or by gc_run_finalizers: BEGIN when
  * an eighth of the growth up to the next collection is left, which is mostly in time, or else after it; END and LIMIT
- * soon after. Several may be told as one. arg is kept reachable.
+ * soon after. Several may be told as one. What was before this call is not told, which may be the BEGIN of a collection
+ * whose END is. arg is kept reachable.
  * EINVAL: no fn, no event, or an unknown one. ENOMEM: 16 are in use.
  *     gc_on_event(GC_ON_BEGIN | GC_ON_LIMIT, pool_drop, &pool); */
 int gc_on_event(unsigned events, gc_event_fn fn, void *arg);

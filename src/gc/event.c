@@ -13,12 +13,13 @@ struct event_listener {
     event_fn fn;
     void *arg;
     unsigned events;
+    unsigned due; /* atomic: raised since it listens, and not told yet */
 };
 
 /* Filled from the front; each slot changes by one store of events, which is 0 in a free one (fork). */
 static struct event_listener listeners[EVENT_MAX_LISTENERS];
 static unsigned n_listeners;   /* atomic */
-static unsigned events_pending; /* atomic */
+static unsigned events_pending; /* atomic: of all listeners */
 
 /* Of the calling thread. */
 static __thread struct {
@@ -34,6 +35,7 @@ static int event_listen_locked(unsigned events, event_fn fn, void *arg)
             continue;
         listeners[i].fn = fn;
         listeners[i].arg = arg;
+        __atomic_store_n(&listeners[i].due, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&listeners[i].events, events, __ATOMIC_RELEASE);
         __atomic_add_fetch(&n_listeners, 1, __ATOMIC_RELAXED);
         return 0;
@@ -91,10 +93,16 @@ bool event_is_wanted(void)
 
 void event_raise(unsigned events)
 {
-    if (event_own.is_here)
+    if (event_own.is_here) {
         event_own.events |= events;
-    else if (event_is_wanted())
-        __atomic_fetch_or(&events_pending, events, __ATOMIC_RELEASE);
+        return;
+    }
+    if (!event_is_wanted())
+        return;
+    for (size_t i = 0; i < EVENT_MAX_LISTENERS; i++)
+        __atomic_fetch_or(&listeners[i].due, events & __atomic_load_n(&listeners[i].events, __ATOMIC_ACQUIRE),
+                          __ATOMIC_RELAXED);
+    __atomic_fetch_or(&events_pending, events, __ATOMIC_RELEASE);
 }
 
 bool event_is_pending(void)
@@ -102,12 +110,16 @@ bool event_is_pending(void)
     return __atomic_load_n(&events_pending, __ATOMIC_RELAXED) != 0;
 }
 
-/* A copy, because no lock may be held while a function runs, and a function may add and remove. */
-static void event_copy(struct event_listener *copy)
+/* A copy, because no lock may be held while a function runs, and a function may add and remove. Where what is pending is told,
+ * each hears only what was raised since it listens. */
+static void event_copy(struct event_listener *copy, bool is_pending)
 {
     event_lock_enter();
-    for (size_t i = 0; i < EVENT_MAX_LISTENERS; i++)
-        copy[i] = listeners[i];
+    for (size_t i = 0; i < EVENT_MAX_LISTENERS; i++) {
+        const struct event_listener *l = &listeners[i];
+        unsigned heard = is_pending ? __atomic_exchange_n(&listeners[i].due, 0, __ATOMIC_RELAXED) : EVENT_ALL;
+        copy[i] = (struct event_listener){l->fn, l->arg, l->events & heard, 0};
+    }
     event_unlock_leave();
 }
 
@@ -134,12 +146,12 @@ static void event_tell(const struct event_listener *listener, unsigned event)
         os_call_nothrow(event_call, &call, event_threw);
 }
 
-static void event_run(unsigned events)
+static void event_run(unsigned events, bool is_pending)
 {
     struct event_listener copy[EVENT_MAX_LISTENERS];
     if (events == 0 || event_own.is_telling || !event_is_wanted())
         return;
-    event_copy(copy);
+    event_copy(copy, is_pending);
     event_own.is_telling = true;
     for (unsigned event = 1; event <= EVENT_ALL; event *= 2)
         for (size_t i = 0; (events & event) != 0 && i < EVENT_MAX_LISTENERS; i++)
@@ -149,7 +161,7 @@ static void event_run(unsigned events)
 
 void event_begin_here(void)
 {
-    event_run(EVENT_BEGIN);
+    event_run(EVENT_BEGIN, false);
     event_own.events = 0;
     event_own.is_here = true;
 }
@@ -157,7 +169,7 @@ void event_begin_here(void)
 void event_end_here(void)
 {
     event_own.is_here = false;
-    event_run((event_own.events | EVENT_END) & ~(unsigned)EVENT_BEGIN);
+    event_run((event_own.events | EVENT_END) & ~(unsigned)EVENT_BEGIN, false);
 }
 
 size_t event_run_pending(void)
@@ -165,6 +177,6 @@ size_t event_run_pending(void)
     if (event_own.is_telling)
         return 0;
     unsigned events = __atomic_exchange_n(&events_pending, 0, __ATOMIC_ACQ_REL);
-    event_run(events);
+    event_run(events, true);
     return bits_popcount64(events);
 }
