@@ -25,7 +25,7 @@ expect 0 'gcrun 0.' "$gcrun" --version
 expect 125 'no command' "$gcrun"
 expect 125 'unknown option --nonsense' "$gcrun" --nonsense true
 expect 125 'option --mode needs a value' "$gcrun" --mode
-expect 125 'expected off, report, explicit or reclaim' "$gcrun" --mode=no true
+expect 125 'expected off, report, explicit, reclaim or auto' "$gcrun" --mode=no true
 expect 125 'cannot hold a comma' "$gcrun" --trace=a,b true
 expect 3 '' "$gcrun" -- sh -c 'exit 3'
 expect 143 '' "$gcrun" -- sh -c 'kill -TERM $$'
