@@ -126,8 +126,8 @@ static void *alloc_cached(struct alloc_request *r)
     return p;
 }
 
-/* A thread without a cache is in its last throes, or there is no memory for one: such a block gets a span of
- * its own. */
+/* A thread without a cache is in its last throes, a child of vfork borrows it, or there is no memory for one: such a block gets
+ * a span of its own. */
 static void *alloc_refilled(struct alloc_request *r)
 {
     struct tcache *tc;

@@ -27,7 +27,6 @@ enum {
     THREAD_KEYS_INLINE =
         32, /* glibc: values of lower keys live in the thread block, so setting one allocates nothing */
     THREAD_HELPER_STACK_BYTES = 256 * 1024,
-    THREAD_CLEARED_WORDS = 2048,
 };
 
 static struct {
@@ -123,16 +122,6 @@ struct thread_helper {
     const char *name; /* at most 15 characters */
 };
 
-/* A helper's frames stand for as long as the process lives, and in their gaps what its start left behind: an
- * address there would keep a block, and all that hangs on it, for ever. Its own frame is the memory to clear. */
-static NOINLINE void thread_clear_stack(void)
-{
-    volatile uint64_t dead[THREAD_CLEARED_WORDS];
-
-    for (size_t i = 0; i < N_ELEMENTS(dead); i++)
-        dead[i] = 0;
-}
-
 static void *thread_helper_main(void *start)
 {
     struct thread_helper h = *(struct thread_helper *)start;
@@ -140,7 +129,6 @@ static void *thread_helper_main(void *start)
     free_slow(start);
     thread_begin();
     pthread_setname_np(pthread_self(), h.name);
-    thread_clear_stack();
     return h.fn(h.arg);
 }
 

@@ -111,11 +111,10 @@ bool roots_threads_place(void)
 }
 
 /* The frame of the stop handler: all registers, and the alternate stack that the kernel knows of. It may lie in the
- * dead space of the thread's stack, on an alternate stack, or in a block. */
+ * dead space of the thread's stack, on an alternate stack, or in a block, which is then kept by the stack pointer or by the
+ * kernel's word of the alternate stack in this very frame. */
 static bool threads_scan_stopped(const struct os_stop_slot *slot)
 {
-    if (heap_contains(slot->frame_lo))
-        roots_feed_block(slot->frame_lo);
     return roots_feed_direct(ROOTS_RULE_STACK, bits_round_down(slot->frame_lo, sizeof(uintptr_t)), slot->frame_hi,
                              false);
 }

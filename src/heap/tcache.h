@@ -81,7 +81,7 @@ extern __thread struct tcache *tcache_self __attribute__((visibility("hidden"), 
 #define TCACHE_EMPTY_BIN {.word = &tcache_no_word}
 
 /* All below: critical section of the owner, unless said otherwise. */
-struct tcache *tcache_get(void);  /* this thread's cache, created on demand; NULL: no memory */
+struct tcache *tcache_get(void);  /* this thread's cache, created on demand; NULL: no memory, or a child of vfork's */
 /* Thread end: the cache is parked. A thread that allocates even later gets another, which the next collection abandons when it
  * finds the thread gone. */
 void tcache_retire(void);

@@ -130,6 +130,8 @@ struct tcache *tcache_get(void)
     struct tcache *tc = tcache_self;
     if (LIKELY(tc != &tcache_none))
         return tc;
+    if (os_is_vfork_child()) /* it would stay the parent's, and count as that of a thread that is no more */
+        return NULL;
     os_lock(&tcaches.lock);
     tc = tcache_take_parked_locked();
     if (tc == NULL)

@@ -41,7 +41,6 @@ struct pages_region {
 #define PAGES_ENTRY_PRESENT (UINT64_C(1) << 63)
 #define PAGES_ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define PAGES_ENTRY_FILE (UINT64_C(1) << 61)
-#define PAGES_ENTRY_GUARD (UINT64_C(1) << 58)
 
 enum {
     PAGES_N_REGIONS = 64,  /* asked for at a time */
@@ -155,7 +154,7 @@ static int pages_scan(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
 
 static void pages_take_entry(struct pages_walk *w, uint64_t entry, uintptr_t page)
 {
-    if ((entry & (PAGES_ENTRY_FILE | PAGES_ENTRY_GUARD)) != 0)
+    if ((entry & PAGES_ENTRY_FILE) != 0)
         return;
     if ((entry & PAGES_ENTRY_PRESENT) != 0)
         pages_add(w, page, page + os_page_size());

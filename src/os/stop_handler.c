@@ -183,6 +183,9 @@ static bool stop_serve(struct os_stop_slot *slot, uint32_t epoch, const void *uc
     return true;
 }
 
+/* Another's slot: threads that libc does not know may share their local data, where a stop of one is noted and the other leaves
+ * its section. An epoch that is over: this stop's, or one from before an exec, whose signals the new program inherits before
+ * it has stopped anybody. */
 static void stop_receive(uint32_t epoch, uint32_t slot_idx, const void *ucontext)
 {
     if (!stop_enter(epoch) || slot_idx >= os_stop_state.n_slots ||
@@ -262,8 +265,7 @@ void os_stop_handler(int sig, void *info, void *ucontext)
         return;
     }
     value = (uintptr_t)((siginfo_t *)info)->si_value.sival_ptr;
-    if (((siginfo_t *)info)->si_pid == os_stop_state.pid) /* else left over from before an exec */
-        stop_receive((uint32_t)(value >> 32), (uint32_t)value, ucontext);
+    stop_receive((uint32_t)(value >> 32), (uint32_t)value, ucontext);
 }
 
 /* ---- leaving a critical section ------------------------------------------------------ */

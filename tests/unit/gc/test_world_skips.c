@@ -42,6 +42,61 @@ static void test_blocked_by_raw_call(void **state)
     harness_start();
 }
 
+static void step_stay_published(struct harness_thread *t)
+{
+    struct os_gate_frame frame;
+
+    os_gate_publish(&frame);
+    while (!t->is_over)
+        os_syscall(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+    os_gate_leave(&frame);
+}
+
+static struct os_thread *volatile published_thread;
+
+static void begin_published(struct harness_thread *t)
+{
+    harness_begin_registered(t);
+    published_thread = os_tls.thread;
+}
+
+static void take_signal(int sig)
+{
+    (void)sig;
+}
+
+/* Runs on in a stop, as a thread in a slow path does, until another one's gate is held; then it installs a handler that no gate
+ * knows of. */
+static void step_install_while_stopping(struct harness_thread *t)
+{
+    os_critical_enter();
+    while (!t->is_over && __atomic_load_n(&published_thread->gate, __ATOMIC_SEQ_CST) != OS_GATE_HELD)
+        sched_yield();
+    signal(SIGUSR1, take_signal);
+    os_critical_leave();
+    while (!t->is_over)
+        sched_yield();
+}
+
+/* The handler might run on a thread whose gate is held. */
+static void test_handler_installed_while_stopping(void **state)
+{
+    (void)state;
+    threads[0] = (struct harness_thread){.begin = begin_published, .step = step_stay_published, .end = harness_end_registered};
+    threads[1] = (struct harness_thread){.step = step_install_while_stopping};
+    harness_spawn(&threads[0], NULL);
+    while (published_thread->gate != OS_GATE_PUBLISHED)
+        sched_yield();
+    harness_spawn(&threads[1], NULL);
+    assert_int_equal(harness_stop(), SKIP_NOT_STOPPED);
+    harness_start();
+    assert_int_equal(harness_stop_at_last(), SKIP_NONE); /* by the signal, now */
+    assert_int_equal(harness_slot_of(threads[0].tid)->state, OS_STOP_STOPPED);
+    harness_start();
+    signal(SIGUSR1, SIG_DFL);
+    join_all(2);
+}
+
 static void step_vfork(struct harness_thread *t)
 {
     struct timespec ts = {0, 300000000};
@@ -145,7 +200,7 @@ static void test_full_queue_of_signals(void **state)
     os_fault_set(SYS_rt_tgsigqueueinfo, 0, 5, EAGAIN);
     assert_int_equal(harness_stop(), SKIP_NONE);
     harness_start();
-    os_fault_set(SYS_rt_tgsigqueueinfo, 0, UINT32_MAX, EAGAIN);
+    os_fault_set(SYS_rt_tgsigqueueinfo, 0, 50, EAGAIN); /* far from all that there is time for */
     assert_int_equal(harness_stop(), SKIP_NOT_STOPPED);
     os_fault_set(-2, 0, 0, 0);
     harness_start();
@@ -218,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocked_by_raw_call),
+        cmocka_unit_test(test_handler_installed_while_stopping),
         cmocka_unit_test(test_vfork_in_flight),
         cmocka_unit_test(test_traced_thread),
         cmocka_unit_test(test_more_threads_than_prepared),

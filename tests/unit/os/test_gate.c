@@ -5,9 +5,9 @@
 enum { N_ROUNDS = 2000, N_ROUNDS_MAX = 20 * N_ROUNDS, N_SPINS = 512 };
 
 static volatile uint64_t n_steps;
-static volatile uint32_t is_published, may_leave, is_back;
+static volatile uint32_t may_publish = 1, is_published, may_leave, is_back;
 
-static struct os_thread *self_thread;
+static struct os_thread *volatile self_thread;
 
 static void *wait_published(void *arg)
 {
@@ -15,6 +15,8 @@ static void *wait_published(void *arg)
 
     (void)arg;
     self_thread = os_thread_register();
+    while (!may_publish)
+        continue;
     os_gate_publish(&frame);
     is_published = frame.is_published;
     while (!may_leave)
@@ -82,6 +84,41 @@ static void a_held_thread_may_stay_in_its_call(void **state)
     }
     may_leave = 1;
     pthread_join(thread, NULL);
+}
+
+/* Asleep, and not where it waits to be told: there it spins. */
+static bool sleeps_in_publish(void)
+{
+    struct os_task_state task;
+
+    return self_thread->gate == OS_GATE_PUBLISHED && os_task_state(self_thread->tid, &task) == 0 && task.state == 'S';
+}
+
+/* The stop may have found the gate open: its signal is on the way, and must not end the call. */
+static void nobody_goes_into_a_call_in_a_stop(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    if (is_emulated())
+        skip(); /* the state of threads cannot be asked for */
+    self_thread = NULL;
+    may_publish = is_published = 0;
+    may_leave = 1;
+    thread = world_spawn(wait_published, NULL);
+    while (self_thread == NULL)
+        sched_yield();
+    assert_int_equal(os_stop_prepare(), 0);
+    memset(world_slots, 0, sizeof(world_slots[0]));
+    os_stop_begin(world_slots, 1);
+    may_publish = 1;
+    while (!is_published && !sleeps_in_publish())
+        sched_yield();
+    uint32_t was_published = is_published;
+    os_stop_end();
+    pthread_join(thread, NULL);
+    assert_int_equal(was_published, 0);
+    assert_int_equal(is_published, 1);
 }
 
 static volatile uint32_t is_borrowed;
@@ -293,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_thread_waits_for_the_end),
         cmocka_unit_test(a_held_thread_may_stay_in_its_call),
+        cmocka_unit_test(nobody_goes_into_a_call_in_a_stop),
         cmocka_unit_test(a_borrowed_thread_waits_for_the_return),
         cmocka_unit_test(a_stop_waits_for_the_return),
         cmocka_unit_test(a_running_thread_cannot_be_borrowed),

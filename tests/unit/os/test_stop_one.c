@@ -1,6 +1,8 @@
 /* Stopping one thread: its registers, its critical sections, its signals that come too late, and failures. */
 #include "stop_harness.h"
 
+#include "os/stop_state.h"
+
 /* ---- registers ------------------------------------------------------------------------------ */
 
 #define MAGIC_GENERAL 0x123456789abcull
@@ -203,6 +205,34 @@ static void stale_signals_are_dropped(void **state)
     end_all();
 }
 
+static void *answer_for_another(void *arg)
+{
+    struct worker *w = arg;
+
+    while (section_step == 0)
+        continue;
+    send_by_hand(os_gettid(), (uintptr_t)os_stop_state.epoch << 32); /* taken before this call is back */
+    while (!world_is_over)
+        w->n_steps++;
+    return NULL;
+}
+
+/* A signal for the slot of another thread: one that shares the thread's local data noted its stop there, or nobody of ours
+ * sent it. */
+static void nobody_answers_for_another(void **state)
+{
+    (void)state;
+    section_step = 0;
+    start_kind(answer_for_another, 1);
+    begin_with_one_slot(os_gettid());
+    section_step = 1;
+    while (workers[0].n_steps == 0 && __atomic_load_n(&world_slots[0].state, __ATOMIC_ACQUIRE) != OS_STOP_STOPPED)
+        sched_yield();
+    os_stop_end();
+    assert_int_not_equal(world_slots[0].state, OS_STOP_STOPPED);
+    end_all();
+}
+
 /* ---- one thread and its critical sections --------------------------------------------------------- */
 
 static void *stay_in_a_section(void *arg)
@@ -381,6 +411,7 @@ int main(void)
         cmocka_unit_test(takes_the_stack_pointer_of_the_program),
         cmocka_unit_test(late_answers_are_dropped),
         cmocka_unit_test(stale_signals_are_dropped),
+        cmocka_unit_test(nobody_answers_for_another),
         cmocka_unit_test(parks_where_the_outermost_section_ends),
         cmocka_unit_test(sharing_a_section_is_not_being_in_it),
 #if GCM_CHECKING
