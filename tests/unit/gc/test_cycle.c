@@ -310,6 +310,30 @@ static void test_threads_and_helpers(void **state)
     mark_team_set_min_heap(SIZE_MAX);
 }
 
+static void rebuild_child(void)
+{
+    os_process_fork_child();
+    os_stop_fork_child();
+    os_thread_fork_child();
+    os_critical_enter();
+    heap_fork_child();
+    os_critical_leave();
+    finalizer_fork_child();
+    cycle_fork_child();
+}
+
+static void assert_child_succeeds(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static int collect_in_child(void)
+{
+    return cycle_run(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : count_live() >= N / 10 ? 2 : 0;
+}
+
 static void test_fork_child_collects(void **state)
 {
     (void)state;
@@ -317,21 +341,65 @@ static void test_fork_child_collects(void **state)
     cycle_fork_prepare();
     pid_t child = fork();
     if (child == 0) {
-        os_process_fork_child();
-        os_stop_fork_child();
-        os_thread_fork_child();
-        os_critical_enter();
-        heap_fork_child();
-        os_critical_leave();
-        finalizer_fork_child();
-        cycle_fork_child();
-        _exit(cycle_run(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : count_live() >= N / 10 ? 2 : 0);
+        rebuild_child();
+        _exit(collect_in_child());
     }
     cycle_fork_parent();
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    assert_child_succeeds(child);
     free_garbage();
+}
+
+static _Atomic int is_cycle_on, may_cycle_end;
+
+static void *stay_in_cycle(void *arg)
+{
+    os_critical_enter();
+    assert_true(cycle_gate_try_enter());
+    atomic_store(&is_cycle_on, 1);
+    while (!atomic_load(&may_cycle_end))
+        sched_yield();
+    cycle_gate_leave();
+    os_critical_leave();
+    return arg;
+}
+
+/* A fork that went past our handlers, while another thread collects, and a third one waits for a child of vfork. */
+static void test_fork_in_the_middle(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    make_garbage(FLAVOR_MALLOC);
+    assert_int_equal(pthread_create(&thread, NULL, stay_in_cycle, NULL), 0);
+    while (!atomic_load(&is_cycle_on))
+        sched_yield();
+    cycle_vfork_begin();
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60); /* instead of waiting for ever */
+        rebuild_child();
+        cycle_wait();
+        _exit(collect_in_child());
+    }
+    cycle_vfork_end();
+    atomic_store(&may_cycle_end, 1);
+    pthread_join(thread, NULL);
+    assert_child_succeeds(child);
+    free_garbage();
+}
+
+/* pre: there are some. */
+static void test_fork_child_has_no_helpers(void **state)
+{
+    (void)state;
+    mark_team_set_min_heap(0);
+    assert_int_equal(mark_team_size(), 3);
+    pid_t child = fork();
+    if (child == 0) {
+        rebuild_child();
+        _exit(mark_team_size() != 1 ? 3 : cycle_run(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : 0);
+    }
+    mark_team_set_min_heap(SIZE_MAX);
+    assert_child_succeeds(child);
 }
 
 /* ---- failures ---- */
@@ -415,9 +483,11 @@ int main(void)
         cmocka_unit_test_setup(test_every_reason_has_a_name, fresh),
         cmocka_unit_test_setup(test_threads, fresh),
         cmocka_unit_test_setup(test_fork_child_collects, fresh),
+        cmocka_unit_test_setup(test_fork_in_the_middle, fresh),
         cmocka_unit_test_setup(test_each_call_may_fail, fresh),
         cmocka_unit_test_setup(test_trace_lines, fresh),
-        cmocka_unit_test_setup(test_threads_and_helpers, fresh), /* last: the helpers stay */
+        cmocka_unit_test_setup(test_threads_and_helpers, fresh), /* the helpers stay */
+        cmocka_unit_test_setup(test_fork_child_has_no_helpers, fresh),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
