@@ -2,6 +2,8 @@
  * Seconds from GCM_TEST_SECONDS. */
 #include "heap_harness.h"
 
+#include <ucontext.h>
+
 enum { N_THREADS = 4, N_MINE = 40, N_KEPT = 200, N_CHILD_STEPS = 200, CHILD_GOOD = 42 };
 #define MiB ((size_t)1 << 20)
 
@@ -136,6 +138,127 @@ static void a_child_has_a_whole_heap_whatever_others_were_doing(void **state)
     harness_check();
 }
 
+/* ---- wherever one thread is ---- */
+
+#ifdef __x86_64__
+enum { PLACE_BITS = 18, TRAP_FLAG = 0x100 };
+
+static uint32_t is_forks_turn; /* futex */
+static _Atomic bool is_stepped_out;
+static unsigned n_places;
+static uint8_t is_place_known[1 << PLACE_BITS];
+static void *foreign_block, *still_held;
+
+static void pass_turn(uint32_t turn)
+{
+    __atomic_store_n(&is_forks_turn, turn, __ATOMIC_SEQ_CST);
+    os_futex_wake(&is_forks_turn, UINT32_MAX);
+}
+
+static void wait_for_turn(uint32_t turn)
+{
+    while (__atomic_load_n(&is_forks_turn, __ATOMIC_SEQ_CST) != turn)
+        os_futex_wait(&is_forks_turn, !turn, UINT64_MAX);
+}
+
+/* Behind each instruction that was not met before: loops are long. */
+static void on_step(int sig, siginfo_t *info, void *context)
+{
+    uint64_t pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    uint8_t *is_known = &is_place_known[pc * UINT64_C(0x9E3779B97F4A7C15) >> (64 - PLACE_BITS)];
+    (void)sig, (void)info;
+    if (*is_known)
+        return;
+    *is_known = 1;
+    n_places++;
+    pass_turn(1);
+    wait_for_turn(0);
+}
+
+/* Below the red zone. */
+static inline __attribute__((always_inline)) void trap_each_instruction(bool is_on)
+{
+    uint64_t flag = is_on ? TRAP_FLAG : 0;
+    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq %[keep], (%%rsp)\n\torq %[flag], (%%rsp)\n\tpopfq\n\t"
+                     "lea 128(%%rsp), %%rsp"
+                     :
+                     : [flag] "r"(flag), [keep] "r"(~(uint64_t)TRAP_FLAG)
+                     : "memory", "cc");
+}
+
+static void *do_each_step_by_step(void *arg)
+{
+    trap_each_instruction(true);
+    void *small = harness_alloc(700), *large = large_zeroed(100000);
+    still_held = harness_alloc(700); /* its span has a use for central */
+    os_critical_enter();
+    void *resized = heap_large_resize(harness_span(large), 300000);
+    os_critical_leave();
+    harness_free(foreign_block);
+    harness_free(resized != NULL ? resized : large);
+    harness_free(small);
+    harness_retire();
+    os_critical_enter();
+    tcache_unpark_all();
+    os_critical_leave();
+    trap_each_instruction(false);
+    is_stepped_out = true;
+    pass_turn(1);
+    return arg;
+}
+
+/* No large block is free, and no message is on its way to nobody. */
+static void check_nothing_is_half_done(struct span *s, void *ctx)
+{
+    (void)ctx;
+    CHECK((span_flags(s) & SPAN_REMOTE) == 0);
+    if (span_is_large(s))
+        CHECK((s->words[0].free & 1) == 0);
+    for (uint32_t w = 0; !span_is_large(s) && w < s->n_words; w++)
+        CHECK(s->remote[w] == 0);
+}
+
+static int child_of_step(void)
+{
+    alarm(30);
+    os_critical_enter();
+    heap_fork_child();
+    heap_check();
+    heap_walk_spans(check_nothing_is_half_done, NULL);
+    os_critical_leave();
+    harness_retire(); /* and on with a cache that may have been another's */
+    void *small = harness_alloc(700), *large = large_zeroed(100000);
+    harness_free(small);
+    harness_free(large);
+    harness_free(harness_alloc(48));
+    harness_check();
+    return CHILD_GOOD;
+}
+
+/* The thread that forks does nothing else, so its child is whole but for what the other was doing. */
+static void a_child_has_a_whole_heap_wherever_another_was(void **state)
+{
+    struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_RESTART | SA_SIGINFO};
+    pthread_t stepping;
+    (void)state;
+    harness_needs_hardware();
+    sigaction(SIGTRAP, &action, NULL);
+    foreign_block = harness_alloc(48);
+    assert_int_equal(pthread_create(&stepping, NULL, do_each_step_by_step, NULL), 0);
+    for (wait_for_turn(1); !is_stepped_out; pass_turn(0), wait_for_turn(1)) {
+        int status = 0;
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(child_of_step());
+        assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == CHILD_GOOD);
+    }
+    pthread_join(stepping, NULL);
+    print_message("%u places\n", n_places);
+    harness_check();
+}
+#endif
+
 static int setup(void **state)
 {
     (void)state;
@@ -145,6 +268,11 @@ static int setup(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_child_has_a_whole_heap_whatever_others_were_doing)};
+    const struct CMUnitTest tests[] = {
+#ifdef __x86_64__
+        cmocka_unit_test(a_child_has_a_whole_heap_wherever_another_was),
+#endif
+        cmocka_unit_test(a_child_has_a_whole_heap_whatever_others_were_doing),
+    };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
