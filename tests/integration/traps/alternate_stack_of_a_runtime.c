@@ -1,6 +1,6 @@
 /* A runtime that enters the kernel without libc (Go) asks for the alternate stack of each of its threads, takes what is there
  * or sets one of its own, and gives its handlers to libc: with SA_ONSTACK they run on that stack and nowhere else. */
-#include <signal.h>
+#include "raw_altstack.h"
 #include "trap.h"
 
 static void *volatile handler_at;
@@ -9,21 +9,6 @@ static void handler(int signo)
 {
     (void)signo;
     handler_at = __builtin_frame_address(0);
-}
-
-static long raw_sigaltstack(const stack_t *wanted, stack_t *old)
-{
-#if defined(__x86_64__)
-    long result = SYS_sigaltstack;
-    __asm__ volatile("syscall" : "+a"(result) : "D"(wanted), "S"(old) : "rcx", "r11", "memory");
-    return result;
-#else
-    register long x0 __asm__("x0") = (long)wanted;
-    register long x1 __asm__("x1") = (long)old;
-    register long x8 __asm__("x8") = SYS_sigaltstack;
-    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x1), "r"(x8) : "memory");
-    return x0;
-#endif
 }
 
 static void check(const stack_t *s)

@@ -1,6 +1,6 @@
 /* The kernel holds the only pointer to an alternate signal stack that the program allocated: of the collecting thread, of
  * one that computes, and of one that waits in a call. One that is large enough is not exchanged for ours. */
-#include <signal.h>
+#include "raw_altstack.h"
 #include "trap.h"
 enum { BYTES = 256 * 1024, N_THREADS = 2 };
 static struct trap_thread threads[N_THREADS];
@@ -12,12 +12,12 @@ static void handler(int signo)
     atomic_fetch_add(&n_handled, 1);
 }
 
-/* By the system call itself where the library is to ask the kernel, of itself or in the frame of a stopped thread. */
-static __attribute__((noinline)) void install(uintptr_t hidden, bool by_raw_call)
+/* By an instruction of our own where the library is to ask the kernel, of itself or in the frame of a stopped thread. */
+static __attribute__((noinline)) void install(uintptr_t hidden, bool by_instruction)
 {
     stack_t alternate = {.ss_sp = trap_reveal(hidden), .ss_size = BYTES};
-    if (by_raw_call)
-        TEST_CHECK(syscall(SYS_sigaltstack, &alternate, NULL) == 0);
+    if (by_instruction)
+        TEST_CHECK(raw_sigaltstack(&alternate, NULL) == 0);
     else
         TEST_CHECK(sigaltstack(&alternate, NULL) == 0);
 }

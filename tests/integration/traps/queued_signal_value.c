@@ -7,6 +7,7 @@
 #include "trap.h"
 #define N_WAYS 4
 #define N_DROPPED 200
+#define NO_SIGNAL 1000
 static uintptr_t hidden[N_WAYS];
 static void *volatile received;
 static uintptr_t dropped[N_DROPPED];
@@ -67,13 +68,40 @@ static __attribute__((noinline)) void take_all(void)
     __asm__ volatile("" : : "r"(&info), "r"(&read_info) : "memory");
 }
 
-/* What a handler was told and forgot is garbage again. */
+static __attribute__((noinline)) void wait_and_forget(uintptr_t which)
+{
+    struct timespec wait = {30, 0};
+    siginfo_t info;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMIN);
+    TEST_CHECK(sigtimedwait(&set, &info, &wait) == SIGRTMIN && ~(uintptr_t)info.si_value.sival_ptr == which);
+    memset(&info, 0, sizeof(info));
+    __asm__ volatile("" : : "r"(&info) : "memory");
+}
+
+/* What a handler or a wait was told and forgot is garbage again, and so is what no signal was queued with after all. */
 static __attribute__((noinline)) void drop(int i)
 {
     uintptr_t which = ~(uintptr_t)malloc(TRAP_SIZE);
+    union sigval value;
     dropped[i] = which;
-    TEST_CHECK(queue_one(SIGRTMIN + 2, which) == 0 && ~(uintptr_t)received == which);
-    received = NULL;
+    switch (i % 4) {
+    case 0:
+        TEST_CHECK(queue_one(SIGRTMIN + 2, which) == 0 && ~(uintptr_t)received == which);
+        received = NULL;
+        break;
+    case 1:
+        TEST_CHECK(queue_one(SIGRTMIN, which) == 0);
+        wait_and_forget(which);
+        break;
+    case 2:
+        TEST_CHECK(queue_one(NO_SIGNAL, which) != 0);
+        break;
+    default:
+        value.sival_ptr = trap_reveal(which);
+        TEST_CHECK(pthread_sigqueue(pthread_self(), NO_SIGNAL, value) != 0);
+    }
 }
 
 int main(void)

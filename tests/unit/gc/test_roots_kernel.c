@@ -38,6 +38,17 @@ static void test_epoll_and_timers(void **state)
     close(fd);
 }
 
+/* Descriptors that only stand for a name say nothing, not even what they are not. */
+static void test_descriptor_of_a_name(void **state)
+{
+    int fd = open("/", O_PATH | O_CLOEXEC);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(scan(), SKIP_NONE);
+    close(fd);
+}
+
 /* A fork past the handlers, while another thread's cycle had its files open: they show the parent. */
 static void test_fork_child_of_a_cycle(void **state)
 {
@@ -287,6 +298,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_epoll_and_timers, next_seeds),
+        cmocka_unit_test_setup(test_descriptor_of_a_name, next_seeds),
         cmocka_unit_test_setup(test_fork_child_of_a_cycle, next_seeds),
         cmocka_unit_test_setup(test_io_uring, next_seeds),
         cmocka_unit_test_setup(test_added_and_excluded_ranges, next_seeds),

@@ -353,9 +353,11 @@ static void child_of_a_fork_stops_its_own_threads(void **state)
     (void)state;
     start_kind(spin, 2);
     assert_true(world_stop()); /* so that the child inherits the middle of a stop */
+    __atomic_add_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST); /* and a handler that is about to answer */
     pid = fork();
     if (pid == 0) {
         n_workers = n_threads = 0;
+        alarm(60);
         os_process_fork_child();
         os_thread_fork_child();
         os_stop_fork_child();
@@ -370,6 +372,7 @@ static void child_of_a_fork_stops_its_own_threads(void **state)
         end_all();
         _exit(0);
     }
+    __atomic_sub_fetch(&os_stop_state.n_inside, 1, __ATOMIC_SEQ_CST);
     world_start();
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
