@@ -19,7 +19,7 @@ target_link_libraries(trap_interposer PRIVATE ${CMAKE_DL_LIBS})
 set(trap_full rlimits_from_the_start rlimit_as_lowered rlimit_as_usable many_mappings stdio_locked_fork fork_in_loop_while_threads_allocate
   fork_child_collects realloc_moves_while_collecting thread_storm dlopen_storm seteuid_storm
   malloc_in_signal_handler mlockall_future processes_while_collecting unshare_user_namespace exit_while_collecting
-  debugger_attached thread_stack_cache)
+  debugger_attached thread_stack_cache fork_behind_each_instruction)
 set(trap_with_module tls_dynamic dlopen_storm dlopen_deepbind dlmopen_namespace thread_stack_cache)
 
 foreach(source IN LISTS trap_sources)

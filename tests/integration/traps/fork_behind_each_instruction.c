@@ -1,0 +1,109 @@
+/* A thread is in the middle of one of our functions, behind each of their instructions once, while another forks: in the child
+ * the thread is gone, with whatever it held, and the same functions work. x86-64, where a thread can be stepped by a flag. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include "trap.h"
+int gc_set_finalizer(void *obj, void (*fn)(void *obj, void *arg), void *arg) __attribute__((weak));
+
+enum { PLACE_BITS = 18, TRAP_FLAG = 0x100, PATIENCE_S = 60, FORKS_PER_COLLECTION = 50 };
+
+static void on_signal(int signo)
+{
+    (void)signo;
+}
+
+static void finalize(void *obj, void *arg)
+{
+    (void)obj, (void)arg;
+}
+
+/* What is done in the middle of itself. */
+static __attribute__((noinline)) void do_each(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    TEST_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+    void *block = malloc(TRAP_SIZE);
+    TEST_CHECK(block != NULL && (gc_set_finalizer == NULL || gc_set_finalizer(block, finalize, NULL) == 0));
+    free(block);
+}
+
+#ifdef __x86_64__
+static uint8_t is_place_known[1 << PLACE_BITS];
+static _Atomic int is_forks_turn, is_stepped_out;
+
+static void on_step(int signo, siginfo_t *info, void *context)
+{
+    uint64_t pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+    uint8_t *is_known = &is_place_known[pc * 0x9E3779B97F4A7C15u >> (64 - PLACE_BITS)];
+    (void)signo, (void)info;
+    if (*is_known)
+        return;
+    *is_known = 1;
+    atomic_store(&is_forks_turn, 1);
+    while (atomic_load(&is_forks_turn))
+        syscall(SYS_sched_yield);
+}
+
+/* Below the red zone. */
+static inline __attribute__((always_inline)) void trap_each_instruction(int is_on)
+{
+    uint64_t flag = is_on ? TRAP_FLAG : 0;
+    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq %[keep], (%%rsp)\n\torq %[flag], (%%rsp)\n\tpopfq\n\t"
+                     "lea 128(%%rsp), %%rsp"
+                     :
+                     : [flag] "r"(flag), [keep] "r"(~(uint64_t)TRAP_FLAG)
+                     : "memory", "cc");
+}
+
+static void *step(void *arg)
+{
+    trap_each_instruction(1);
+    do_each();
+    trap_each_instruction(0);
+    atomic_store(&is_stepped_out, 1);
+    atomic_store(&is_forks_turn, 1);
+    return arg;
+}
+
+static void fork_once(int no)
+{
+    int status = 0;
+    pid_t pid = fork();
+    TEST_CHECK(pid >= 0);
+    if (pid == 0) {
+        alarm(PATIENCE_S); /* instead of waiting for ever for what nobody will give back */
+        do_each();
+        if (no % FORKS_PER_COLLECTION == 0)
+            TEST_CHECK(trap_collect());
+        _exit(0);
+    }
+    TEST_CHECK(waitpid(pid, &status, 0) == pid);
+    if (status != 0)
+        TEST_FAIL("child %d: status 0x%x", no, (unsigned)status);
+}
+
+int main(void)
+{
+    const struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO | SA_RESTART};
+    pthread_t id;
+    TEST_CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
+    if (trap_is_emulated() || trap_is_peer())
+        TEST_SKIP("steps are asked of the library, on real hardware");
+    do_each();
+    TEST_CHECK(pthread_create(&id, NULL, step, NULL) == 0);
+    trap_wait(&is_forks_turn);
+    for (int no = 0; !atomic_load(&is_stepped_out); no++) {
+        fork_once(no);
+        atomic_store(&is_forks_turn, 0);
+        trap_wait(&is_forks_turn);
+    }
+    TEST_CHECK(pthread_join(id, NULL) == 0);
+    return 0;
+}
+#else
+int main(void)
+{
+    TEST_SKIP("x86-64 only");
+}
+#endif
