@@ -65,11 +65,11 @@ static void mark_begin_marker(struct marker *m)
     m->bounds.base = heap_map.arena_base;
     m->bounds.n_bytes = heap_map.arena_bytes;
     m->bounds.guard = os_pointer_guard();
-    m->map = (struct mark_map){heap_map.arena_base, heap_map.slices, heap_map.meta_base};
+    m->map = (struct mark_map){heap_map.arena_base, heap_map.slices, heap_map.meta_base + offsetof(struct span, words)};
     m->none = (struct span_word){UINT64_MAX, 0};
     for (unsigned i = 0; i < MARK_N_EDGES; i++)
-        m->edges[i] = (struct mark_edge){(uintptr_t)&m->none, 0};
-    m->n_edges_put = m->n_edges_flushed = m->range_at = m->n_ranges = 0;
+        m->edges[i] = (struct mark_edge){&m->none, 0};
+    m->put_bytes = m->flushed_bytes = m->range_at = m->n_ranges = 0;
     m->n_scanned_bytes = 0;
     m->n_faults = 0;
     m->is_void = m->is_team = m->is_shared = m->is_oldest_first = false;
@@ -200,8 +200,8 @@ static bool mark_is_start_of_block(const struct marker *m, uintptr_t addr)
     if (addr - m->bounds.base >= m->bounds.n_bytes || !mark_find_edge(m->map, addr - m->bounds.base, &e))
         return false;
     struct mark_block b = mark_edge_block(m->map, e);
-    uintptr_t start = b.size_bytes != 0 ? b.start : CONTAINER_OF(mark_edge_word(e), struct span, words)->start;
-    return start == addr && ((mark_edge_word(e)->free >> mark_edge_bit(e)) & 1) == 0;
+    uintptr_t start = b.n_units != 0 ? b.start : CONTAINER_OF(e.word, struct span, words)->start;
+    return start == addr && !mark_edge_bit(e, e.word->free);
 }
 
 /* The block whose last byte is just below word, where there is one. pre: word - 1 lies in the arena. */
@@ -215,7 +215,7 @@ static void mark_put_end_word(struct marker *m, uint64_t word)
         return;
     const struct span *s = span_of_ref(slice_of(end - 1)->span);
     struct mark_block b = mark_edge_block(m->map, e);
-    bool is_end = b.size_bytes != 0 ? b.start + b.size_bytes == end : s->start + s->size_bytes == end;
+    bool is_end = b.n_units != 0 ? b.start + b.n_units * SIZECLASS_ALIGN == end : s->start + s->size_bytes == end;
     if (is_end && (mark_end_keeps(s->flavor, s->size_bytes) || !mark_is_start_of_block(m, end)))
         marker_put_edge(m, e);
 }

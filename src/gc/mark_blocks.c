@@ -79,8 +79,8 @@ static struct mark_range marker_large_range(const struct span *s)
 /* pre: the edge's block is large, handed out and unmarked. Slack behind its usable size is not the block. */
 void marker_mark_large(struct marker *m, struct mark_edge e)
 {
-    struct span *s = CONTAINER_OF(mark_edge_word(e), struct span, words);
-    if (e.addr - s->start >= s->size_bytes)
+    struct span *s = CONTAINER_OF(e.word, struct span, words);
+    if (m->map.arena_base + mark_edge_offset(e) - s->start >= s->size_bytes)
         return;
     if (marker_set_shared(e) && !flavor_is_noscan(s->flavor)) /* a large one is never scanned twice */
         markstack_push(&m->stack, marker_large_range(s));
@@ -106,25 +106,28 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
         markstack_settle(&m->stack);
     if (UNLIKELY(m->is_team) && __atomic_load_n(&mark_team_n_idle, __ATOMIC_RELAXED) != 0)
         mark_team_give(m);
-    while (m->n_ranges < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
+    uint32_t n = m->n_ranges, at = m->range_at;
+    while (n < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
         struct mark_range r = marker_next_range(m);
         if (UNLIKELY(r.n_bytes > MARK_CHUNK_BYTES))
             r = marker_split(m, r);
         if (UNLIKELY(r.n_bytes == 0))
             continue;
         marker_prefetch_range(r);
-        marker_put_chunk(m, r.lo, r.n_bytes);
+        marker_put_chunk(m, at + n++, r.lo, r.n_bytes);
     }
-    return m->n_ranges != 0;
+    m->n_ranges = n;
+    return n != 0;
 }
 
 /* Nothing is left in the queue of edges afterwards. */
 static void marker_flush_edges(struct marker *m)
 {
-    uint64_t n = m->n_edges_put - m->n_edges_flushed;
-    for (n = n < MARK_N_EDGES ? n : MARK_N_EDGES; n > 0; n--)
-        marker_visit(m, m->map, marker_exchange_edge(m, m->n_edges_put - n, (uintptr_t)&m->none, 0));
-    m->n_edges_flushed = m->n_edges_put;
+    const struct mark_edge none = {&m->none, 0};
+    uint64_t n_bytes = m->put_bytes - m->flushed_bytes;
+    for (n_bytes = n_bytes < sizeof m->edges ? n_bytes : sizeof m->edges; n_bytes > 0; n_bytes -= sizeof none)
+        marker_visit(m, m->map, marker_exchange_edge(m, m->put_bytes - n_bytes, none));
+    m->flushed_bytes = m->put_bytes;
 }
 
 /* By the tags of lo. */

@@ -91,11 +91,12 @@ uint32_t mark_filter_middles(struct mark_bounds b, const uint64_t *p, size_t n_w
 
 /* mark_filter or mark_filter_packed, for what is mostly a small block: those have an even number of words, and no branch
  * but the loop's. */
-ALWAYS_INLINE uint32_t mark_filter_block(struct mark_bounds b, uintptr_t lo, size_t n_words, uint64_t *out,
+ALWAYS_INLINE uint32_t mark_filter_block(const struct mark_bounds *bounds, uintptr_t lo, size_t n_words, uint64_t *out,
                                          bool is_packed)
 {
     if (UNLIKELY(n_words >= MARK_HIDDEN_MIN_WORDS || n_words % 2 != 0))
-        return is_packed ? mark_filter_packed(b, lo, n_words, out) : mark_filter(b, lo, n_words, out);
+        return is_packed ? mark_filter_packed(*bounds, lo, n_words, out) : mark_filter(*bounds, lo, n_words, out);
+    const struct mark_bounds b = *bounds;
     const struct mark_halves halves = mark_halves_of(b);
     const uint64_t *p = (const uint64_t *)lo, *end = p + n_words;
     mark_v4s any = {0, 0, 0, 0};

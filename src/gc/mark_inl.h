@@ -33,15 +33,15 @@ enum {
 /* An address in a block, not yet tested. Four in five lead to blocks that are marked already, so what else is known of
  * the block is found out later. */
 struct mark_edge {
-    uint64_t where; /* address of the span_word that holds the block's bits; bits 58 to 63: which ones */
-    uintptr_t addr;
+    struct span_word *word; /* holds the block's bits */
+    uint64_t place;         /* bits 0 to 5: which ones; above them: distance from the start of the arena */
 };
-#define MARK_EDGE_BIT_SHIFT 58
+enum { MARK_EDGE_SHIFT = 6 };
 
 /* A block that an edge leads to. */
 struct mark_block {
     uintptr_t start;
-    size_t size_bytes; /* 0: a large block, whose start is not known */
+    size_t n_units; /* its size in units of the stack; 0: a large block, whose start is not known */
     unsigned flavor;
 };
 
@@ -51,18 +51,20 @@ struct mark_chunk {
     size_t n_bytes;
 };
 
+_Static_assert((int)MARKSTACK_UNIT == SIZECLASS_ALIGN, "sizes go from slices to the stack as they are");
+
 /* What leads from an address to a block, as it was when the cycle began; it does not change while the world is stopped.
  * A copy stays in registers, where the marker's own fields are read again after each store. */
 struct mark_map {
     uintptr_t arena_base;
     struct slice *slices;
-    char *meta_base;
+    char *words_base; /* where the words of bits of the descriptor with reference 0 begin */
 };
 
 struct marker {
     struct mark_bounds bounds;
     struct mark_map map;
-    uint64_t n_edges_put, n_edges_flushed; /* since mark_begin: the oldest edge of a full queue lies where the next goes */
+    uint64_t put_bytes, flushed_bytes; /* of edges, since mark_begin: the oldest of a full queue lies where the next goes */
     struct span_word none;                 /* nothing to be done: what edges lead to that are no more */
     uint32_t range_at, n_ranges; /* oldest, count */
     struct markstack stack;
@@ -95,14 +97,15 @@ extern struct marker *mark_main; /* in scratch memory, so that what it holds is 
 
 /* ---- edges ---- */
 
-ALWAYS_INLINE struct span_word *mark_edge_word(struct mark_edge e)
+/* The block's own of the word's bits. */
+ALWAYS_INLINE bool mark_edge_bit(struct mark_edge e, uint64_t bits)
 {
-    return (struct span_word *)(e.where & bits_low_mask(MARK_EDGE_BIT_SHIFT));
+    return (bits >> (e.place & 63)) & 1;
 }
 
-ALWAYS_INLINE unsigned mark_edge_bit(struct mark_edge e)
+ALWAYS_INLINE uintptr_t mark_edge_offset(struct mark_edge e)
 {
-    return (unsigned)(e.where >> MARK_EDGE_BIT_SHIFT);
+    return e.place >> MARK_EDGE_SHIFT;
 }
 
 ALWAYS_INLINE uint32_t mark_block_idx(const struct slice *s, uintptr_t off)
@@ -117,27 +120,28 @@ ALWAYS_INLINE bool mark_find_edge(struct mark_map map, uintptr_t off, struct mar
     if (s->span == 0)
         return false;
     uint32_t idx = mark_block_idx(s, off);
-    struct span *span = (struct span *)(map.meta_base + ((uint64_t)s->span << 6));
-    e->where = (uintptr_t)&span->words[idx >> 6] | (uint64_t)idx << MARK_EDGE_BIT_SHIFT;
-    e->addr = map.arena_base + off;
+    /* of 64 blocks, and so many bytes after the others */
+    uint32_t word_offset = idx / (64 / sizeof(struct span_word)) & -(uint32_t)sizeof(struct span_word);
+    e->word = (struct span_word *)(map.words_base + ((uint64_t)s->span << 6) + word_offset);
+    e->place = off << MARK_EDGE_SHIFT | (idx & 63);
     return true;
 }
 
 ALWAYS_INLINE struct mark_block mark_edge_block(struct mark_map map, struct mark_edge e)
 {
-    uintptr_t off = e.addr - map.arena_base;
+    uintptr_t off = mark_edge_offset(e);
     const struct slice *s = &map.slices[off >> SLICE_SHIFT];
-    struct mark_block b = {.size_bytes = slice_block_size(s), .flavor = s->flavor};
-    b.start = bits_round_down(e.addr, SLICE_SIZE) - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
-              mark_block_idx(s, off) * b.size_bytes;
+    struct mark_block b = {.n_units = s->recip & bits_low_mask(SIZECLASS_RECIP_SIZE_BITS), .flavor = s->flavor};
+    b.start = map.arena_base + bits_round_down(off, SLICE_SIZE) - ((uintptr_t)s->slice_no << SLICE_SHIFT) +
+              mark_block_idx(s, off) * b.n_units * SIZECLASS_ALIGN;
     return b;
 }
 
 /* false: another marker was faster. */
 ALWAYS_INLINE bool marker_set_shared(struct mark_edge e)
 {
-    uint64_t bit = UINT64_C(1) << mark_edge_bit(e);
-    return (__atomic_fetch_or(&mark_edge_word(e)->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
+    uint64_t bit = UINT64_C(1) << (e.place & 63);
+    return (__atomic_fetch_or(&e.word->mark, bit, __ATOMIC_RELAXED) & bit) == 0;
 }
 
 /* A block that two markers find at the same instant may be scanned by both, where each has bits of its own. */
@@ -145,8 +149,8 @@ ALWAYS_INLINE bool marker_set(const struct marker *m, struct mark_edge e)
 {
     if (UNLIKELY(m->is_shared))
         return marker_set_shared(e);
-    uint64_t *own = (uint64_t *)((char *)mark_edge_word(e) + m->own_bits);
-    STORE_ONCE(*own, *own | UINT64_C(1) << mark_edge_bit(e));
+    uint64_t *own = (uint64_t *)((char *)e.word + m->own_bits);
+    STORE_ONCE(*own, *own | UINT64_C(1) << (e.place & 63));
     return true;
 }
 
@@ -160,51 +164,53 @@ ALWAYS_INLINE uintptr_t marker_tag(unsigned flavor)
 
 ALWAYS_INLINE void marker_visit(struct marker *m, struct mark_map map, struct mark_edge e)
 {
-    const struct span_word *w = mark_edge_word(e);
-    if (((LOAD_ONCE(w->free) | LOAD_ONCE(w->mark)) >> mark_edge_bit(e)) & 1)
+    if (mark_edge_bit(e, LOAD_ONCE(e.word->free) | LOAD_ONCE(e.word->mark)))
         return;
     struct mark_block b = mark_edge_block(map, e);
-    if (UNLIKELY(b.size_bytes == 0))
+    if (UNLIKELY(b.n_units == 0))
         marker_mark_large(m, e);
     else if (marker_set(m, e) && !flavor_is_noscan(b.flavor))
-        markstack_push_small(&m->stack, b.start | marker_tag(b.flavor), b.size_bytes);
+        markstack_push_units(&m->stack, b.start | marker_tag(b.flavor), b.n_units);
 }
 
 /* Field by field, by loads that the compiler may not join: 16 bytes that were just stored as two eights can only be loaded
  * when both stores have reached the cache (it was 40 % of marking small nodes), and have to be taken apart again. */
-ALWAYS_INLINE struct mark_edge marker_exchange_edge(struct marker *m, uint64_t place, uint64_t where, uintptr_t addr)
+ALWAYS_INLINE struct mark_edge marker_exchange_edge(struct marker *m, uint64_t at_bytes, struct mark_edge e)
 {
-    struct mark_edge *slot = &m->edges[place % MARK_N_EDGES];
-    struct mark_edge old = {LOAD_ONCE(slot->where), LOAD_ONCE(slot->addr)};
-    slot->where = where;
-    slot->addr = addr;
+    struct mark_edge *slot = (struct mark_edge *)((char *)m->edges + at_bytes % sizeof m->edges);
+    struct mark_edge old = {LOAD_ONCE(slot->word), LOAD_ONCE(slot->place)};
+    STORE_ONCE(slot->word, e.word);
+    STORE_ONCE(slot->place, e.place);
     return old;
 }
 
-/* The n_put-th edge since mark_begin, for the oldest in the queue. */
-ALWAYS_INLINE void marker_queue_edge(struct marker *m, struct mark_map map, struct mark_edge e, uint64_t n_put)
+/* e, for the oldest in the queue. */
+ALWAYS_INLINE void marker_queue_edge(struct marker *m, struct mark_map map, struct mark_edge e, uint64_t put_bytes)
 {
-    __builtin_prefetch(mark_edge_word(e));
-    marker_visit(m, map, marker_exchange_edge(m, n_put, e.where, e.addr));
+    __builtin_prefetch(e.word);
+    marker_visit(m, map, marker_exchange_edge(m, put_bytes, e));
 }
 
 ALWAYS_INLINE void marker_put_edge(struct marker *m, struct mark_edge e)
 {
-    marker_queue_edge(m, m->map, e, m->n_edges_put++);
+    marker_queue_edge(m, m->map, e, m->put_bytes);
+    m->put_bytes += sizeof e;
 }
 
 /* pre: the first n of m->words passed the filter. */
 ALWAYS_INLINE void marker_put_words(struct marker *m, uint32_t n)
 {
     const struct mark_map map = m->map;
-    uint64_t n_put = m->n_edges_put;
+    uint64_t put_bytes = m->put_bytes;
     for (const uint64_t *at = m->words, *end = at + n; at < end; at++) {
         struct mark_edge e;
         if (LIKELY(mark_word_is_plausible(*at)) &&
-            mark_find_edge(map, (*at & MARK_ADDRESS_MASK) - map.arena_base, &e))
-            marker_queue_edge(m, map, e, n_put++);
+            mark_find_edge(map, (*at & MARK_ADDRESS_MASK) - map.arena_base, &e)) {
+            marker_queue_edge(m, map, e, put_bytes);
+            put_bytes += sizeof e;
+        }
     }
-    m->n_edges_put = n_put;
+    m->put_bytes = put_bytes;
 }
 
 /* Whether a stack word at the end of a block keeps it although another block begins there, which is what the
@@ -217,18 +223,22 @@ ALWAYS_INLINE bool mark_end_keeps(unsigned flavor, size_t size_bytes)
 
 /* ---- ranges ---- */
 
-ALWAYS_INLINE void marker_put_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
+/* Number place, from range_at on. */
+ALWAYS_INLINE void marker_put_chunk(struct marker *m, uint32_t place, uintptr_t lo, size_t n_bytes)
 {
-    struct mark_chunk *c = &m->ranges[(m->range_at + m->n_ranges) % MARK_N_RANGES];
+    struct mark_chunk *c = &m->ranges[place % MARK_N_RANGES];
     c->lo = lo;
     c->n_bytes = n_bytes;
-    m->n_ranges++;
 }
 
+/* A block of up to 80 bytes lies in two lines. */
 ALWAYS_INLINE void marker_prefetch_range(struct mark_range r)
 {
     uintptr_t last = r.lo + r.n_bytes - 1;
     __builtin_prefetch((void *)r.lo);
+    __builtin_prefetch((void *)last);
+    if (r.n_bytes <= MARK_LINE_BYTES + SIZECLASS_ALIGN)
+        return;
     for (int i = 1; i < MARK_PREFETCH_LINES; i++) {
         uintptr_t at = r.lo + (uintptr_t)i * MARK_LINE_BYTES;
         __builtin_prefetch((void *)(at < last ? at : last));
@@ -238,8 +248,8 @@ ALWAYS_INLINE void marker_prefetch_range(struct mark_range r)
 /* What is about to be read; a fault below must find all state in memory. */
 ALWAYS_INLINE void marker_begin_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
-    m->current.lo = lo;
-    m->current.n_bytes = n_bytes;
+    STORE_ONCE(m->current.lo, lo);
+    STORE_ONCE(m->current.n_bytes, n_bytes);
     __asm__ volatile("" ::: "memory");
 }
 
@@ -254,14 +264,14 @@ ALWAYS_INLINE void marker_end_chunk(struct marker *m, size_t n_bytes, uint32_t n
 ALWAYS_INLINE void marker_scan_chunk(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     marker_begin_chunk(m, lo | MARK_ALIGNED_TAG, n_bytes);
-    marker_end_chunk(m, n_bytes, mark_filter_block(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words, false));
+    marker_end_chunk(m, n_bytes, mark_filter_block(&m->bounds, lo, n_bytes / sizeof(uint64_t), m->words, false));
 }
 
 /* As marker_scan_chunk, and words across the middle of two. */
 ALWAYS_INLINE void marker_scan_packed(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     marker_begin_chunk(m, lo, n_bytes);
-    marker_end_chunk(m, n_bytes, mark_filter_block(m->bounds, lo, n_bytes / sizeof(uint64_t), m->words, true));
+    marker_end_chunk(m, n_bytes, mark_filter_block(&m->bounds, lo, n_bytes / sizeof(uint64_t), m->words, true));
 }
 
 #endif

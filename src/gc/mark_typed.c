@@ -24,7 +24,7 @@ static uint32_t typed_gather(struct marker *m, uintptr_t lo, uint64_t bits, uint
 void marker_scan_typed(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     lo &= ~(uintptr_t)MARK_TYPED_TAG;
-    const struct span *s = (const struct span *)(m->map.meta_base + ((uint64_t)slice_of(lo)->span << 6));
+    const struct span *s = span_of_ref(slice_of(lo)->span);
     uint32_t n = 0;
     marker_begin_chunk(m, lo | MARK_TYPED_TAG, n_bytes);
     for (size_t at = 0; at < n_bytes; at += TYPED_WORDS * sizeof(uint64_t)) {

@@ -73,14 +73,20 @@ ALWAYS_INLINE bool markstack_is_empty(const struct markstack *s)
     return s->top == s->base;
 }
 
-/* pre: n_bytes > 0, a multiple of 16, at most MARKSTACK_SMALL_MAX_BYTES. */
-ALWAYS_INLINE void markstack_push_small(struct markstack *s, uintptr_t lo, size_t n_bytes)
+/* pre: 0 < n_units <= UINT16_MAX. */
+ALWAYS_INLINE void markstack_push_units(struct markstack *s, uintptr_t lo, uint64_t n_units)
 {
     if (UNLIKELY(s->top == s->end)) {
         s->is_overflowed = true;
         return;
     }
-    *s->top++ = lo | (uint64_t)(n_bytes / MARKSTACK_UNIT) << MARKSTACK_LENGTH_SHIFT;
+    *s->top++ = lo | n_units << MARKSTACK_LENGTH_SHIFT;
+}
+
+/* pre: n_bytes > 0, a multiple of 16, at most MARKSTACK_SMALL_MAX_BYTES. */
+ALWAYS_INLINE void markstack_push_small(struct markstack *s, uintptr_t lo, size_t n_bytes)
+{
+    markstack_push_units(s, lo, n_bytes / MARKSTACK_UNIT);
 }
 
 void markstack_push_big(struct markstack *s, uintptr_t lo, size_t n_bytes, bool is_sparse);
