@@ -22,6 +22,8 @@
  *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
  *                always 1 and b at least 50. What grows and lives then costs a logarithmic number of cycles
  *                by itself.
+ *     reuse      what a cycle frees is used again until the next: where it recovered a quarter of what was used,
+ *                free memory stays for twice the time between the last two
  *     announced  where somebody listens for the beginning of cycles, when an eighth of the distance is left
  * `used` is first the heap's estimate, an upper bound that costs one load; only when that reaches the goal
  * is it counted exactly. `check_at` is the estimate from which on it is worth a look again: it moves ahead
@@ -72,6 +74,7 @@ static struct {
     uint64_t cpu_allowed_ns;       /* process CPU time from which on growth counts again */
     uint64_t limit_cpu_allowed_ns; /* the same for the limit */
     uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
+    uint64_t done_ns;              /* when that was; 0: there was none */
     bool expects_garbage;
     bool is_announced;
     uint64_t n_slow_paths;   /* for stress */
@@ -219,6 +222,7 @@ void pacer_init(const struct pacer_config *config)
     pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = 0;
     pacer.expects_garbage = pacer.is_announced = false;
     pacer.n_slow_paths = 0;
+    pacer.done_ns = 0;
     pacer_read_limit();
     pacer_set_goal(0);
 }
@@ -406,6 +410,14 @@ static void pacer_back_off(void)
     STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_mul(pacer_look_step(used), (size_t)1 << shift)));
 }
 
+static void pacer_expect_reuse(size_t live_bytes, size_t dead_bytes)
+{
+    uint64_t now_ns = os_clock_ns(), last_ns = pacer.done_ns;
+    bool is_reused = last_ns != 0 && dead_bytes >= pacer_add(live_bytes, dead_bytes) / 4;
+    STORE_ONCE(pacer.done_ns, now_ns);
+    heap_expect_reuse(is_reused ? 2 * (now_ns - last_ns) : 0);
+}
+
 static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
     STORE_ONCE(pacer.cpu_done_ns, os_clock_cpu_ns());
@@ -425,6 +437,7 @@ void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, ui
     }
     pacer.n_skips = 0;
     pacer_read_limit();
+    pacer_expect_reuse(live_bytes, dead_bytes);
     STORE_ONCE(pacer.live_bytes, live_bytes);
     pacer_set_goal(live_bytes);
 }

@@ -13,6 +13,7 @@
 enum { NIL_SPAN_WORDS = 66 };
 enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_DECAY_NS ((uint64_t)200 * 1000 * 1000)
+#define HEAP_REUSE_MAX_NS (10 * HEAP_DECAY_NS)
 #define HEAP_COUNT_ALWAYS_BYTES ((size_t)256 << 20)
 #define HEAP_COUNT_NS_PER_MIB ((uint64_t)32 * 1000 * 1000 / 1024)
 enum { HEAP_WALK_AHEAD = 6, HEAP_WALK_BYTES = 448, HEAP_LINE_BYTES = 64 };
@@ -23,6 +24,7 @@ static struct {
     struct heap_use counted;    /* by heap_use_lately; each field atomic */
     uint64_t counted_at_ns; /* 0: there were collections since; atomic */
     uint64_t last_decay_ns; /* atomic */
+    uint64_t reuse_ns;      /* atomic */
 } heap;
 
 /* ---- start ---- */
@@ -237,10 +239,21 @@ static size_t heap_purge(bool also_recent)
     return bytes;
 }
 
+void heap_expect_reuse(uint64_t within_ns)
+{
+    STORE_ONCE(heap.reuse_ns, within_ns < HEAP_REUSE_MAX_NS ? within_ns : HEAP_REUSE_MAX_NS);
+}
+
+static uint64_t heap_decay_ns(void)
+{
+    uint64_t reuse_ns = LOAD_ONCE(heap.reuse_ns);
+    return reuse_ns > HEAP_DECAY_NS ? reuse_ns : HEAP_DECAY_NS;
+}
+
 void heap_decay(uint64_t now_ns)
 {
     uint64_t last = __atomic_load_n(&heap.last_decay_ns, __ATOMIC_RELAXED);
-    if (now_ns - last < HEAP_DECAY_NS ||
+    if (now_ns - last < heap_decay_ns() ||
         !__atomic_compare_exchange_n(&heap.last_decay_ns, &last, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
     tcache_unpark_all();

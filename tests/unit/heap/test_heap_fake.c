@@ -367,6 +367,35 @@ static void a_program_of_large_blocks_has_a_clock_too(void **state)
     assert_true(arena_dirty_bytes() <= MiB);
 }
 
+/* The decay that free brings about after so long takes note of it. */
+static void free_50_mib(void)
+{
+    bool is_zero;
+    purge_everything();
+    heap_free(heap_large_alloc(50 * MiB, 16, FLAVOR_MALLOC, &is_zero));
+    assert_true(arena_dirty_bytes() >= 50 * MiB);
+}
+
+static void what_will_be_used_again_stays_for_that_time(void **state)
+{
+    (void)state;
+    os_critical_enter();
+    free_50_mib();
+    os_fake_advance_clock(SECOND);
+    heap_decay(os_clock_coarse_ns());
+    assert_true(arena_dirty_bytes() <= MiB);
+    heap_expect_reuse(10 * SECOND);
+    free_50_mib();
+    os_fake_advance_clock(SECOND);
+    heap_decay(os_clock_coarse_ns());
+    assert_true(arena_dirty_bytes() >= 50 * MiB);
+    os_fake_advance_clock(SECOND); /* but not for longer than two seconds */
+    heap_decay(os_clock_coarse_ns());
+    assert_true(arena_dirty_bytes() <= MiB);
+    heap_expect_reuse(0);
+    os_critical_leave();
+}
+
 static void alloc_and_end(void *arg)
 {
     (void)arg;
@@ -399,6 +428,7 @@ int main(void)
         cmocka_unit_test_setup(behind_a_filter_nothing_is_purged, reset),
         cmocka_unit_test_setup(what_a_thread_freed_goes_back_while_it_goes_on, reset),
         cmocka_unit_test_setup(a_program_of_large_blocks_has_a_clock_too, reset),
+        cmocka_unit_test_setup(what_will_be_used_again_stays_for_that_time, reset),
         cmocka_unit_test_setup(orphans_that_became_empty_go_back, reset),
         cmocka_unit_test_setup(one_refused_mapping_costs_at_most_one_allocation, reset),
         cmocka_unit_test_setup(no_memory_at_all_is_survived_on_what_there_is, reset),
