@@ -395,10 +395,10 @@ static unsigned pacer_budget(size_t live_bytes, size_t dead_bytes)
     return budget > least ? budget : least;
 }
 
-/* When the process will have used so much that cpu_ns was the share. 0: now. */
-static uint64_t pacer_cpu_after(uint64_t cpu_ns, unsigned percent)
+/* When the process, which has used now_ns, will have used so much that cpu_ns was the share. 0: now. */
+static uint64_t pacer_cpu_after(uint64_t now_ns, uint64_t cpu_ns, unsigned percent)
 {
-    return percent == 0 || percent >= 100 ? 0 : os_clock_cpu_ns() + cpu_ns * (100 - percent) / percent;
+    return percent == 0 || percent >= 100 ? 0 : now_ns + cpu_ns * (100 - percent) / percent;
 }
 
 /* A reason to skip mostly lasts: the distance to the next attempt doubles. */
@@ -420,9 +420,10 @@ static void pacer_expect_reuse(size_t live_bytes, size_t dead_bytes)
 
 static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
-    STORE_ONCE(pacer.cpu_done_ns, os_clock_cpu_ns());
-    STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(cpu_ns, pacer_budget(live_bytes, dead_bytes)));
-    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(cpu_ns, PACER_MOST_BUDGET));
+    uint64_t now_ns = os_clock_cpu_ns();
+    STORE_ONCE(pacer.cpu_done_ns, now_ns);
+    STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, pacer_budget(live_bytes, dead_bytes)));
+    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_MOST_BUDGET));
 }
 
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)

@@ -91,7 +91,6 @@ static void roots_begin(void)
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;
-    roots.has_swap = os_probe_swap_in_use();
 }
 
 /* The table has room for twice the mappings of the last time; the first time they are counted, with more and more
@@ -115,11 +114,11 @@ static bool roots_size_maps(void)
  * that is too much, the mappings are asked. */
 static bool roots_check_estimate(void)
 {
-    size_t resident = os_vm_resident();
-    size_t ours = heap_committed_bytes() - heap_purged_bytes();
+    size_t bound = heap_committed_bytes() - heap_purged_bytes() + ROOTS_MAX_BYTES;
 
-    if (resident < ours + ROOTS_MAX_BYTES)
+    if (os_vm_resident_peak() < bound || os_vm_resident() < bound)
         return true;
+    roots.has_swap = os_probe_swap_in_use();
     if (!roots_maps_collect())
         return false;
     return roots_maps_estimate() <= ROOTS_MAX_BYTES || roots_fail(SKIP_TOO_MANY_ROOTS);
@@ -166,6 +165,7 @@ static void roots_scan_all(void *unused)
 {
     (void)unused;
     roots_begin();
+    roots.has_swap = os_probe_swap_in_use();
     roots_table_place();
     roots_zones_seal(&roots.excluded, ROOTS_ZONE_DEAD);
     if (roots_read_list() && roots_threads_place() && roots_threads_scan() && roots_kernel_scan() && roots_maps_scan())

@@ -152,6 +152,8 @@ static bool kernel_scan_epoll(int fd)
 static bool kernel_scan_fd(int fd, void *ctx)
 {
     (void)ctx;
+    if (fd == kernel_state.probe_fd || fd == kernel_state.list_fd)
+        return true;
     switch (os_probe_epoll(fd, kernel_state.probe_fd)) {
     case -EBADF: /* opened by O_PATH */
         return true;

@@ -82,6 +82,7 @@ size_t os_vm_available(void);
 size_t os_vm_cgroup_limit(void); /* bytes; SIZE_MAX none */
 size_t os_vm_address_limit(void); /* RLIMIT_AS, bytes; SIZE_MAX none, or behind a filter of system calls */
 size_t os_vm_resident(void);     /* resident bytes of the process, by /proc/thread-self/statm */
+size_t os_vm_resident_peak(void); /* about the most that it ever had, by one call without a file; SIZE_MAX unknown */
 
 /* ---- clock.c, entropy.c ------------------------------------------------------ */
 uint64_t os_clock_ns(void);        /* monotonic */

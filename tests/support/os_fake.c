@@ -316,6 +316,11 @@ size_t os_vm_cgroup_limit(void)
     return fake.cgroup_limit;
 }
 
+size_t os_vm_resident_peak(void)
+{
+    return SIZE_MAX;
+}
+
 size_t os_vm_resident(void)
 {
     return fake.resident;

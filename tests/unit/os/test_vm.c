@@ -151,6 +151,8 @@ static void memory_is_counted(void **state)
     assert_true(before > 0);
     fill(p, 2048, 1);
     assert_true(os_vm_resident() >= before + 1024 * os_page_size());
+    assert_true(os_vm_resident_peak() > 0);
+    assert_true(os_vm_resident_peak() < SIZE_MAX);
     munmap(p, 2048 * os_page_size());
     assert_true(os_vm_available() > 1 << 20);
     assert_true(os_vm_cgroup_limit() > 1 << 20);
