@@ -34,6 +34,7 @@ enum {
     TEAM_END_N_LOOKS = 5000,
     TEAM_END_LOOK_NS = 200 * 1000,
     TEAM_N_SPINS = 2000, /* a wake-up costs as much as marking some hundred blocks */
+    TEAM_ENDING = 1 << 16,
 };
 #define TEAM_MIN_HEAP_BYTES ((size_t)8 << 20)
 
@@ -43,7 +44,7 @@ static struct {
     unsigned n_wanted; /* 0: as many as pay */
     size_t min_heap_bytes;
     int (*start)(void *(*fn)(void *), void *arg);
-    uint32_t n_started; /* atomic: helpers that exist */
+    uint32_t n_started; /* atomic: helpers that exist; above them, in steps of TEAM_ENDING, threads that end them all */
     uint32_t n_runs;    /* futex: helpers sleep until it changes */
     uint32_t n_endings; /* atomic: a helper that finds another number than it was started under ends */
     pid_t tids[MARK_TEAM_MAX]; /* atomic: of helpers; 0 none */
@@ -275,6 +276,11 @@ static void *team_main(void *arg)
 
 /* ---- how many ---- */
 
+static uint32_t team_n_started(void)
+{
+    return __atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST) % TEAM_ENDING;
+}
+
 static unsigned team_n_wanted(void)
 {
     if (team.n_wanted == 0) {
@@ -301,10 +307,30 @@ void mark_team_set_starter(int (*start)(void *(*fn)(void *), void *arg))
 
 unsigned mark_team_size(void)
 {
-    uint32_t n_started = __atomic_load_n(&team.n_started, __ATOMIC_ACQUIRE);
+    uint32_t n_started = team_n_started();
     if (n_started == 0 || heap_mapped_bytes() < team.min_heap_bytes)
         return 1;
     return n_started + 1;
+}
+
+/* Nobody does so while helpers end; nor does one begin that was counted before, because it gets the number of endings from
+ * before it was counted. */
+static bool team_count_one_more(void)
+{
+    uint32_t n = __atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST);
+    while (n + 1 < team_n_wanted())
+        if (__atomic_compare_exchange_n(&team.n_started, &n, n + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return true;
+    return false;
+}
+
+/* Where those who ended them waited no longer, it is not counted any more. */
+static void team_count_one_less(void)
+{
+    uint32_t n = __atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST);
+    while (n % TEAM_ENDING != 0 &&
+           !__atomic_compare_exchange_n(&team.n_started, &n, n - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        continue;
 }
 
 void mark_team_poke(void)
@@ -312,16 +338,12 @@ void mark_team_poke(void)
     /* committed, because right after a cycle little may be in use */
     if (team.start == NULL || os_tls.critical != 0 || heap_committed_bytes() < team.min_heap_bytes)
         return;
-    uint32_t n = __atomic_load_n(&team.n_started, __ATOMIC_RELAXED);
-    while (n + 1 < team_n_wanted()) {
-        if (!__atomic_compare_exchange_n(&team.n_started, &n, n + 1, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
+    uint32_t n_endings = __atomic_load_n(&team.n_endings, __ATOMIC_SEQ_CST);
+    while (team_count_one_more()) {
+        if (team.start(team_main, (void *)(uintptr_t)n_endings) == 0)
             continue;
-        if (team.start(team_main, (void *)(uintptr_t)team.n_endings) != 0) {
-            __atomic_sub_fetch(&team.n_started, 1, __ATOMIC_ACQ_REL);
-            return;
-        }
-        n++;
+        team_count_one_less();
+        return;
     }
 }
 
@@ -341,21 +363,31 @@ static bool team_is_gone(void)
             return false;
         n_ended += tid != 0;
     }
-    return n_ended >= __atomic_load_n(&team.n_started, __ATOMIC_ACQUIRE);
+    return n_ended >= team_n_started();
+}
+
+/* The last of those who end them leaves none counted. */
+static void team_end_over(void)
+{
+    uint32_t n = __atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST), left;
+    do
+        left = n < 2 * TEAM_ENDING ? 0 : n - TEAM_ENDING;
+    while (!__atomic_compare_exchange_n(&team.n_started, &n, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 }
 
 void mark_team_end(void)
 {
     static uint32_t never;
-    if (__atomic_load_n(&team.n_started, __ATOMIC_ACQUIRE) == 0)
+    if (__atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST) == 0)
         return;
-    __atomic_add_fetch(&team.n_endings, 1, __ATOMIC_ACQ_REL);
+    __atomic_add_fetch(&team.n_started, TEAM_ENDING, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&team.n_endings, 1, __ATOMIC_SEQ_CST);
     __atomic_add_fetch(&team.n_runs, 1, __ATOMIC_RELEASE);
     os_futex_wake(&team.n_runs, UINT32_MAX);
     for (int i = 0; i < TEAM_END_N_LOOKS && !team_is_gone(); i++)
         os_futex_wait(&never, 0, TEAM_END_LOOK_NS);
     memset(team.tids, 0, sizeof(team.tids));
-    __atomic_store_n(&team.n_started, 0, __ATOMIC_RELEASE);
+    team_end_over();
 }
 
 void mark_team_fork_child(void)
