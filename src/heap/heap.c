@@ -13,7 +13,7 @@
 enum { NIL_SPAN_WORDS = 66 };
 enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_DECAY_NS ((uint64_t)200 * 1000 * 1000)
-#define HEAP_REUSE_MAX_NS (10 * HEAP_DECAY_NS)
+#define HEAP_REUSE_MAX_NS (5 * HEAP_DECAY_NS / 2) /* what is given back is free for at most twice as long */
 #define HEAP_COUNT_ALWAYS_BYTES ((size_t)256 << 20)
 #define HEAP_COUNT_NS_PER_MIB ((uint64_t)32 * 1000 * 1000 / 1024)
 enum { HEAP_WALK_AHEAD = 6, HEAP_WALK_BYTES = 448, HEAP_LINE_BYTES = 64 };

@@ -381,15 +381,15 @@ static void what_will_be_used_again_stays_for_that_time(void **state)
     (void)state;
     os_critical_enter();
     free_50_mib();
-    os_fake_advance_clock(SECOND);
+    os_fake_advance_clock(2 * SECOND / 5);
     heap_decay(os_clock_coarse_ns());
     assert_true(arena_dirty_bytes() <= MiB);
     heap_expect_reuse(10 * SECOND);
     free_50_mib();
-    os_fake_advance_clock(SECOND);
+    os_fake_advance_clock(2 * SECOND / 5);
     heap_decay(os_clock_coarse_ns());
     assert_true(arena_dirty_bytes() >= 50 * MiB);
-    os_fake_advance_clock(SECOND); /* but not for longer than two seconds */
+    os_fake_advance_clock(SECOND / 5); /* but not for longer than half a second */
     heap_decay(os_clock_coarse_ns());
     assert_true(arena_dirty_bytes() <= MiB);
     heap_expect_reuse(0);
