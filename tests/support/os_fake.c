@@ -65,10 +65,8 @@ void os_fake_fail(enum os_fake_call which, unsigned nth, unsigned count, int err
 
 unsigned os_fake_count(enum os_fake_call which)
 {
-    unsigned n;
-
     pthread_mutex_lock(&fake.lock);
-    n = fake.rules[which].n_total;
+    unsigned n = fake.rules[which].n_total;
     pthread_mutex_unlock(&fake.lock);
     return n;
 }
@@ -311,14 +309,10 @@ size_t os_vm_available(void)
 }
 
 size_t os_vm_address_limit(void) { return SIZE_MAX; }
+size_t os_vm_resident_peak(void) { return SIZE_MAX; }
 size_t os_vm_cgroup_limit(void)
 {
     return fake.cgroup_limit;
-}
-
-size_t os_vm_resident_peak(void)
-{
-    return SIZE_MAX;
 }
 
 size_t os_vm_resident(void)
