@@ -1,5 +1,6 @@
 /* A thread is in the middle of one of our functions, behind each of their instructions once, while another forks: in the child
  * the thread is gone, with whatever it held, and the same functions work. x86-64, where a thread can be stepped by a flag. */
+#include <linux/futex.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <ucontext.h>
@@ -32,6 +33,29 @@ static __attribute__((noinline)) void do_each(void)
 static uint8_t is_place_known[1 << PLACE_BITS];
 static _Atomic int is_forks_turn, is_stepped_out;
 
+/* None of the library's, in whose middle the thread is. */
+static void futex(int op, int value)
+{
+    long result = SYS_futex;
+    register long timeout __asm__("r10") = 0;
+    __asm__ volatile("syscall"
+                     : "+a"(result)
+                     : "D"(&is_forks_turn), "S"((long)op), "d"((long)value), "r"(timeout)
+                     : "rcx", "r11", "memory");
+}
+
+static void pass_turn(int turn)
+{
+    atomic_store(&is_forks_turn, turn);
+    futex(FUTEX_WAKE, 1);
+}
+
+static void wait_for_turn(int turn)
+{
+    while (atomic_load(&is_forks_turn) != turn)
+        futex(FUTEX_WAIT, !turn);
+}
+
 static void on_step(int signo, siginfo_t *info, void *context)
 {
     uint64_t pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
@@ -40,9 +64,8 @@ static void on_step(int signo, siginfo_t *info, void *context)
     if (*is_known)
         return;
     *is_known = 1;
-    atomic_store(&is_forks_turn, 1);
-    while (atomic_load(&is_forks_turn))
-        syscall(SYS_sched_yield);
+    pass_turn(1);
+    wait_for_turn(0);
 }
 
 /* Below the red zone. */
@@ -62,7 +85,7 @@ static void *step(void *arg)
     do_each();
     trap_each_instruction(0);
     atomic_store(&is_stepped_out, 1);
-    atomic_store(&is_forks_turn, 1);
+    pass_turn(1);
     return arg;
 }
 
@@ -92,11 +115,11 @@ int main(void)
         TEST_SKIP("steps are asked of the library, on real hardware");
     do_each();
     TEST_CHECK(pthread_create(&id, NULL, step, NULL) == 0);
-    trap_wait(&is_forks_turn);
+    wait_for_turn(1);
     for (int no = 0; !atomic_load(&is_stepped_out); no++) {
         fork_once(no);
-        atomic_store(&is_forks_turn, 0);
-        trap_wait(&is_forks_turn);
+        pass_turn(0);
+        wait_for_turn(1);
     }
     TEST_CHECK(pthread_join(id, NULL) == 0);
     return 0;
