@@ -179,32 +179,18 @@ FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
     return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, fast_other_new);
 }
 
-/* Its arguments are in the order in which the caller has them in registers, so that it needs no frame. */
-FAST_TEXT static void fast_send(void *p, uint64_t flags_before, uint32_t idx, struct span *s)
-{
-    if (UNLIKELY(!inbox_write(s, idx, flags_before)))
-        free_slow(p);
-}
-
 /* Not this thread's, or not as simple as that. A block of another thread's is freed by a message, here, because nobody is stopped
- * in this section. A thread whose cache was cut has to go where it parks, and a handler that interrupted a slow path waits. */
-FAST_TEXT static void fast_free_other(void *p)
+ * in this section. A thread whose cache was cut has to go where it parks, and a handler that interrupted a slow path waits. self:
+ * tcache_self, read before it is asked whether it is the real one. The arguments are what free has found, in the registers that it
+ * has them in. */
+FAST_TEXT static void fast_free_other(void *p, const struct slice *e, uint32_t idx, struct span *s, const struct tcache *self)
 {
-    const struct tcache *self = LOAD_ONCE(tcache_self); /* before it is asked whether it is the real one */
+    uint64_t flags_before;
 
     SIGNAL_FENCE();
-    if (UNLIKELY(LOAD_ONCE(os_tls.is_fast_cut) != 0 || os_tls.critical != 0 || api_tls.in_cycle != 0)) {
+    if (UNLIKELY(LOAD_ONCE(os_tls.is_fast_cut) != 0 || os_tls.critical != 0 || api_tls.in_cycle != 0) ||
+        UNLIKELY(!inbox_may_write(e, s, idx, self, &flags_before)) || UNLIKELY(!inbox_write(s, idx, flags_before)))
         free_slow(p);
-        return;
-    }
-    uint32_t idx;
-    uint64_t flags_before;
-    struct span *s = inbox_find((uintptr_t)p, self, &idx, &flags_before);
-
-    if (UNLIKELY(s == NULL))
-        free_slow(p);
-    else
-        fast_send(p, flags_before, idx, s);
 }
 
 /* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for:
@@ -226,8 +212,12 @@ FAST_TEXT EXPORT void free(void *p)
     struct span *s = span_of_ref(e->span);
     struct tcache *tc = tcache_self;
 
-    if (UNLIKELY(s->fast_owner != tc || !is_start || idx >= s->n_blocks)) {
-        fast_free_other(p);
+    if (UNLIKELY(!is_start || idx >= s->n_blocks)) {
+        free_slow(p);
+        return;
+    }
+    if (UNLIKELY(s->fast_owner != tc)) {
+        fast_free_other(p, e, idx, s, tc);
         return;
     }
     uint64_t *word = &s->words[idx >> 6].free;

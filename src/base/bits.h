@@ -76,6 +76,20 @@ ALWAYS_INLINE unsigned bits_ctz64_or_any(uint64_t x)
     return x == 0 ? 0 : bits_ctz64(x);
 #endif
 }
+/* The upper half of a * b; *low: the lower one. In registers of their own: gcc keeps a number of 128 bits in a pair of them, whole,
+ * as long as one half is needed. */
+ALWAYS_INLINE uint64_t bits_mul_high64(uint64_t a, uint64_t b, uint64_t *low)
+{
+#if defined(__x86_64__)
+    uint64_t high;
+    __asm__("mulq %[b]" : "=a"(*low), "=d"(high) : "0"(a), [b] "r"(b) : "cc");
+    return high;
+#else
+    unsigned __int128 product = (unsigned __int128)a * b;
+    *low = (uint64_t)product;
+    return (uint64_t)(product >> 64);
+#endif
+}
 /* Bits [0, n) set; n in 0..64. */
 ALWAYS_INLINE uint64_t bits_low_mask(unsigned n)
 {

@@ -45,21 +45,15 @@ ALWAYS_INLINE void inbox_announce(struct span *s, uint64_t flags_before)
 /* What a free of must be decided by heap_free: with the last two the block may be one that was found unreachable. */
 enum { INBOX_NOT_BY_MESSAGE = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY | SPAN_SUSPECT | SPAN_UNSWEPT };
 
-/* The common case of a free of another thread's block, told apart by reads only: its span, block and flags for inbox_write. NULL:
- * heap_free has to look. self: this thread's cache. pre: addr in the arena. */
-ALWAYS_INLINE struct span *inbox_find(uintptr_t addr, const struct tcache *self, uint32_t *idx, uint64_t *flags_before)
+/* The common case of a free of another thread's block, told apart by reads only: *flags_before is then for inbox_write. false: heap_free
+ * has to look. e named s, and there the block starts at the address in question. self: this thread's cache. */
+ALWAYS_INLINE bool inbox_may_write(const struct slice *e, const struct span *s, uint32_t idx, const struct tcache *self,
+                                   uint64_t *flags_before)
 {
-    const struct slice *e = slice_of(addr);
-    struct span *s = span_of_ref(LOAD_ONCE(e->span));
     *flags_before = atomic_load_explicit(&s->flags, memory_order_acquire);
-    const struct tcache *owner = atomic_load_explicit(&s->owner, memory_order_relaxed);
-    bool is_start;
-    if (owner == NULL || owner == self || (*flags_before & INBOX_NOT_BY_MESSAGE) != 0)
-        return NULL; /* the nil span has no owner */
-    *idx = slice_block_at(e, addr - s->start, &is_start);
-    if (!is_start || *idx >= s->n_blocks || span_is_free(s, *idx) || span_of_ref(LOAD_ONCE(e->span)) != s)
-        return NULL;
-    return s;
+    if (atomic_load_explicit(&s->owner, memory_order_relaxed) == self || (*flags_before & INBOX_NOT_BY_MESSAGE) != 0)
+        return false;
+    return !span_is_free(s, idx) && span_of_ref(LOAD_ONCE(e->span)) == s;
 }
 
 /* false: the block was freed twice, and heap_free will find the same. */

@@ -149,9 +149,9 @@ ALWAYS_INLINE uint32_t slice_block_idx(const struct slice *e, uint64_t offset_in
 /* As slice_block_idx; *is_start: a small block's slot starts there. Never for a large block. */
 ALWAYS_INLINE uint32_t slice_block_at(const struct slice *e, uint64_t offset_in_span, bool *is_start)
 {
-    unsigned __int128 product = (unsigned __int128)offset_in_span * e->recip;
-    *is_start = (uint64_t)product < e->recip;
-    return (uint32_t)(product >> 64);
+    uint64_t low, idx = bits_mul_high64(offset_in_span, e->recip, &low);
+    *is_start = low < e->recip;
+    return (uint32_t)idx;
 }
 ALWAYS_INLINE bool slice_is_block_start(const struct slice *e, uint64_t offset_in_span)
 {
