@@ -84,25 +84,25 @@ struct tcache;
 struct inbox;
 struct heap_type;
 struct span {
-    /* free's fast path */
+    /* First line: what a free reads, the owner's and anybody's. Written when the span changes hands, lists or flags. */
     struct tcache *fast_owner; /* the owner while flags == 0, else NULL */
     uint32_t n_blocks;
     uint32_t n_words;
-    uintptr_t start;           /* address of the first slice */
     _Atomic uint64_t flags;    /* enum span_flag, and above them the generation: how often the descriptor was retired */
-    size_t size_bytes;         /* of a block; for a large one its usable size, constant between reallocs */
+    struct tcache *_Atomic owner; /* NULL: central */
+    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread */
+    uintptr_t start;           /* address of the first slice */
+    struct inbox *_Atomic inbox; /* where a remote freer announces the span */
     uint32_t n_slices;
     uint8_t class_no, flavor;
     uint8_t list_no;           /* enum span_list: which list `link` is on */
     uint8_t is_ready;          /* set last when created: fork_child trusts only ready spans */
-    /* second line */
+    /* Second line: what the owner writes whenever it goes on to another word of free bits. */
+    size_t size_bytes;         /* of a block; for a large one its usable size, constant between reallocs */
     struct list link;          /* owner's or central's list */
-    struct tcache *_Atomic owner;  /* NULL: central */
-    struct inbox *_Atomic inbox;   /* where a remote freer announces the span */
     struct span *_Atomic inbox_next;
     uint32_t cursor;           /* word at which the next refill looks first */
     uint32_t n_live_last;      /* blocks marked by the last cycle */
-    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread */
     uint32_t n_idle_looks;     /* looks for empty spans since a window was last opened here */
     union {
         uint64_t *layout;           /* flavors TYPED and TINY: see heap/layout.h; owner */
