@@ -149,20 +149,25 @@ ALWAYS_INLINE void *fast_take(uintptr_t bin_offset, size_t size_bytes, fast_othe
     return fast_block(bin, hint);
 }
 
+ALWAYS_INLINE struct tcache_bin *fast_medium_bin(size_t size_bytes)
+{
+    return &tcache_self->malloc_set.bins[sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES)];
+}
+
+/* Here the lowest slot as it is now: what the wait for it takes is nothing beside the lines of a block of more than 2 KiB, and by the
+ * hint a block that is freed and asked for again would be two in turn, twice the cache. */
 FAST_TEXT static void *fast_medium(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow(size_bytes);
-    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes,
-                     fast_other);
+    return fast_other(size_bytes, fast_medium_bin(size_bytes));
 }
 
 FAST_TEXT static void *fast_medium_new(size_t size_bytes)
 {
     if (UNLIKELY(size_bytes > SIZECLASS_MAX_SMALL - ALLOC_PAST_END_BYTES))
         return alloc_slow_new(size_bytes);
-    return fast_take((uintptr_t)sizeclass_of(size_bytes + ALLOC_PAST_END_BYTES) * FAST_BIN_BYTES, size_bytes,
-                     fast_other_new);
+    return fast_other_new(size_bytes, fast_medium_bin(size_bytes));
 }
 
 FAST_TEXT EXPORT void *malloc(size_t size_bytes)

@@ -1,8 +1,9 @@
 /* realloc of an existing block, and how many bytes a block has.
  *
  * What    in place where the block's class still fits and wastes at most half; large blocks grow in place or
- *         move by their pages; else a new block, a copy, and a free. The old block stays allocated, and
- *         reachable from this frame, until the copy is done; on failure it is intact.
+ *         move by their pages; else a new block, with room to grow where the old one became too small, a copy, and
+ *         a free. The old block stays allocated, and reachable from this frame, until the copy is done; on failure
+ *         it is intact.
  *         The flavor of a block stays what it was. A finalizer stays with the address: where the block must
  *         move it is dropped with the free of the old one.
  * Locks   as alloc_slow.c.
@@ -26,6 +27,7 @@
 enum {
     REALLOC_TINY = 64,         /* so small that shrinking never pays for a copy */
     REALLOC_LARGE_KEEP = 4096, /* a large block that shrinks by less keeps its pages */
+    REALLOC_ROOM_SHARE = 4,
 };
 
 /* Copy to a new block. is_freed: the old block is freed, not only left behind. */
@@ -39,6 +41,22 @@ static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned 
     memcpy(q, p, old_bytes < new_bytes ? old_bytes : new_bytes);
     if (is_freed)
         free(p);
+    return q;
+}
+
+/* The same for a block of malloc that has outgrown its class. It will grow again, so the new one is a quarter larger at least, as long as
+ * it is small: what lies behind the end of a large block is no memory before it is written, and the block gets it in place. Where
+ * blocks are looked at, they are as long as the program asked. */
+static void *realloc_outgrown(void *p, size_t old_bytes, size_t new_bytes)
+{
+    size_t room_bytes = old_bytes + old_bytes / REALLOC_ROOM_SHARE;
+
+    if (room_bytes > SIZECLASS_MAX_SMALL || new_bytes + ALLOC_PAST_END_BYTES >= room_bytes || sample_rate() != 0)
+        return realloc_copy(p, old_bytes, new_bytes, FLAVOR_MALLOC, true);
+    room_bytes = sizeclass_size(sizeclass_of(room_bytes));
+    char *q = realloc_copy(p, old_bytes, room_bytes - ALLOC_PAST_END_BYTES, FLAVOR_MALLOC, true);
+    if (LIKELY(q != NULL))
+        memset(q + new_bytes, 0, room_bytes - new_bytes); /* an old pointer there would keep garbage */
     return q;
 }
 
@@ -239,6 +257,8 @@ NOINLINE static void *realloc_slow(void *p, size_t new_bytes)
         return q;
     if (UNLIKELY(found == HEAP_TAKEN))
         return realloc_taken(&obj, new_bytes);
+    if (flavor == FLAVOR_MALLOC && new_bytes >= obj.size_bytes)
+        return realloc_outgrown(p, obj.size_bytes, new_bytes);
     return realloc_copy(p, obj.size_bytes, new_bytes, flavor, true);
 }
 
