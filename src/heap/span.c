@@ -105,7 +105,7 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     s->start = start;
     s->flavor = (uint8_t)flavor;
     s->fast_owner = NULL;
-    s->cursor = s->n_idle_looks = 0;
+    s->cursor = 0;
     s->n_live_last = 0;
     s->list_no = LIST_NONE;
     list_init(&s->link);
@@ -114,6 +114,7 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     uint64_t generation = atomic_load_explicit(&s->flags, memory_order_relaxed) & ~(uint64_t)SPAN_FLAGS;
     atomic_store_explicit(&s->flags, generation | span_lasting_flags(class_no, flavor), memory_order_relaxed);
     span_shape(s, class_no, n_slices, large_size_bytes);
+    span_note_use(s);
     span_reset_bits(s, class_no != SIZECLASS_LARGE);
     if (!layout_begin(s)) {
         span_delete(s);

@@ -104,6 +104,9 @@ struct span {
     uint32_t cursor;           /* word at which the next refill looks first */
     uint32_t n_live_last;      /* blocks marked by the last cycle */
     uint32_t n_idle_looks;     /* looks for empty spans since a window was last opened here */
+    uint16_t n_used_trimmed;   /* blocks in use when it was last trimmed as one of a dormant class; at first and after use n_blocks */
+    uint16_t looked_cursor;    /* the window at the last look, while this is the current span, ... */
+    uint64_t looked_bits;      /* ... and its free slots */
     union {
         uint64_t *layout;           /* flavors TYPED and TINY: see heap/layout.h; owner */
         const struct heap_type *type; /* large block of flavor TYPED */
@@ -203,6 +206,13 @@ ALWAYS_INLINE uint32_t span_flags(const struct span *s)
 {
     return (uint32_t)atomic_load(&s->flags) & SPAN_FLAGS;
 }
+/* Its slots are in use again, so whoever looks for idle pages begins anew. Owner. */
+ALWAYS_INLINE void span_note_use(struct span *s)
+{
+    s->n_idle_looks = 0;
+    s->n_used_trimmed = (uint16_t)s->n_blocks;
+    s->looked_cursor = UINT16_MAX;
+}
 /* Valid bits of word w. */
 ALWAYS_INLINE uint64_t span_valid_mask(const struct span *s, uint32_t w)
 {
@@ -235,6 +245,10 @@ void span_drain(struct span *s);
 /* A look at a span that has free slots and is not in use just now: what lies idle from one look to the next loses the
  * pages that no block needs, after 2, 4, 8 ... looks. Bytes given to the kernel. Owner, or the lock of an orphan's class. */
 size_t span_look_idle(struct span *s);
+/* The same where the class hands out nothing: whenever a quarter of the blocks that were left is gone. */
+size_t span_look_dormant(struct span *s);
+/* A look at a current span. true: nothing was handed out from it for some looks, as far as its window tells. Owner. */
+bool span_is_dormant(struct span *s);
 size_t span_trim(struct span *s); /* the same at once, of a span in use, too */
 /* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Where is_careful, only what was a suspect is dead,
  * and the rest becomes suspect. Returns blocks judged dead, sets the count of those that were marked. */

@@ -10,6 +10,8 @@
 #include "heap/span.h"
 #include "os/os.h"
 
+enum { TRIM_DORMANT_LOOKS = 2, TRIM_DORMANT_SHARE = 4 };
+
 static uint64_t trim_free_bits(struct span *s, uint32_t w)
 {
     return s->words[w].free & ~span_cold(s)[w].taken;
@@ -58,4 +60,28 @@ size_t span_look_idle(struct span *s)
 {
     s->n_idle_looks++;
     return s->n_idle_looks > 1 && bits_is_pow2(s->n_idle_looks) ? span_trim(s) : 0;
+}
+
+size_t span_look_dormant(struct span *s)
+{
+    uint32_t n_used = s->n_blocks - span_free_count(s), n_before = s->n_used_trimmed;
+    if (n_used + (n_before + TRIM_DORMANT_SHARE - 1) / TRIM_DORMANT_SHARE > n_before)
+        return 0;
+    s->n_used_trimmed = (uint16_t)n_used;
+    return span_trim(s);
+}
+
+/* A slot that was free and is not any more, or another window: only frees leave neither. A block that was handed out and freed between
+ * two looks is not seen, but then its page is there again after the next one. */
+bool span_is_dormant(struct span *s)
+{
+    uint64_t bits = s->words[s->cursor].free;
+    bool is_used = s->cursor != s->looked_cursor || (s->looked_bits & ~bits) != 0;
+    if (is_used)
+        span_note_use(s);
+    else
+        s->n_idle_looks++;
+    s->looked_cursor = (uint16_t)s->cursor;
+    s->looked_bits = bits;
+    return s->n_idle_looks >= TRIM_DORMANT_LOOKS;
 }

@@ -57,7 +57,7 @@ static void tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
     bin->size = (uint32_t)s->size_bytes;
     tcache_move_window(bin, s, w, free_bits);
     s->list_no = LIST_CURRENT;
-    s->n_idle_looks = 0;
+    span_note_use(s);
     size_t bytes = (size_t)bits_popcount64(free_bits) * s->size_bytes;
     tcache_account(tc, bytes);
     uint64_t rate = sample_rate();

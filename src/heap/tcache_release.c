@@ -16,7 +16,7 @@ enum { TCACHE_ROOM_MIN_SLICES = 16, TCACHE_ROOM_SHARE = 16 };
 #define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
 #define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* for each slice: some fifty times what a look at a span takes */
 
-static size_t tcache_release_from(struct list *l)
+static size_t tcache_release_from(struct list *l, bool is_dormant)
 {
     size_t n_seen = 0;
     if (tcache_list_is_empty(l))
@@ -28,11 +28,23 @@ static size_t tcache_release_from(struct list *l)
             list_remove(n);
             s->list_no = LIST_NONE;
             heap_release_span(s);
+        } else if (is_dormant) {
+            span_look_dormant(s);
         } else {
             span_look_idle(s);
         }
     }
     return n_seen;
+}
+
+/* What a class that hands out nothing any more has free lies idle for long, in its current span, too. */
+static size_t tcache_release_class(struct tcache_set *set, unsigned class_no)
+{
+    struct span *s = set->bins[class_no].span;
+    bool is_dormant = s != NULL && span_is_dormant(s);
+    if (is_dormant)
+        span_look_dormant(s);
+    return tcache_release_from(&set->lists[class_no].available, is_dormant);
 }
 
 size_t tcache_release_empty(struct tcache *tc)
@@ -41,7 +53,7 @@ size_t tcache_release_empty(struct tcache *tc)
     tcache_drain_inbox(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
-            n_seen += tcache_release_from(&tc->sets[f]->lists[c].available);
+            n_seen += tcache_release_class(tc->sets[f], c);
     tc->n_new_slices = 0;
     tc->n_slices_seen = (uint32_t)n_seen;
     tc->ticks_seen = tc->ticks;

@@ -70,6 +70,51 @@ static void idle_pages_of_a_span_in_use_go_back(void **state)
     harness_check();
 }
 
+static int n_resident(uintptr_t start)
+{
+    int n = 0;
+    for (uintptr_t page = start; page < start + SLICE_SIZE; page += os_page_size())
+        n += is_resident(page);
+    return n;
+}
+
+/* The current span of a class that hands out nothing: what is free goes back, and once more when blocks that were left are gone. */
+static void idle_pages_of_a_dormant_class_go_back(void **state)
+{
+    (void)state;
+    enum { N_LEFT = 4, N_APART = N_PER_SPAN / N_LEFT };
+    static void *blocks[N_PER_SPAN];
+    harness_needs_hardware();
+    harness_start_afresh();
+    harness_alloc_n(blocks, N_PER_SPAN, SIZE);
+    for (int i = 0; i < N_PER_SPAN; i++)
+        memset(blocks[i], 0x5a, SIZE);
+    uintptr_t start = harness_span(blocks[0])->start;
+    int n_pages = n_resident(start);
+    for (int i = 0; i < N_PER_SPAN; i++)
+        if (i % N_APART != 0)
+            harness_free(blocks[i]);
+    for (int i = 1; i < N_APART; i++) { /* it is used from look to look */
+        blocks[i] = harness_alloc(SIZE);
+        look_for_empty(1);
+        assert_int_equal(n_resident(start), n_pages);
+    }
+    for (int i = 1; i < N_APART; i++)
+        harness_free(blocks[i]);
+    look_for_empty(1);
+    assert_int_equal(n_resident(start), n_pages);
+    look_for_empty(1);
+    assert_int_equal(n_resident(start), N_LEFT);
+    for (int n_left = N_LEFT; n_left > 1; n_left--) {
+        assert_int_equal(((char *)blocks[(n_left - 1) * N_APART])[SIZE - 1], 0x5a);
+        harness_free(blocks[(n_left - 1) * N_APART]);
+        look_for_empty(1);
+        assert_int_equal(n_resident(start), n_left - 1);
+    }
+    harness_free(blocks[0]);
+    harness_check();
+}
+
 /* The span that the bin points into, too, and whether it was looked at before or not. */
 static void trim_gives_idle_pages_back_at_once(void **state)
 {
@@ -228,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
         cmocka_unit_test(idle_pages_of_a_span_in_use_go_back),
+        cmocka_unit_test(idle_pages_of_a_dormant_class_go_back),
         cmocka_unit_test(trim_gives_idle_pages_back_at_once),
         cmocka_unit_test(empty_spans_serve_other_classes_before_the_heap_grows),
         cmocka_unit_test(spans_of_a_waiting_thread_go_back),
