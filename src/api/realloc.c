@@ -55,8 +55,9 @@ static void *realloc_outgrown(void *p, size_t old_bytes, size_t new_bytes)
         return realloc_copy(p, old_bytes, new_bytes, FLAVOR_MALLOC, true);
     room_bytes = sizeclass_size(sizeclass_of(room_bytes));
     char *q = realloc_copy(p, old_bytes, room_bytes - ALLOC_PAST_END_BYTES, FLAVOR_MALLOC, true);
-    if (LIKELY(q != NULL))
-        memset(q + new_bytes, 0, room_bytes - new_bytes); /* an old pointer there would keep garbage */
+    if (UNLIKELY(q == NULL))
+        return realloc_copy(p, old_bytes, new_bytes, FLAVOR_MALLOC, true);
+    memset(q + new_bytes, 0, room_bytes - new_bytes); /* an old pointer there would keep garbage */
     return q;
 }
 
