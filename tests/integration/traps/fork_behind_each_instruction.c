@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <ucontext.h>
 #include "trap.h"
+#ifdef __x86_64__
 int gc_set_finalizer(void *obj, void (*fn)(void *obj, void *arg), void *arg) __attribute__((weak));
 
 enum { PLACE_BITS = 18, TRAP_FLAG = 0x100, PATIENCE_S = 60, FORKS_PER_COLLECTION = 50 };
@@ -29,7 +30,6 @@ static __attribute__((noinline)) void do_each(void)
     free(block);
 }
 
-#ifdef __x86_64__
 static uint8_t is_place_known[1 << PLACE_BITS];
 static _Atomic int is_forks_turn, is_stepped_out;
 
