@@ -187,6 +187,25 @@ static void the_program_gets_its_own(void **state)
     munmap(program_page, os_page_size());
 }
 
+static void a_handler_for_once_is_called_once(void **state)
+{
+    struct sigaction action, old, now;
+    uintptr_t addr;
+
+    (void)state;
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = program_handler;
+    action.sa_flags = SA_SIGINFO | (int)SA_RESETHAND;
+    sigaction(SIGSEGV, &action, &old);
+    n_program_faults = 0;
+    assert_int_equal(os_fault_guard_begin(), 0);
+    assert_true(os_fault_guard(raise_in_guard, NULL, &addr));
+    assert_int_equal(n_program_faults, 1);
+    os_fault_guard_end();
+    sigaction(SIGSEGV, &old, &now);
+    assert_true(now.sa_handler == SIG_DFL);
+}
+
 static int fault_with(void *arg)
 {
     signal(SIGSEGV, *(void (**)(int))arg);
@@ -246,6 +265,7 @@ int main(void)
         cmocka_unit_test(guards_nest),
         cmocka_unit_test(markers_fault_side_by_side),
         cmocka_unit_test(the_program_gets_its_own),
+        cmocka_unit_test(a_handler_for_once_is_called_once),
         cmocka_unit_test(defaults_are_what_they_were),
 #if GCM_CHECKING
         cmocka_unit_test(failures_are_told),
