@@ -7,6 +7,9 @@ static void *volatile received;
 static _Atomic int n_received;
 enum { N_DROPPED = 200 };
 static uintptr_t dropped[N_DROPPED];
+/* Of values of so many queues, the library remembers those that were set last. */
+enum { N_REMEMBERED = 64, N_QUEUES = N_REMEMBERED + 20 };
+static uintptr_t values[N_QUEUES];
 
 static void handler(int signo, siginfo_t *info, void *context)
 {
@@ -63,6 +66,23 @@ static __attribute__((noinline)) void ask_and_withdraw(mqd_t queue, int i)
     TEST_CHECK(mq_notify(queue, NULL) == 0);
 }
 
+static __attribute__((noinline)) void ask_of_new_queue(int i)
+{
+    values[i] = ~(uintptr_t)malloc(TRAP_SIZE);
+    ask(queue_open(2 + i), values[i], false);
+}
+
+static void check_many_queues(void)
+{
+    for (int i = 0; i < N_QUEUES; i++)
+        ask_of_new_queue(i);
+    trap_clear_stack();
+    trap_verify();
+    for (int i = N_QUEUES - N_REMEMBERED; i < N_QUEUES; i++)
+        if (trap_find(trap_reveal(values[i])) == NULL)
+            TEST_FAIL("the value of queue %d of %d was lost", i, N_QUEUES);
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
@@ -87,5 +107,6 @@ int main(void)
         n += trap_find(trap_reveal(dropped[i])) == NULL;
     if (n < N_DROPPED * 9 / 10 && !trap_is_peer() && !trap_is_emulated())
         TEST_FAIL("only %d of %d values came back", n, N_DROPPED);
+    check_many_queues();
     return 0;
 }
