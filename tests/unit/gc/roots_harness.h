@@ -114,6 +114,8 @@ static const struct roots_sink recorder = {record_words, record_unaligned, recor
 /* ---- one scan, as a cycle does it ---------------------------------------------------------------------------- */
 
 static unsigned fault_skip = UINT32_MAX; /* the system call of the scan that fails */
+static void (*before_scan)(void);        /* between roots_prepare and the stop; NULL: nothing */
+static const struct roots_sink *scan_sink = &recorder;
 static enum cycle_skip last_skip;
 static uint64_t last_ns;
 
@@ -130,7 +132,7 @@ static inline void scan_on_stack(void *arg, uintptr_t caller_sp)
     begin_ns = os_clock_ns();
     if (fault_skip != UINT32_MAX)
         os_fault_set(-1, fault_skip, 1, EPERM);
-    last_skip = roots_scan_into(&recorder);
+    last_skip = roots_scan_into(scan_sink);
     os_fault_set(-2, 0, 0, 0);
     last_ns = os_clock_ns() - begin_ns;
     os_fault_guard_end();
@@ -149,6 +151,8 @@ static enum cycle_skip scan(void)
         continue;
     if (last_skip == SKIP_NONE)
         last_skip = roots_prepare();
+    if (last_skip == SKIP_NONE && before_scan != NULL)
+        before_scan();
     if (last_skip == SKIP_NONE)
         os_call_on_stack(scan_on_stack, NULL, stack + GC_STACK_BYTES);
     roots_finish();

@@ -219,7 +219,7 @@ static void test_added_range_that_is_unreadable(void **state)
 
 /* ---- what may fail, and what must not be missed then --------------------------------------------------------- */
 
-static char *daemon_memory, *daemon_shared, *daemon_hardened;
+static char *daemon_memory, *daemon_shared, *daemon_hardened, *daemon_file;
 
 /* A daemon that dropped root: neither pagemap nor mem can be opened. */
 static bool scan_as_nobody(void)
@@ -241,7 +241,15 @@ static bool scan_hardened_as_nobody(void)
 
 static void test_without_pagemap(void **state)
 {
+    char path[] = "/tmp/gcm-roots-XXXXXX";
+    int fd = mkstemp(path);
+
     (void)state;
+    unlink(path);
+    assert_int_equal(ftruncate(fd, PAGE), 0);
+    assert_int_equal(write(fd, "x", 1), 1); /* so it is in the page cache */
+    daemon_file = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE, fd, 0); /* as in the gaps of a library */
+    assert_ptr_not_equal(daemon_file, MAP_FAILED);
     daemon_memory = map_private(16 * PAGE);
     daemon_shared = map_shared(-1, 2 * PAGE);
     daemon_hardened = map_private(PAGE);
@@ -253,6 +261,8 @@ static void test_without_pagemap(void **state)
     munmap(daemon_memory, 16 * PAGE);
     munmap(daemon_shared, 2 * PAGE);
     munmap(daemon_hardened, PAGE);
+    munmap(daemon_file, PAGE);
+    close(fd);
 }
 
 /* Each system call of a scan fails in turn: either the scan says so, or all was found all the same. */

@@ -325,6 +325,55 @@ static void test_handler_on_a_block(void **state)
     assert_true(found[0] != 0);
 }
 
+static uintptr_t sp_of_asked;
+
+static void handler_of_request(int sig)
+{
+    (void)sig;
+    os_tls.thread->asked_sp = sp_of_asked;
+    is_in_handler = true;
+    while (!handler_may_end)
+        sched_yield();
+    os_tls.thread->asked_sp = 0;
+}
+
+static void step_asked(struct harness_thread *t)
+{
+    enum { FRAME_BYTES = 1024 };
+    stack_t altstack = {.ss_sp = t->arg, .ss_size = 64 * 1024};
+    volatile uintptr_t word;
+
+    if (t->n_steps != 0)
+        return;
+    plant(&word, 1);
+    plant_deep(0);
+    sp_of_asked = (uintptr_t)__builtin_frame_address(0) - FRAME_BYTES;
+    assert_int_equal(sigaltstack(&altstack, NULL), 0);
+    raise(SIGUSR2);
+    word = 0;
+}
+
+/* Where a request is served, it is known how deep the stack is that it interrupted: what is dead there is no root. */
+static void test_request_on_an_alternate_stack(void **state)
+{
+    struct harness_thread t = {.begin = harness_begin_registered, .end = harness_end_registered, .step = step_asked};
+    struct sigaction action = {.sa_handler = handler_of_request, .sa_flags = SA_ONSTACK};
+
+    (void)state;
+    is_in_handler = handler_may_end = false;
+    sigaction(SIGUSR2, &action, NULL);
+    t.arg = map_private(64 * 1024);
+    harness_spawn(&t, NULL);
+    while (!is_in_handler)
+        sched_yield();
+    assert_int_equal(scan(), SKIP_NONE);
+    handler_may_end = true;
+    harness_join(&t);
+    assert_int_equal(found[0], 0);
+    assert_true((found[1] & FOUND_BY_STACK) != 0);
+    munmap(t.arg, 64 * 1024);
+}
+
 static bool scan_without_threads(void)
 {
     return scan() == SKIP_NONE && found[0] != 0 && found[1] != 0;
@@ -396,7 +445,7 @@ static void test_stack_that_is_not_mapped(void **state)
     assert_int_equal(scan_with_caller_at(64), SKIP_STACK_MISSING);
 }
 
-/* The stack pointer is the end of its mapping, or of its block. */
+/* The stack pointer is the end of its mapping, or of its block; or the block is full to its first word. */
 static void test_stack_with_nothing_on_it(void **state)
 {
     size_t page_size = os_page_size();
@@ -406,6 +455,8 @@ static void test_stack_with_nothing_on_it(void **state)
     munmap(map + page_size, page_size);
     assert_int_equal(scan_with_caller_at((uintptr_t)map + page_size), SKIP_NONE);
     assert_int_equal(scan_with_caller_at((uintptr_t)block + 64 * 1024), SKIP_NONE);
+    assert_true(has_block((uintptr_t)block, 64 * 1024));
+    assert_int_equal(scan_with_caller_at((uintptr_t)block), SKIP_NONE);
     assert_true(has_block((uintptr_t)block, 64 * 1024));
     munmap(map, page_size);
     os_critical_enter();
@@ -428,6 +479,7 @@ int main(void)
         cmocka_unit_test_setup(test_coroutine_in_a_shared_file, next_seeds),
         cmocka_unit_test_setup(test_coroutine_in_a_block, next_seeds),
         cmocka_unit_test_setup(test_handler_on_a_block, next_seeds),
+        cmocka_unit_test_setup(test_request_on_an_alternate_stack, next_seeds),
         cmocka_unit_test_setup(test_stacks_of_vanished_threads, next_seeds),
         cmocka_unit_test_setup(test_altstacks_that_nobody_is_on, next_seeds),
         cmocka_unit_test_setup(test_stack_that_is_not_mapped, next_seeds),
