@@ -171,13 +171,17 @@ void roots_table_place(void)
                         bits_round_down(range->hi, sizeof(uintptr_t)), ROOTS_ZONE_DEAD);
 }
 
+/* From an odd start a page that is read through the kernel would come with its words across those of the copy. */
 bool roots_table_scan(void)
 {
     const struct roots_range *range;
 
-    for (size_t at = 0; (range = table_next(&table_state.added, &at)) != NULL;)
-        if (!roots_feed_direct(ROOTS_RULE_WORDS, range->lo, range->hi, false))
+    for (size_t at = 0; (range = table_next(&table_state.added, &at)) != NULL;) {
+        uintptr_t lo = bits_round_up(range->lo, sizeof(uintptr_t)), hi = bits_round_down(range->hi, sizeof(uintptr_t));
+
+        if (lo < hi && !roots_feed_direct(ROOTS_RULE_WORDS, lo, hi, false))
             return false;
+    }
     return true;
 }
 

@@ -217,6 +217,30 @@ static void test_added_range_that_is_unreadable(void **state)
     assert_int_equal(scan(), SKIP_NONE);
 }
 
+/* Words lie at multiples of 8, wherever the range begins. */
+static void test_added_range_that_is_closed_and_odd(void **state)
+{
+    char named[] = "/tmp/gcm-roots-XXXXXX";
+    int fd = mkstemp(named);
+
+    (void)state;
+    assert_int_equal(ftruncate(fd, 2 * PAGE), 0);
+    char *p = map_shared(fd, 2 * PAGE);
+    plant(p + 64, 0);
+    plant(p + PAGE + 64, 1);
+    assert_int_equal(mprotect(p, 2 * PAGE, PROT_NONE), 0);
+    assert_int_equal(roots_add(p + 1, 2 * PAGE - 1), 0);
+    assert_int_equal(roots_add(p + 3, 2), 0); /* has no word */
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_true(found[0] != 0);
+    assert_true(found[1] != 0);
+    assert_int_equal(roots_remove(p + 1, 2 * PAGE - 1), 0);
+    assert_int_equal(roots_remove(p + 3, 2), 0);
+    munmap(p, 2 * PAGE);
+    close(fd);
+    unlink(named);
+}
+
 /* ---- what may fail, and what must not be missed then --------------------------------------------------------- */
 
 static char *daemon_memory, *daemon_shared, *daemon_hardened, *daemon_file;
@@ -314,6 +338,7 @@ int main(void)
         cmocka_unit_test_setup(test_added_and_excluded_ranges, next_seeds),
         cmocka_unit_test(test_many_ranges),
         cmocka_unit_test_setup(test_added_range_that_is_unreadable, next_seeds),
+        cmocka_unit_test_setup(test_added_range_that_is_closed_and_odd, next_seeds),
         cmocka_unit_test_setup(test_without_pagemap, next_seeds),
         cmocka_unit_test_setup(test_every_failure_is_told_or_harmless, next_seeds),
         cmocka_unit_test_setup(test_many_descriptors, next_seeds), /* last: the table of descriptors never shrinks */
