@@ -3,12 +3,12 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <ucontext.h>
+#include "step.h"
 #include "trap.h"
 #ifdef __x86_64__
 int gc_set_finalizer(void *obj, void (*fn)(void *obj, void *arg), void *arg) __attribute__((weak));
 
-enum { PLACE_BITS = 18, TRAP_FLAG = 0x100, PATIENCE_S = 60, FORKS_PER_COLLECTION = 50 };
+enum { PATIENCE_S = 60, FORKS_PER_COLLECTION = 50 };
 
 static void on_signal(int signo)
 {
@@ -30,7 +30,6 @@ static __attribute__((noinline)) void do_each(void)
     free(block);
 }
 
-static uint8_t is_place_known[1 << PLACE_BITS];
 static _Atomic int is_forks_turn, is_stepped_out;
 
 /* None of the library's, in whose middle the thread is. */
@@ -58,32 +57,18 @@ static void wait_for_turn(int turn)
 
 static void on_step(int signo, siginfo_t *info, void *context)
 {
-    uint64_t pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-    uint8_t *is_known = &is_place_known[pc * 0x9E3779B97F4A7C15u >> (64 - PLACE_BITS)];
     (void)signo, (void)info;
-    if (*is_known)
+    if (!step_is_new_place(context))
         return;
-    *is_known = 1;
     pass_turn(1);
     wait_for_turn(0);
 }
 
-/* Below the red zone. */
-static inline __attribute__((always_inline)) void trap_each_instruction(int is_on)
-{
-    uint64_t flag = is_on ? TRAP_FLAG : 0;
-    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq %[keep], (%%rsp)\n\torq %[flag], (%%rsp)\n\tpopfq\n\t"
-                     "lea 128(%%rsp), %%rsp"
-                     :
-                     : [flag] "r"(flag), [keep] "r"(~(uint64_t)TRAP_FLAG)
-                     : "memory", "cc");
-}
-
 static void *step(void *arg)
 {
-    trap_each_instruction(1);
+    step_each_instruction(1);
     do_each();
-    trap_each_instruction(0);
+    step_each_instruction(0);
     atomic_store(&is_stepped_out, 1);
     pass_turn(1);
     return arg;

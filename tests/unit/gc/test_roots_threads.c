@@ -304,6 +304,17 @@ static void step_in_handler(struct harness_thread *t)
     raise(SIGUSR2);
 }
 
+static void scan_in_handler(struct harness_thread *t)
+{
+    is_in_handler = handler_may_end = false;
+    harness_spawn(t, NULL);
+    while (!is_in_handler)
+        sched_yield();
+    assert_int_equal(scan(), SKIP_NONE);
+    handler_may_end = true;
+    harness_join(t);
+}
+
 /* A handler of the program runs on an alternate stack that nothing but the kernel points to. */
 static void test_handler_on_a_block(void **state)
 {
@@ -314,12 +325,7 @@ static void test_handler_on_a_block(void **state)
     (void)state;
     sigaction(SIGUSR2, &action, NULL);
     t.arg = heap_block(64 * 1024);
-    harness_spawn(&t, NULL);
-    while (!is_in_handler)
-        sched_yield();
-    assert_int_equal(scan(), SKIP_NONE);
-    handler_may_end = true;
-    harness_join(&t);
+    scan_in_handler(&t);
     assert_true(has_block((uintptr_t)t.arg, 64 * 1024));
     assert_true((found[5] & FOUND_BY_STACK) != 0);
     assert_true(found[0] != 0);
@@ -360,15 +366,9 @@ static void test_request_on_an_alternate_stack(void **state)
     struct sigaction action = {.sa_handler = handler_of_request, .sa_flags = SA_ONSTACK};
 
     (void)state;
-    is_in_handler = handler_may_end = false;
     sigaction(SIGUSR2, &action, NULL);
     t.arg = map_private(64 * 1024);
-    harness_spawn(&t, NULL);
-    while (!is_in_handler)
-        sched_yield();
-    assert_int_equal(scan(), SKIP_NONE);
-    handler_may_end = true;
-    harness_join(&t);
+    scan_in_handler(&t);
     assert_int_equal(found[0], 0);
     assert_true((found[1] & FOUND_BY_STACK) != 0);
     munmap(t.arg, 64 * 1024);

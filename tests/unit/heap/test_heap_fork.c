@@ -2,7 +2,7 @@
  * Seconds from GCM_TEST_SECONDS. */
 #include "heap_harness.h"
 
-#include <ucontext.h>
+#include "step.h"
 
 enum { N_THREADS = 4, N_MINE = 40, N_KEPT = 200, N_CHILD_STEPS = 200, CHILD_GOOD = 42 };
 #define MiB ((size_t)1 << 20)
@@ -141,12 +141,9 @@ static void a_child_has_a_whole_heap_whatever_others_were_doing(void **state)
 /* ---- wherever one thread is ---- */
 
 #ifdef __x86_64__
-enum { PLACE_BITS = 18, TRAP_FLAG = 0x100 };
-
 static uint32_t is_forks_turn; /* futex */
 static _Atomic bool is_stepped_out;
 static unsigned n_places;
-static uint8_t is_place_known[1 << PLACE_BITS];
 static void *foreign_block, *still_held;
 
 static void pass_turn(uint32_t turn)
@@ -161,34 +158,19 @@ static void wait_for_turn(uint32_t turn)
         os_futex_wait(&is_forks_turn, !turn, UINT64_MAX);
 }
 
-/* Behind each instruction that was not met before: loops are long. */
 static void on_step(int sig, siginfo_t *info, void *context)
 {
-    uint64_t pc = (uint64_t)((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
-    uint8_t *is_known = &is_place_known[pc * UINT64_C(0x9E3779B97F4A7C15) >> (64 - PLACE_BITS)];
     (void)sig, (void)info;
-    if (*is_known)
+    if (!step_is_new_place(context))
         return;
-    *is_known = 1;
     n_places++;
     pass_turn(1);
     wait_for_turn(0);
 }
 
-/* Below the red zone. */
-static inline __attribute__((always_inline)) void trap_each_instruction(bool is_on)
-{
-    uint64_t flag = is_on ? TRAP_FLAG : 0;
-    __asm__ volatile("lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq %[keep], (%%rsp)\n\torq %[flag], (%%rsp)\n\tpopfq\n\t"
-                     "lea 128(%%rsp), %%rsp"
-                     :
-                     : [flag] "r"(flag), [keep] "r"(~(uint64_t)TRAP_FLAG)
-                     : "memory", "cc");
-}
-
 static void *do_each_step_by_step(void *arg)
 {
-    trap_each_instruction(true);
+    step_each_instruction(true);
     void *small = harness_alloc(700), *large = large_zeroed(100000);
     still_held = harness_alloc(700); /* its span has a use for central */
     os_critical_enter();
@@ -201,7 +183,7 @@ static void *do_each_step_by_step(void *arg)
     os_critical_enter();
     tcache_unpark_all();
     os_critical_leave();
-    trap_each_instruction(false);
+    step_each_instruction(false);
     is_stepped_out = true;
     pass_turn(1);
     return arg;
