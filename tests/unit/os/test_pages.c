@@ -10,9 +10,12 @@
 #define TEST_MADV_GUARD_INSTALL 102
 #define TEST_MADV_PAGEOUT 21
 #define SPARSE_BYTES (UINT64_C(64) << 30)
+#define N_READ_PAGES 4096u
 
 static bool tells_zero_pages =
     true; /* the ioctl does, pagemap, all that emulators and old kernels have, cannot */
+
+static bool has_zero_page; /* some virtual machines' kernels give a page of its own to whoever only reads */
 
 /* ---- older kernels ---- */
 
@@ -152,6 +155,7 @@ static void a_sparse_mapping_has_only_what_was_written(void **state)
 {
     char *p = map_small_pages(SPARSE_BYTES);
     size_t n_pages = SPARSE_BYTES / os_page_size();
+    bool is_read_page_told = !tells_zero_pages || !has_zero_page;
     struct runs r;
 
     (void)state;
@@ -162,10 +166,10 @@ static void a_sparse_mapping_has_only_what_was_written(void **state)
     p[(n_pages - 1) * os_page_size()] = 1;
     (void)*(volatile char *)(p + 9 * os_page_size()); /* read only: the zero page */
     r = walk(p, SPARSE_BYTES);
-    assert_int_equal(r.n, tells_zero_pages ? 3 : 4);
+    assert_int_equal(r.n, is_read_page_told ? 4 : 3);
     assert_run(&r, 0, p, 0, 1);
     assert_run(&r, 1, p, 5, 2);
-    if (!tells_zero_pages)
+    if (is_read_page_told)
         assert_run(&r, 2, p, 9, 1);
     assert_run(&r, r.n - 1, p, n_pages - 1, 1);
     munmap(p, SPARSE_BYTES);
@@ -348,6 +352,31 @@ static bool has_scan(void)
     return result >= 0;
 }
 
+static size_t count_resident_pages(void)
+{
+    char text[128] = "";
+    size_t n_resident;
+    int fd = open("/proc/self/statm", O_RDONLY);
+
+    assert_true(read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%*u %zu", &n_resident) == 1);
+    close(fd);
+    return n_resident;
+}
+
+/* The zero page is not counted as resident. The counter may be off by some dozens. */
+static bool find_zero_page(void)
+{
+    size_t size = N_READ_PAGES * os_page_size();
+    char *p = map_small_pages(size);
+    size_t n_before = count_resident_pages(), n_grown;
+
+    for (size_t i = 0; i < N_READ_PAGES; i++)
+        (void)*(volatile char *)(p + i * os_page_size());
+    n_grown = count_resident_pages() - n_before;
+    munmap(p, size);
+    return n_grown < N_READ_PAGES / 2;
+}
+
 #define PAGES_TEST(fn) cmocka_unit_test_setup_teardown(fn, test_setup, test_teardown)
 #define ALL_PAGES_TESTS                                                                                      \
     PAGES_TEST(a_sparse_mapping_has_only_what_was_written), PAGES_TEST(many_runs_and_an_early_end),          \
@@ -369,6 +398,7 @@ int main(void)
     int n_failed;
 
     tells_zero_pages = has_scan();
+    has_zero_page = find_zero_page();
     n_failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (n_failed == 0 && trap_scans())
         n_failed = cmocka_run_group_tests(tests_of_older_kernels, NULL, NULL);
