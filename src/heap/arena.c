@@ -81,6 +81,8 @@ static void arena_mark_foreign(size_t first, size_t n)
 
 static void arena_committed(size_t n_more)
 {
+    if (arena.n_slices == 0)
+        span_fill_nil();
     arena.n_slices += n_more;
     __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
 }

@@ -10,7 +10,6 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { NIL_SPAN_WORDS = 66 };
 enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_DECAY_NS ((uint64_t)200 * 1000 * 1000)
 #define HEAP_REUSE_MAX_NS (5 * HEAP_DECAY_NS / 2) /* what is given back is free for at most twice as long */
@@ -29,29 +28,13 @@ static struct {
 
 /* ---- start ---- */
 
-/* Unit 0 of meta: what slices without a span resolve to. Every slot is free, so nobody marks or frees anything in it. */
-static bool heap_make_nil_span(void)
-{
-    struct span *nil = meta_alloc(span_descriptor_bytes(NIL_SPAN_WORDS));
-    if (nil == NULL)
-        return false;
-    CHECK(meta_ref(nil) == 0);
-    nil->n_words = NIL_SPAN_WORDS;
-    nil->flavor = FLAVOR_GC_NOSCAN;
-    for (uint32_t w = 0; w < NIL_SPAN_WORDS; w++) {
-        nil->words[w].free = UINT64_MAX;
-        nil->words[w].mark = UINT64_MAX;
-    }
-    return true;
-}
-
 static bool heap_init_once(const struct heap_config *config)
 {
     if (!arena_init(config->reserve_bytes, config->hugepages))
         return false;
     heap_map.cycle_no = 1;
     meta_init();
-    if (heap_make_nil_span())
+    if (span_reserve_nil())
         return true;
     window_fini();
     return false;

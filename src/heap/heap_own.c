@@ -46,9 +46,9 @@ static bool own_arena(uintptr_t addr, struct heap_range *out)
 bool heap_next_own(uintptr_t addr, struct heap_range *out)
 {
     return heap_is_ready() &&
-           (own_part(addr, window.slices, arena.table_mapped, out) ||
+           (own_scratch(addr, out) || own_part(addr, window.slices, arena.table_mapped, out) ||
             own_part(addr, window.arena_words, arena.words_mapped, out) ||
-            own_part(addr, window.meta, meta_mapped_bytes(), out) || own_scratch(addr, out) || own_arena(addr, out));
+            own_part(addr, window.meta, meta_mapped_bytes(), out) || own_arena(addr, out));
 }
 
 struct heap_range heap_own_words(unsigned i)

@@ -45,7 +45,7 @@ static struct meta_piece **meta_list_of(size_t *size_bytes)
 /* What 32 bits of META_UNIT can address, and what the window has. */
 static bool meta_has_room(size_t size_bytes)
 {
-    size_t room = window.scratch - window.meta;
+    size_t room = window.arena - window.meta;
     if (room > (size_t)META_UNIT << 32)
         room = (size_t)META_UNIT << 32;
     return size_bytes <= room - meta.used_bytes;

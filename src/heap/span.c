@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/counters.h"
 #include "heap/layout.h"
 #include "heap/meta.h"
@@ -11,7 +12,7 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { SPAN_MAX_WORDS = SLICE_SIZE / SIZECLASS_ALIGN / 64 };
+enum { SPAN_MAX_WORDS = SLICE_SIZE / SIZECLASS_ALIGN / 64, NIL_SPAN_WORDS = 66 };
 
 static struct {
     struct os_lock lock;
@@ -32,6 +33,24 @@ static size_t span_remote_offset(uint32_t n_words)
 size_t span_descriptor_bytes(uint32_t n_words)
 {
     return span_remote_offset(n_words) + bits_round_up(n_words * sizeof(uint64_t), META_UNIT);
+}
+
+bool span_reserve_nil(void)
+{
+    struct span *nil = meta_alloc(span_descriptor_bytes(NIL_SPAN_WORDS));
+    CHECK(nil == NULL || meta_ref(nil) == 0);
+    return nil != NULL;
+}
+
+void span_fill_nil(void)
+{
+    struct span *nil = span_of_ref(0);
+    nil->n_words = NIL_SPAN_WORDS;
+    nil->flavor = FLAVOR_GC_NOSCAN;
+    for (uint32_t w = 0; w < NIL_SPAN_WORDS; w++) {
+        nil->words[w].free = UINT64_MAX;
+        nil->words[w].mark = UINT64_MAX;
+    }
 }
 
 static struct span *span_pool_take(uint32_t n_words)

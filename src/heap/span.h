@@ -230,6 +230,10 @@ void span_unpublish(struct span *s, enum slice_tomb t); /* leaves the slice tabl
 bool span_retire_empty(struct span *s);
 void span_delete(struct span *s);                       /* gives the descriptor back */
 size_t span_descriptor_bytes(uint32_t n_words);
+/* Unit 0 of meta: what slices without a span resolve to. Every slot is free, so nobody marks or frees anything in it. It is
+ * reserved at the start, and written before there are slices: a program that never allocates touches nothing of the window. */
+bool span_reserve_nil(void); /* the first of all uses of meta. false: no memory */
+void span_fill_nil(void);    /* before the arena grows for the first time */
 
 /* ---- flags ---- */
 void span_flag_set(struct span *s, uint32_t flag);   /* any thread: flag, then fast_owner = NULL */

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/bits.h"
+#include "heap/meta.h"
 #include "heap/span.h"
 #include "os/os.h"
 
@@ -14,33 +15,43 @@
 struct window window;
 struct heap_map heap_map;
 
-/* Offsets from the base, and where the base may lie. The large layout puts the arena where bits 44 to 46 of an address
+/* Where the slice table may lie, and offsets from it. The large layout puts the arena where bits 44 to 46 of an address
  * are fixed and byte 5 is 0x14 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators.
+ *
+ * Small processes pay for page tables: one for each 2 MiB, GiB and 512 GiB in which they touch anything. So the three tables begin in
+ * one GiB, and within a block of 512 GiB with the first blocks of the arena: 7 pages instead of 10 with all parts a GiB and more apart.
  *
  * The arena begins WINDOW_PAST_BYTES beyond a multiple of 4 GiB. Read at a multiple of 4, two words side by side make an
  * address of the upper half of the first (of a pointer 0x7f.. or 0x55.., else a small number) below the lower half of the
  * second; so do two small ints read as one word. Just above a multiple of 4 GiB such addresses are common, here they are not. */
 static const struct window_layout {
-    uint64_t lowest_base, n_places;
-    uint64_t arena_words, meta, scratch, scratch_region, arena, arena_max;
+    uint64_t lowest_slices;
+    uint32_t n_blocks, n_places; /* blocks of addresses, and places in each */
+    uint64_t scratch_region, arena_words, meta, arena, arena_max;
 } window_layouts[] = {
-    {19 * TiB, 2048, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
-    {5 * TiB, 256, 1 * GiB, 2 * GiB, 512 * GiB, 64 * GiB, 1 * TiB, 4 * TiB},
-    {160 * GiB, 16, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 64 * GiB},
-    {64 * GiB, 4, 64 * MiB, 128 * MiB, 8 * GiB, 1 * GiB, 16 * GiB, 32 * GiB},
+    {20 * TiB, 16, 63, 64 * GiB, 960 * MiB, 992 * MiB, 256 * GiB, 3840 * GiB},
+    {5 * TiB, 2, 63, 64 * GiB, 960 * MiB, 992 * MiB, 256 * GiB, 3840 * GiB},
+    {168 * GiB, 1, 16, 1 * GiB, 64 * MiB, 128 * MiB, 8 * GiB, 64 * GiB},
+    {72 * GiB, 1, 4, 1 * GiB, 64 * MiB, 128 * MiB, 8 * GiB, 32 * GiB},
 };
 enum { WINDOW_FIRST_BYTES = 65536, WINDOW_TRIES = 16, WINDOW_PAST_BYTES = 0x50000000 };
 #define WINDOW_PLACE_BYTES (4 * GiB)
+#define WINDOW_BLOCK_BYTES (512 * GiB)
 
-static void window_set(const struct window_layout *l, uintptr_t base, size_t arena_cap_bytes)
+static uintptr_t window_draw_slices(const struct window_layout *l)
 {
-    window.base = base;
-    window.slices = base;
-    window.arena_words = base + l->arena_words;
-    window.meta = base + l->meta;
-    window.scratch = base + l->scratch;
+    uint64_t place = os_entropy() % (l->n_blocks * l->n_places);
+    return l->lowest_slices + place / l->n_places * WINDOW_BLOCK_BYTES + place % l->n_places * WINDOW_PLACE_BYTES;
+}
+
+static void window_set(const struct window_layout *l, uintptr_t slices, size_t arena_cap_bytes)
+{
     window.scratch_region_bytes = l->scratch_region;
-    window.arena = base + l->arena;
+    window.base = window.scratch = slices - SCRATCH_N * l->scratch_region;
+    window.slices = slices;
+    window.arena_words = slices + l->arena_words;
+    window.meta = slices + l->meta;
+    window.arena = slices + l->arena + WINDOW_PAST_BYTES;
     window.arena_max_bytes = l->arena_max;
     if (arena_cap_bytes != 0 && arena_cap_bytes < l->arena_max)
         window.arena_max_bytes = bits_round_up(arena_cap_bytes, SLICE_SIZE);
@@ -52,10 +63,10 @@ bool window_init(size_t arena_cap_bytes)
     for (size_t i = 0; i < N_ELEMENTS(window_layouts); i++) {
         const struct window_layout *l = &window_layouts[i];
         for (int t = 0; t < WINDOW_TRIES; t++) {
-            uintptr_t base = l->lowest_base + os_entropy() % l->n_places * WINDOW_PLACE_BYTES + WINDOW_PAST_BYTES;
-            int e = os_vm_map_at((void *)base, WINDOW_FIRST_BYTES, true, true);
+            uintptr_t slices = window_draw_slices(l);
+            int e = os_vm_map_at((void *)slices, WINDOW_FIRST_BYTES, true, true);
             if (e == 0) {
-                window_set(l, base, arena_cap_bytes);
+                window_set(l, slices, arena_cap_bytes);
                 return true;
             }
             if (e != -EEXIST) /* out of range or out of memory: another place of this layout is no better */

@@ -13,11 +13,11 @@
 
 struct window {
     uintptr_t base;
+    uintptr_t scratch;
+    size_t scratch_region_bytes; /* each of SCRATCH_N regions */
     uintptr_t slices;      /* slice table */
     uintptr_t arena_words; /* the arena's bitmaps */
     uintptr_t meta;
-    uintptr_t scratch;
-    size_t scratch_region_bytes; /* each of SCRATCH_N regions */
     uintptr_t arena;
     size_t arena_max_bytes;
     uintptr_t end;

@@ -11,14 +11,16 @@
 
 enum { STEP = 65536 };
 #define GiB ((uintptr_t)1 << 30)
+#define LARGE_ARENA_BYTES (3840 * GiB)
 
 static void parts_lie_in_order_and_do_not_touch(void **state)
 {
     (void)state;
-    assert_int_equal(window.slices, window.base);
+    assert_int_equal(window.scratch, window.base);
+    assert_true(window.scratch + SCRATCH_N * window.scratch_region_bytes <= window.slices);
     assert_true(window.slices + (window.arena_max_bytes >> SLICE_SHIFT) * sizeof(struct slice) <= window.arena_words);
-    assert_true(window.arena_words < window.meta && window.meta < window.scratch);
-    assert_true(window.scratch + SCRATCH_N * window.scratch_region_bytes <= window.arena);
+    assert_true(window.arena_words + window.arena_max_bytes / (2 * SLICE_SIZE) < window.meta); /* 32 bytes for 64 slices */
+    assert_true(window.meta < window.arena);
     assert_true(window.arena + window.arena_max_bytes <= window.end);
     assert_int_equal(heap_map.window_lo, window.base);
     assert_int_equal(heap_map.window_hi, window.end);
@@ -39,17 +41,28 @@ static void no_pair_of_halves_points_to_the_first_blocks(void **state)
 static void the_arena_lies_where_data_does_not_point(void **state)
 {
     (void)state;
-    if (window.arena_max_bytes < GiB << 12)
+    if (window.arena_max_bytes < LARGE_ARENA_BYTES)
         skip();
     unsigned first = (unsigned)(window.arena >> 40), last = (unsigned)((window.end - 1) >> 40);
     assert_true((first >= 0x14 && last <= 0x1f) || (first >= 0x05 && last <= 0x0f));
     assert_int_equal(window.arena >> 47, 0);
 }
 
-/* A place beyond the end of the last scratch region: nobody grows there. */
+/* Page tables are pages: one for each GiB, and one for each 512 GiB, in which a process touches anything. */
+static void what_small_processes_touch_is_near(void **state)
+{
+    (void)state;
+    if (window.arena_max_bytes < LARGE_ARENA_BYTES)
+        skip();
+    assert_int_equal(window.slices / GiB, window.arena_words / GiB);
+    assert_int_equal(window.slices / GiB, window.meta / GiB);
+    assert_int_equal(window.slices / (512 * GiB), (window.arena + GiB) / (512 * GiB));
+}
+
+/* A place in the last scratch region, which is empty: nobody grows there. */
 static uintptr_t spare(void)
 {
-    return window.scratch + (SCRATCH_N + 1) * window.scratch_region_bytes;
+    return window.scratch + SCRATCH_OTHER * window.scratch_region_bytes;
 }
 
 static void growth_is_exact_zeroed_and_in_place(void **state)
@@ -161,6 +174,7 @@ int main(void)
         cmocka_unit_test(parts_lie_in_order_and_do_not_touch),
         cmocka_unit_test(no_pair_of_halves_points_to_the_first_blocks),
         cmocka_unit_test(the_arena_lies_where_data_does_not_point),
+        cmocka_unit_test(what_small_processes_touch_is_near),
         cmocka_unit_test(growth_is_exact_zeroed_and_in_place),
         cmocka_unit_test(growth_never_replaces_what_is_there),
         cmocka_unit_test(what_is_in_the_way_of_a_growth_outlives_a_fork),
