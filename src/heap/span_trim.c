@@ -65,8 +65,8 @@ size_t span_look_idle(struct span *s)
 size_t span_look_dormant(struct span *s)
 {
     uint32_t n_used = s->n_blocks - span_free_count(s), n_before = s->n_used_trimmed;
-    if (n_used + (n_before + TRIM_DORMANT_SHARE - 1) / TRIM_DORMANT_SHARE > n_before)
-        return 0;
+    if (n_before == 0 || n_used + (n_before + TRIM_DORMANT_SHARE - 1) / TRIM_DORMANT_SHARE > n_before)
+        return 0; /* of an empty one nothing was left */
     s->n_used_trimmed = (uint16_t)n_used;
     return span_trim(s);
 }

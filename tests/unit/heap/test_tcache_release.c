@@ -112,6 +112,11 @@ static void idle_pages_of_a_dormant_class_go_back(void **state)
         assert_int_equal(n_resident(start), n_left - 1);
     }
     harness_free(blocks[0]);
+    look_for_empty(1);
+    assert_int_equal(n_resident(start), 0);
+    *(volatile char *)start = 1; /* what tells that the kernel is not asked again: nothing was handed out since */
+    look_for_empty(2);
+    assert_int_equal(n_resident(start), 1);
     harness_check();
 }
 
