@@ -60,6 +60,7 @@ enum {
 #define PACER_DEFAULT_FLOOR ((size_t)64 << 20)
 #define PACER_LOOK_MIN_BYTES ((size_t)1 << 20)
 #define PACER_PAGE_BYTES ((size_t)4096)
+#define PACER_AVAILABLE_NS ((uint64_t)100 * 1000 * 1000)
 
 bool pacer_stress_is_on;
 
@@ -75,6 +76,8 @@ static struct {
     uint64_t limit_cpu_allowed_ns; /* the same for the limit */
     uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
     uint64_t done_ns;              /* when that was; 0: there was none */
+    size_t available_bytes;        /* what the kernel said ... */
+    uint64_t available_until_ns;   /* ... and how long that counts */
     bool expects_garbage;
     bool is_announced;
     uint64_t n_slow_paths;   /* for stress */
@@ -222,7 +225,7 @@ void pacer_init(const struct pacer_config *config)
     pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = 0;
     pacer.expects_garbage = pacer.is_announced = false;
     pacer.n_slow_paths = 0;
-    pacer.done_ns = 0;
+    pacer.done_ns = pacer.available_until_ns = 0;
     pacer_read_limit();
     pacer_set_goal(0);
 }
@@ -272,6 +275,18 @@ static uint64_t pacer_scaled_ns(uint64_t allowed_ns, size_t used)
     return done_ns + (uint64_t)((double)(allowed_ns - done_ns) * ((double)used / (double)live));
 }
 
+/* Two looks that come close together ask once: the answer takes twenty system calls, one of which interrupts all threads, and
+ * while the budget keeps a cycle back, each MB that is handed out brings a look. */
+static size_t pacer_available(void)
+{
+    uint64_t now_ns = os_clock_coarse_ns();
+    if (now_ns >= LOAD_ONCE(pacer.available_until_ns)) {
+        STORE_ONCE(pacer.available_bytes, os_vm_available());
+        STORE_ONCE(pacer.available_until_ns, now_ns + PACER_AVAILABLE_NS);
+    }
+    return LOAD_ONCE(pacer.available_bytes);
+}
+
 /* A budget that lets memory run out would be dear: it ends where the heap is overdue by a quarter of what is
  * left. */
 static bool pacer_is_within_budget(size_t used)
@@ -279,7 +294,7 @@ static bool pacer_is_within_budget(size_t used)
     if (pacer_is_cpu_used(pacer_scaled_ns(LOAD_ONCE(pacer.cpu_allowed_ns), used)))
         return true;
     size_t goal = LOAD_ONCE(pacer.growth_goal_bytes);
-    return used > goal && used - goal > os_vm_available() / 4;
+    return used > goal && used - goal > pacer_available() / 4;
 }
 
 static size_t pacer_look_step(size_t used)

@@ -1,6 +1,8 @@
 /* When a cycle is due: goal, distance, exact count, limit, back-off, stress. */
 #include "gc/pacer.h"
 
+#include <sys/resource.h>
+
 #include "gc/event.h"
 #include "gc_blocks.h"
 
@@ -233,6 +235,34 @@ static void test_budget_outlasts_a_high_estimate(void **state)
     gc_block_free(p);
 }
 
+/* While the budget keeps a cycle back, the kernel is not asked at each look what is available: the second look finds no file
+ * to read, and knows all the same that the heap seems to be far beyond, so that it counts. */
+static void test_budget_asks_the_kernel_once(void **state)
+{
+    (void)state;
+    enum cycle_cause cause;
+    struct rlimit before, none;
+    begin_small(10);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
+    size_t much = os_vm_available();
+    bool is_known = false;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    for (int i = 0; i < 100 && !is_known; i++) { /* an answer does not count for long */
+        pacer_init(&config);
+        pacer_cycle_done(true, 4 * MB, 0, LONG_NS);
+        assert_false(is_due(0, &cause));
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        heap_set_used(much);
+        assert_false(is_due(0, &cause));
+        is_known = heap_used_estimate() < much;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        heap_recount();
+    }
+    assert_true(is_known);
+    gc_block_free(p);
+}
+
 /* A limit below what is alive must not stop the program: half of the time is its own. */
 static void test_limit_takes_half_of_the_time(void **state)
 {
@@ -382,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_budget_grows_with_what_was_recovered),
         cmocka_unit_test(test_budget_shrinks_where_nothing_is_recovered),
         cmocka_unit_test(test_budget_outlasts_a_high_estimate),
+        cmocka_unit_test(test_budget_asks_the_kernel_once),
         cmocka_unit_test(test_limit_takes_half_of_the_time),
         cmocka_unit_test(test_expecting_garbage),
         cmocka_unit_test(test_overdue_a_quarter_beyond_the_goal),
