@@ -9,9 +9,9 @@
 #include <stdint.h>
 
 #pragma GCC visibility push(hidden)
+#include "api/fast_inl.h"
 #include "api/gc_malloc.h"
 #include "heap/layout.h"
-#include "heap/tcache.h"
 #pragma GCC visibility pop
 #include "gcmalloc.h"
 
@@ -79,6 +79,8 @@ FAST_TEXT static void *gc_fast_tiny(size_t size_bytes, unsigned flags, const voi
     return (void *)at;
 }
 
+FAST_TEXT NOINLINE static void *gc_fast_next(size_t size_bytes, unsigned flags, struct tcache_bin *bin);
+
 ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags, const void *type)
 {
     struct tcache_set *set = tcache_self->sets[FLAVOR_GC + (flags & GC_NOSCAN)];
@@ -87,7 +89,7 @@ ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags, const void 
     struct tcache_bin *bin = &set->bins[sizeclass_of(size_bytes)];
     uint64_t bits = *bin->word;
     if (UNLIKELY(bits == 0))
-        return alloc_slow_gc(size_bytes, flags, NULL);
+        return gc_fast_next(size_bytes, flags, bin);
     *bin->word = bits & (bits - 1);
     char *block = (char *)(bin->base + bits_ctz64(bits) * bin->size);
     char *end = block + bin->size;
@@ -99,13 +101,36 @@ ALWAYS_INLINE void *gc_fast_block(size_t size_bytes, unsigned flags, const void 
     return block;
 }
 
-FAST_TEXT static void *gc_fast_flagged(size_t size_bytes, unsigned flags, const void *type)
+FAST_TEXT NOINLINE static void *gc_fast_flagged(size_t size_bytes, unsigned flags, const void *type)
 {
     if (UNLIKELY(size_bytes > GC_FAST_MAX || (flags & ~(unsigned)GC_FAST_FLAGS) != 0))
         return alloc_slow_gc(size_bytes, flags, type);
     if (size_bytes <= LAYOUT_TINY_MAX && (flags & GC_NOSCAN) != 0)
         return gc_fast_tiny(size_bytes, flags, type);
     return gc_fast_block(size_bytes, flags, type);
+}
+
+/* Size and flags in one register: with one value more there are not enough of them. */
+enum { GC_FAST_FLAGS_SHIFT = 32 };
+
+/* With the next window everything begins anew. */
+FAST_TEXT NOINLINE static void *gc_fast_step_to(uint64_t request, struct tcache_bin *bin, struct span *s, uint32_t w)
+{
+    bool is_open = tcache_step_to(bin, s, w);
+    size_t size_bytes = (uint32_t)request;
+    unsigned flags = (unsigned)(request >> GC_FAST_FLAGS_SHIFT);
+
+    return is_open ? gc_fast_flagged(size_bytes, flags, NULL) : alloc_slow_gc(size_bytes, flags, NULL);
+}
+
+/* pre: the window is used up. */
+FAST_TEXT NOINLINE static void *gc_fast_next(size_t size_bytes, unsigned flags, struct tcache_bin *bin)
+{
+    uint32_t w;
+
+    if (!fast_may_step(bin, &w))
+        return alloc_slow_gc(size_bytes, flags, NULL);
+    return gc_fast_step_to(size_bytes | (uint64_t)flags << GC_FAST_FLAGS_SHIFT, bin, bin->span, w);
 }
 
 /* Without a flag no question about flags is asked: a third of the instructions. Declared anew, because the gc_malloc that a

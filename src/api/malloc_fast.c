@@ -15,8 +15,8 @@
 /* What other files of ours define is reached without the global offset table. */
 #pragma GCC visibility push(hidden)
 #include "api/alloc.h"
+#include "api/fast_inl.h"
 #include "base/compiler.h"
-#include "gc/pacer.h"
 #include "heap/inbox_inl.h"
 #include "heap/sample.h"
 #include "heap/span.h"
@@ -84,15 +84,6 @@ FAST_TEXT NOINLINE static void *fast_next_word(size_t size_bytes, struct tcache_
 FAST_TEXT NOINLINE static void *fast_next_word_new(size_t size_bytes, struct tcache_bin *bin, struct span *s, uint32_t w)
 {
     return fast_step_to(size_bytes, bin, s, w, alloc_slow_new);
-}
-
-/* The window is used up: the bin may go on to the next one of its span, as long as nothing else is due. Not in a handler that
- * interrupted a slow path. */
-ALWAYS_INLINE bool fast_may_step(const struct tcache_bin *bin, uint32_t *w)
-{
-    if (UNLIKELY(os_tls.critical != 0 || api_tls.in_cycle != 0 || pacer_is_stressed()))
-        return false;
-    return tcache_step_find(LOAD_ONCE(tcache_self), bin, w);
 }
 
 FAST_TEXT NOINLINE static void *fast_next(size_t size_bytes, struct tcache_bin *bin)
