@@ -11,6 +11,7 @@
 #include "heap/meta.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
+#include "heap/stash.h"
 #include "os/os.h"
 
 static enum heap_free_result free_misuse(const char *what, uintptr_t addr)
@@ -40,6 +41,16 @@ static enum heap_free_result free_in_tomb(const struct slice *e, uintptr_t addr)
     return free_misuse(is_start && e->flavor == TOMB_FREED ? MISUSE_DOUBLE_FREE : MISUSE_INVALID_FREE, addr);
 }
 
+/* A program of large blocks only has no other clock. */
+static void free_tick_large(void)
+{
+    struct tcache *tc = tcache_self;
+    uint64_t now_ns = os_clock_coarse_ns();
+    if (tc->stash.n_slices != 0 && now_ns >= tc->next_decay_ns)
+        tcache_tick(tc);
+    heap_decay(now_ns);
+}
+
 /* Anybody may free a large block; the one atomic OR decides who did. */
 static enum heap_free_result free_large(struct span *s, uintptr_t addr)
 {
@@ -50,8 +61,9 @@ static enum heap_free_result free_large(struct span *s, uintptr_t addr)
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
         check_misuse(MISUSE_DOUBLE_FREE, addr);
     bool was_suspect = probation_use(s, 0);
-    heap_large_free(s, TOMB_FREED);
-    heap_decay(os_clock_coarse_ns()); /* a program of large blocks only has no other clock */
+    if (!stash_keep(s))
+        heap_large_free(s, TOMB_FREED);
+    free_tick_large();
     return was_suspect ? HEAP_FREED_SUSPECT : HEAP_FREED;
 }
 

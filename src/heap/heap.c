@@ -357,6 +357,18 @@ static void heap_fork_mend_slices(void)
     }
 }
 
+/* Free ones were in the stash of a vanished thread, or it had freed them by half. */
+static void heap_fork_adopt_large(struct span *s, bool is_mine)
+{
+    if (is_mine && s->list_no == LIST_STASH)
+        return;
+    list_init(&s->link);
+    s->list_no = LIST_LARGE;
+    atomic_store(&s->owner, NULL);
+    if ((s->words[0].free & 1) != 0)
+        heap_large_free(s, TOMB_FREED);
+}
+
 /* Spans of vanished threads become central's; messages on their way are taken. */
 static void heap_fork_adopt_span(struct span *s, void *ctx)
 {
@@ -364,8 +376,7 @@ static void heap_fork_adopt_span(struct span *s, void *ctx)
     bool is_mine = me != &tcache_none && atomic_load(&s->owner) == me;
     atomic_fetch_and(&s->flags, ~(uint64_t)SPAN_REMOTE);
     if (span_is_large(s)) {
-        if ((s->words[0].free & 1) != 0)
-            heap_large_free(s, TOMB_FREED); /* half done by a vanished thread */
+        heap_fork_adopt_large(s, is_mine);
         return;
     }
     span_drain(s);

@@ -18,8 +18,9 @@ static void check_place(const struct span *s, struct heap_census *census)
     census->n_slices += s->n_slices;
     census->n_owned += is_owned;
     census->n_central += s->list_no == LIST_CENTRAL;
-    CHECK(span_is_large(s) == (s->list_no == LIST_LARGE));
-    CHECK(is_owned == (s->list_no == LIST_CURRENT || s->list_no == LIST_AVAILABLE || s->list_no == LIST_FULL));
+    CHECK(span_is_large(s) == (s->list_no == LIST_LARGE || s->list_no == LIST_STASH));
+    CHECK(is_owned == (s->list_no == LIST_CURRENT || s->list_no == LIST_AVAILABLE || s->list_no == LIST_FULL ||
+                       s->list_no == LIST_STASH));
     CHECK((s->list_no == LIST_FULL) == ((span_flags(s) & SPAN_FULL) != 0));
 }
 

@@ -10,6 +10,7 @@
 #include "heap/arena.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/stash.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -55,6 +56,13 @@ void *heap_large_alloc(size_t size_bytes, size_t align, unsigned flavor, bool *i
     size_t n_slices = large_slices(usable), n_align = align <= SLICE_SIZE ? 1 : align >> SLICE_SHIFT;
     if (n_slices > UINT32_MAX || n_align > UINT32_MAX)
         return NULL;
+    if (n_slices <= STASH_SPAN_SLICES && n_align == 1) {
+        void *p = stash_take((uint32_t)n_slices, usable, flavor);
+        if (p != NULL) {
+            *is_zero = false;
+            return p;
+        }
+    }
     uintptr_t start = arena_take((uint32_t)n_slices, (uint32_t)n_align, is_zero);
     if (start == 0)
         return NULL;

@@ -114,7 +114,7 @@ struct span {
     struct span_word words[] __attribute__((aligned(16))); /* n_words, then struct span_cold[n_words], padding, remote */
 };
 
-enum span_list { LIST_NONE, LIST_CURRENT, LIST_AVAILABLE, LIST_FULL, LIST_CENTRAL, LIST_LARGE };
+enum span_list { LIST_NONE, LIST_CURRENT, LIST_AVAILABLE, LIST_FULL, LIST_CENTRAL, LIST_LARGE, LIST_STASH };
 
 /* Read-mostly; one cache line. arena_bytes is 0 until the heap exists, so every address is foreign. */
 struct heap_map {

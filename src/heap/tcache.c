@@ -10,6 +10,7 @@
 #include "heap/central.h"
 #include "heap/heap.h"
 #include "heap/sample.h"
+#include "heap/stash.h"
 #include "heap/tcache_inl.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -40,13 +41,17 @@ static struct span *tcache_list_pop(struct list *l)
 
 /* ---- windows ---- */
 
-static void tcache_account(struct tcache *tc, size_t bytes)
+/* Of what is handed on, so much is kept back that what becomes less, again and again, seldom leads here again. */
+void tcache_account(struct tcache *tc, int64_t bytes)
 {
-    tc->used_delta_bytes += bytes;
-    if (tc->used_delta_bytes >= TCACHE_ACCOUNT_BYTES) {
-        heap_add_used(tc->used_delta_bytes);
-        tc->used_delta_bytes = 0;
-    }
+    int64_t sum = (int64_t)tc->used_delta_bytes + bytes, kept = 0;
+    if (sum < 0)
+        kept = TCACHE_ACCOUNT_BYTES / 2;
+    else if (sum < TCACHE_ACCOUNT_BYTES)
+        kept = sum;
+    tc->used_delta_bytes = (size_t)kept;
+    if (sum != kept)
+        heap_add_used((size_t)(sum - kept));
 }
 
 /* pre: word w has a free slot. */
@@ -59,7 +64,7 @@ static void tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
     s->list_no = LIST_CURRENT;
     span_note_use(s);
     size_t bytes = (size_t)bits_popcount64(free_bits) * s->size_bytes;
-    tcache_account(tc, bytes);
+    tcache_account(tc, (int64_t)bytes);
     uint64_t rate = sample_rate();
     if (UNLIKELY(rate != 0))
         sample_opened(tc, bin, rate, bytes);
@@ -260,6 +265,7 @@ static void tcache_close_inbox(struct tcache *tc)
 void tcache_abandon(struct tcache *tc)
 {
     tcache_drain_inbox(tc);
+    stash_release(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         if (tc->sets[f] != NULL)
             tcache_orphan_set(tc->sets[f]);
@@ -289,6 +295,8 @@ void tcache_detach(struct span *s)
     struct tcache *tc = atomic_load(&s->owner);
     if (s->list_no == LIST_CURRENT)
         tcache_close_window(&tc->sets[s->flavor]->bins[s->class_no]);
+    else if (s->list_no == LIST_STASH)
+        stash_drop(s);
     else if (list_is_linked(&s->link))
         list_remove(&s->link);
     s->list_no = LIST_NONE;
@@ -334,6 +342,7 @@ size_t tcache_check(struct tcache *tc)
             n += tcache_check_list(tc, &tc->sets[f]->lists[c].available, LIST_AVAILABLE);
             n += tcache_check_list(tc, &tc->sets[f]->lists[c].full, LIST_FULL);
         }
+    n += stash_check(tc);
     CHECK(n == 0 || tc->is_active);
     CHECK(!tc->is_parked || (tc->is_active && tc->tid == 0));
     return n;

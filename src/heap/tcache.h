@@ -33,6 +33,13 @@ struct inbox {
 };
 #define INBOX_CLOSED ((struct span *)1)
 
+/* Freed large blocks, kept for the next ones; stash.h */
+enum { STASH_SPAN_SLICES = 4 };
+struct stash {
+    struct list spans[STASH_SPAN_SLICES]; /* LIST_STASH; [i]: of i + 1 slices */
+    uint32_t n_slices;                    /* of all */
+};
+
 /* Bins and spans of one flavor. */
 struct tcache_set {
     struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
@@ -46,6 +53,7 @@ struct tcache {
     uintptr_t tiny_at, tiny_end;  /* room for parts in the block of FLAVOR_GC_TINY in use */
     uint8_t *tiny_parts;          /* its byte in the span's layout */
     struct inbox inbox;
+    struct stash stash;
     struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
     struct tcache *next_parked;   /* CACHES lock */
     bool is_active;               /* it may own spans: a thread has it, or it is parked, or on its way from one to the other */
@@ -105,6 +113,7 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no);
 bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no);
 void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no); /* NULL: window empty */
 void tcache_drain_inbox(struct tcache *tc);
+void tcache_account(struct tcache *tc, int64_t bytes); /* for the heap's estimate of what is used */
 void tcache_tick(struct tcache *tc);    /* every thousand frees or so, and from refill: gives empty spans back when time has passed */
 void tcache_make_room(struct tcache *tc, uint32_t n_slices); /* before a new span: now and then, empty ones go back first */
 size_t tcache_release_empty(struct tcache *tc); /* all empty spans go back now; how many slices were looked at */

@@ -188,6 +188,7 @@ static void tcache_forget(struct tcache *tc)
             tcache_close_window(&tc->sets[f]->bins[c]);
             tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
         }
+    tc->stash = (struct stash){0};
     tc->used_delta_bytes = 0;
     tc->tiny_at = tc->tiny_end = 0;
     tc->is_active = tc->is_parked = false;

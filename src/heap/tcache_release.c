@@ -9,6 +9,7 @@
 
 #include "heap/heap.h"
 #include "heap/sample.h"
+#include "heap/stash.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
 
@@ -51,6 +52,7 @@ size_t tcache_release_empty(struct tcache *tc)
 {
     size_t n_seen = 0;
     tcache_drain_inbox(tc);
+    stash_release(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
             n_seen += tcache_release_class(tc->sets[f], c);
@@ -100,7 +102,7 @@ void tcache_tick(struct tcache *tc)
 
 static bool tcache_is_as_it_was(const struct tcache *tc)
 {
-    return tc->n_slices_seen == 0 && tc->ticks == tc->ticks_seen &&
+    return tc->n_slices_seen == 0 && tc->ticks == tc->ticks_seen && tc->stash.n_slices == 0 &&
            atomic_load_explicit(&tc->inbox.head, memory_order_relaxed) == NULL;
 }
 
