@@ -144,6 +144,9 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
         tcache_note_thread();
     }
     os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
+    bool is_in_valgrind = init_is_in_valgrind(envp);
+    if (is_in_valgrind)
+        os_vm_drop_singly();
     init_heap();
     real_lookup_all();
     api_state.is_passthrough = !real_is_malloc_ours(true);
@@ -152,7 +155,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     thread_install();
     interpose_signal_install();
     api_fork_install();
-    init_collector(init_has_sanitizer() || init_is_in_valgrind(envp));
+    init_collector(init_has_sanitizer() || is_in_valgrind);
     report_init(&init_options);
     if (!api_state.is_passthrough)
         watch_init(&init_options);

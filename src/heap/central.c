@@ -117,18 +117,21 @@ struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
 /* Moves all empty spans of the class, retired, to the caller's list. */
 static void central_take_empty(struct central_class *c, struct list *out)
 {
+    struct os_vm_drops drops;
+    os_vm_drop_begin(&drops);
     central_lock(c);
     central_drain_locked(c);
     LIST_FOREACH_SAFE(n, after, &c->available) {
         struct span *s = LIST_ENTRY(n, struct span, link);
         if (!span_retire_empty(s)) {
-            span_look_idle(s);
+            span_look_idle(s, &drops);
             continue;
         }
         list_remove(n);
         s->list_no = LIST_NONE;
         list_push_back(out, n);
     }
+    span_trim_rest(&drops);
     os_unlock(&c->lock);
 }
 
@@ -155,10 +158,12 @@ size_t central_release_empty(void)
 
 static size_t central_trim_class(struct central_class *c)
 {
-    size_t bytes = 0;
+    struct os_vm_drops drops;
+    os_vm_drop_begin(&drops);
     central_lock(c);
     LIST_FOREACH(n, &c->available)
-        bytes += span_trim(LIST_ENTRY(n, struct span, link));
+        span_trim(LIST_ENTRY(n, struct span, link), &drops);
+    size_t bytes = span_trim_rest(&drops);
     os_unlock(&c->lock);
     return bytes;
 }

@@ -247,13 +247,15 @@ bool span_is_empty(const struct span *s);       /* every slot free or dead */
 /* Take the remote bits into `free`. A bit that is already free is a second free: check_misuse. */
 void span_drain(struct span *s);
 /* A look at a span that has free slots and is not in use just now: what lies idle from one look to the next loses the
- * pages that no block needs, after 2, 4, 8 ... looks. Bytes given to the kernel. Owner, or the lock of an orphan's class. */
-size_t span_look_idle(struct span *s);
+ * pages that no block needs, after 2, 4, 8 ... looks. Owner, or the lock of an orphan's class, until span_trim_rest. */
+struct os_vm_drops;
+void span_look_idle(struct span *s, struct os_vm_drops *drops);
 /* The same where the class hands out nothing: whenever a quarter of the blocks that were left is gone. */
-size_t span_look_dormant(struct span *s);
+void span_look_dormant(struct span *s, struct os_vm_drops *drops);
 /* A look at a current span. true: nothing was handed out from it for some looks, as far as its window tells. Owner. */
 bool span_is_dormant(struct span *s);
-size_t span_trim(struct span *s); /* the same at once, of a span in use, too */
+void span_trim(struct span *s, struct os_vm_drops *drops); /* the same at once, of a span in use, too */
+size_t span_trim_rest(struct os_vm_drops *drops); /* after the last of some spans: bytes given to the kernel */
 /* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Where is_careful, only what was a suspect is dead,
  * and the rest becomes suspect. Returns blocks judged dead, sets the count of those that were marked. */
 uint32_t span_publish_dead(struct span *s, bool is_careful, uint32_t *n_live);

@@ -33,42 +33,46 @@ static uint32_t trim_next(struct span *s, uint32_t idx, bool want_free)
 }
 
 /* Slots [lo, hi) are free; behind the last slot of the span there is nothing to keep. */
-static size_t trim_run(struct span *s, uint32_t lo, uint32_t hi)
+static void trim_run(struct span *s, uint32_t lo, uint32_t hi, struct os_vm_drops *drops)
 {
     uintptr_t span_end = s->start + ((uintptr_t)s->n_slices << SLICE_SHIFT);
     uintptr_t first = bits_round_up(span_block(s, lo), os_page_size());
     uintptr_t end = bits_round_down(hi == s->n_blocks ? span_end : span_block(s, hi), os_page_size());
-    if (first >= end || os_vm_drop((void *)first, end - first) != 0)
-        return 0;
-    return end - first;
+    if (first < end)
+        os_vm_drop_soon(drops, first, end - first);
 }
 
-size_t span_trim(struct span *s)
+size_t span_trim_rest(struct os_vm_drops *drops)
 {
-    size_t bytes = 0;
+    os_vm_drop_rest(drops);
+    counter_add(COUNTER_BYTES_PURGED, drops->n_bytes);
+    return drops->n_bytes;
+}
+
+void span_trim(struct span *s, struct os_vm_drops *drops)
+{
     if (arena_is_huge(s->start) || os_seccomp_is_on())
-        return 0;
+        return;
     for (uint32_t lo = trim_next(s, 0, true), hi; lo < s->n_blocks; lo = trim_next(s, hi, true)) {
         hi = trim_next(s, lo, false);
-        bytes += trim_run(s, lo, hi);
+        trim_run(s, lo, hi, drops);
     }
-    counter_add(COUNTER_BYTES_PURGED, bytes);
-    return bytes;
 }
 
-size_t span_look_idle(struct span *s)
+void span_look_idle(struct span *s, struct os_vm_drops *drops)
 {
     s->n_idle_looks++;
-    return s->n_idle_looks > 1 && bits_is_pow2(s->n_idle_looks) ? span_trim(s) : 0;
+    if (s->n_idle_looks > 1 && bits_is_pow2(s->n_idle_looks))
+        span_trim(s, drops);
 }
 
-size_t span_look_dormant(struct span *s)
+void span_look_dormant(struct span *s, struct os_vm_drops *drops)
 {
     uint32_t n_used = s->n_blocks - span_free_count(s), n_before = s->n_used_trimmed;
     if (n_before == 0 || n_used + (n_before + TRIM_DORMANT_SHARE - 1) / TRIM_DORMANT_SHARE > n_before)
-        return 0; /* of an empty one nothing was left */
+        return; /* of an empty one nothing was left */
     s->n_used_trimmed = (uint16_t)n_used;
-    return span_trim(s);
+    span_trim(s, drops);
 }
 
 /* A slot that was free and is not any more, or another window: only frees leave neither. A block that was handed out and freed between

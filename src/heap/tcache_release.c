@@ -17,7 +17,7 @@ enum { TCACHE_ROOM_MIN_SLICES = 16, TCACHE_ROOM_SHARE = 16 };
 #define TCACHE_DECAY_NS ((uint64_t)100 * 1000 * 1000)
 #define TCACHE_LOOK_NS ((uint64_t)10 * 1000) /* for each slice: some fifty times what a look at a span takes */
 
-static size_t tcache_release_from(struct list *l, bool is_dormant)
+static size_t tcache_release_from(struct list *l, bool is_dormant, struct os_vm_drops *drops)
 {
     size_t n_seen = 0;
     if (tcache_list_is_empty(l))
@@ -30,32 +30,35 @@ static size_t tcache_release_from(struct list *l, bool is_dormant)
             s->list_no = LIST_NONE;
             heap_release_span(s);
         } else if (is_dormant) {
-            span_look_dormant(s);
+            span_look_dormant(s, drops);
         } else {
-            span_look_idle(s);
+            span_look_idle(s, drops);
         }
     }
     return n_seen;
 }
 
 /* What a class that hands out nothing any more has free lies idle for long, in its current span, too. */
-static size_t tcache_release_class(struct tcache_set *set, unsigned class_no)
+static size_t tcache_release_class(struct tcache_set *set, unsigned class_no, struct os_vm_drops *drops)
 {
     struct span *s = set->bins[class_no].span;
     bool is_dormant = s != NULL && span_is_dormant(s);
     if (is_dormant)
-        span_look_dormant(s);
-    return tcache_release_from(&set->lists[class_no].available, is_dormant);
+        span_look_dormant(s, drops);
+    return tcache_release_from(&set->lists[class_no].available, is_dormant, drops);
 }
 
 size_t tcache_release_empty(struct tcache *tc)
 {
     size_t n_seen = 0;
+    struct os_vm_drops drops;
+    os_vm_drop_begin(&drops);
     tcache_drain_inbox(tc);
     stash_release(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
-            n_seen += tcache_release_class(tc->sets[f], c);
+            n_seen += tcache_release_class(tc->sets[f], c, &drops);
+    span_trim_rest(&drops);
     tc->n_new_slices = 0;
     tc->n_slices_seen = (uint32_t)n_seen;
     tc->ticks_seen = tc->ticks;
@@ -64,18 +67,19 @@ size_t tcache_release_empty(struct tcache *tc)
 
 size_t tcache_trim(struct tcache *tc)
 {
-    size_t bytes = 0;
+    struct os_vm_drops drops;
+    os_vm_drop_begin(&drops);
     tcache_release_empty(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
             struct list *available = &tc->sets[f]->lists[c].available;
             if (tc->sets[f]->bins[c].span != NULL)
-                bytes += span_trim(tc->sets[f]->bins[c].span);
+                span_trim(tc->sets[f]->bins[c].span, &drops);
             if (!tcache_list_is_empty(available))
                 LIST_FOREACH(n, available)
-                    bytes += span_trim(LIST_ENTRY(n, struct span, link));
+                    span_trim(LIST_ENTRY(n, struct span, link), &drops);
         }
-    return bytes;
+    return span_trim_rest(&drops);
 }
 
 /* What one class no longer needs serves another before new memory does. A look at a span costs a small part of what new

@@ -67,6 +67,24 @@ size_t os_vm_count_present(void *addr, size_t size);
  * kernel refuses, because they are locked, they are zeroed by hand: returns 1). */
 int os_vm_purge(void *addr, size_t size);
 int os_vm_drop(void *addr, size_t size); /* the same as advice only: 0, or -errno and nothing has changed */
+/* Many ranges: what is dropped soon is dropped at the latest by os_vm_drop_rest, until when nobody may use it. */
+enum { OS_VM_DROPS_MAX = 32 };
+struct os_vm_drops {
+    size_t n_bytes; /* that went back, so far */
+    uint32_t n;
+    struct {
+        uintptr_t addr;
+        size_t size;
+    } ranges[OS_VM_DROPS_MAX];
+};
+static inline void os_vm_drop_begin(struct os_vm_drops *d)
+{
+    d->n_bytes = 0;
+    d->n = 0;
+}
+void os_vm_drop_soon(struct os_vm_drops *d, uintptr_t addr, size_t size);
+void os_vm_drop_rest(struct os_vm_drops *d);
+void os_vm_drop_singly(void); /* from now on, with one system call for each range. In the constructor */
 int os_vm_hugepages(void *addr, size_t size, bool on);
 /* Move the pages of [from, from+size) to `to` (mapped, no content), leaving
  * `from` mapped and empty. -errno where the kernel cannot: the caller copies, `to` is mapped as before.
