@@ -28,9 +28,10 @@ enum {
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
     SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena, and already from ... */
-    HUGE_SMALL_FROM_BYTES = 64 << 20, /* ... here on where it grows for small blocks, and those before were written */
+    HUGE_SMALL_FROM_BYTES = 16 << 20, /* ... here on where it grows for small blocks, and those before were written */
     HUGE_SMALL_SLICES = 16,
     HUGE_LOOK_BYTES = 2 << 20,
+    HUGE_LOOK_SHARE = 4,
 };
 
 #define PURGE_WAIT_NS ((uint64_t)1000 * 1000)
@@ -87,11 +88,15 @@ static void arena_committed(size_t n_more)
     __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
 }
 
-/* Were the pages before slice first written? Many threads with few blocks each touch a page in sixteen. (What marking has read of
- * sparse blocks counts, too: mincore does not tell the kernel's zero page from others.) */
+/* Are the slices before slice first full of blocks, which were written? Many threads with few blocks each touch a page in sixteen,
+ * and have few blocks where huge pages make all of it present. (What marking has read of sparse blocks counts, too: mincore does not
+ * tell the kernel's zero page from others.) */
 static bool arena_is_written_before(size_t first)
 {
-    size_t n = os_vm_count_present((void *)(arena_addr(first) - HUGE_LOOK_BYTES), HUGE_LOOK_BYTES);
+    uintptr_t end = arena_addr(first), start = end - HUGE_LOOK_BYTES;
+    if (span_bytes_between(start, end, 0) < HUGE_LOOK_BYTES / HUGE_LOOK_SHARE)
+        return false;
+    size_t n = os_vm_count_present((void *)start, HUGE_LOOK_BYTES);
     return n != SIZE_MAX && n * os_page_size() >= HUGE_LOOK_BYTES / 2;
 }
 

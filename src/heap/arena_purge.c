@@ -35,6 +35,15 @@ bool arena_is_huge(uintptr_t addr)
     return arena_keeps_huge(slice / WORD_SLICES, arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES));
 }
 
+void arena_split_huge(uintptr_t addr)
+{
+    size_t slice = (addr - window.arena) >> SLICE_SHIFT;
+    struct arena_word *a = &arena.words[slice / WORD_SLICES];
+    os_lock(&arena.lock);
+    STORE_ONCE(a->huge, a->huge & ~arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES));
+    os_unlock(&arena.lock);
+}
+
 /* What of word w may go. */
 static uint64_t arena_purgeable(size_t w, bool also_recent)
 {

@@ -255,6 +255,8 @@ void span_look_dormant(struct span *s, struct os_vm_drops *drops);
 /* A look at a current span. true: nothing was handed out from it for some looks, as far as its window tells. Owner. */
 bool span_is_dormant(struct span *s);
 void span_trim(struct span *s, struct os_vm_drops *drops); /* the same at once, of a span in use, too */
+/* Bytes of blocks in use in the slices of [lo, hi), of each span its share, and more_each for every block. An estimate, any thread. */
+size_t span_bytes_between(uintptr_t lo, uintptr_t hi, size_t more_each);
 size_t span_trim_rest(struct os_vm_drops *drops); /* after the last of some spans: bytes given to the kernel */
 /* Collector, stopped, marking done: dead = ~free & ~mark, mark cleared. Where is_careful, only what was a suspect is dead,
  * and the rest becomes suspect. Returns blocks judged dead, sets the count of those that were marked. */

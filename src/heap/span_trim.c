@@ -10,7 +10,12 @@
 #include "heap/span.h"
 #include "os/os.h"
 
-enum { TRIM_DORMANT_LOOKS = 2, TRIM_DORMANT_SHARE = 4 };
+enum {
+    TRIM_DORMANT_LOOKS = 2,
+    TRIM_DORMANT_SHARE = 4,
+    TRIM_HUGE_SHARE = 4, /* of a huge page must be won */
+    TRIM_HUGE_BYTES = 2 << 20,
+};
 
 static uint64_t trim_free_bits(struct span *s, uint32_t w)
 {
@@ -42,6 +47,33 @@ static void trim_run(struct span *s, uint32_t lo, uint32_t hi, struct os_vm_drop
         os_vm_drop_soon(drops, first, end - first);
 }
 
+size_t span_bytes_between(uintptr_t lo, uintptr_t hi, size_t more_each)
+{
+    size_t bytes = 0;
+    for (uintptr_t at = lo; at < hi; at += SLICE_SIZE) {
+        struct span *s = span_of_ref(LOAD_ONCE(slice_of(at)->span));
+        size_t n_used = s->n_blocks - span_free_count(s), n_slices = s->n_slices; /* none of the nil span's */
+        if (n_slices != 0 && n_used <= s->n_blocks)
+            bytes += n_used * (s->size_bytes + more_each) / n_slices;
+    }
+    return bytes;
+}
+
+/* One page that goes back splits the huge page that it is in. It is kept whole unless a quarter of it is won: a block lies in no
+ * more pages than it fills and one. */
+static bool trim_keeps_huge(struct span *s)
+{
+    uintptr_t end = s->start + ((uintptr_t)s->n_slices << SLICE_SHIFT);
+    for (uintptr_t lo = bits_round_down(s->start, TRIM_HUGE_BYTES); lo < end; lo += TRIM_HUGE_BYTES) {
+        if (!arena_is_huge(lo))
+            continue;
+        if (span_bytes_between(lo, lo + TRIM_HUGE_BYTES, os_page_size()) > TRIM_HUGE_BYTES - TRIM_HUGE_BYTES / TRIM_HUGE_SHARE)
+            return true;
+        arena_split_huge(lo);
+    }
+    return false;
+}
+
 size_t span_trim_rest(struct os_vm_drops *drops)
 {
     os_vm_drop_rest(drops);
@@ -51,7 +83,7 @@ size_t span_trim_rest(struct os_vm_drops *drops)
 
 void span_trim(struct span *s, struct os_vm_drops *drops)
 {
-    if (arena_is_huge(s->start) || os_seccomp_is_on())
+    if (os_seccomp_is_on() || trim_keeps_huge(s))
         return;
     for (uint32_t lo = trim_next(s, 0, true), hi; lo < s->n_blocks; lo = trim_next(s, hi, true)) {
         hi = trim_next(s, lo, false);

@@ -1,6 +1,6 @@
 /* Huge pages are asked for by advice once the heap is large, for small blocks sooner where those before
  * were written; never for a small heap, never with hugepages=no. What is given back to the kernel afterwards, page by page,
- * splits none that is half in use. Starts itself again without them. */
+ * splits none of which most has to stay, but those that are nearly free. Starts itself again without them. */
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -8,7 +8,7 @@
 
 void gc_inhibit(void) __attribute__((weak)); /* ours only */
 
-enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, N_FIRST_BLOCKS = 20000, SPARSE = 30000, N_SPARSE = 1000, KEEP_EVERY = 50 };
+enum { LARGE = 16 << 20, N_LARGE = 18, BLOCK = 2000, N_BLOCKS = 32000, N_FIRST_BLOCKS = 20000, SPARSE = 30000, N_SPARSE = 1000, KEEP_FIRST = 2, KEEP_LAST = 50 };
 
 /* Sums of lines of /proc/self/smaps. Read into a static buffer, so that nothing is allocated meanwhile. */
 struct sums {
@@ -69,23 +69,37 @@ static void make_first_blocks(void)
     }
 }
 
+static char *blocks[N_BLOCKS];
+
+/* The sums after all but every n-th block is freed. */
+static struct sums keep_every(int n)
+{
+    for (int i = 0; i < N_BLOCKS; i++)
+        if (i % n != 0 && blocks[i] != NULL) {
+            free(blocks[i]);
+            blocks[i] = NULL;
+        }
+    for (int i = 0; i < 3; i++)
+        malloc_trim(0);
+    for (int i = 0; i < N_BLOCKS; i += n)
+        TEST_CHECK(blocks[i] == NULL || (blocks[i][0] == 1 && blocks[i][BLOCK - 1] == 1));
+    return look();
+}
+
 static void give_single_pages_back(void)
 {
-    static void *blocks[N_BLOCKS];
     for (int i = 0; i < N_BLOCKS; i++)
         memset(blocks[i] = malloc(BLOCK), 1, BLOCK);
     struct sums before = look();
     if (before.huge_kib == 0) /* none to be had, or THP is off */
         TEST_SKIP("advised %ld KiB, and got no huge page", before.advised_kib);
-    for (int i = 0; i < N_BLOCKS; i++)
-        if (i % KEEP_EVERY != 0)
-            free(blocks[i]);
-    for (int i = 0; i < 3; i++)
-        malloc_trim(0);
-    struct sums after = look();
+    struct sums after = keep_every(KEEP_FIRST);
     long last_kib = 2048; /* the last one may be less than half in use */
     if (after.huge_kib < before.huge_kib - last_kib || after.advised_kib < before.advised_kib)
         TEST_FAIL("of %ld KiB in huge pages %ld are left", before.huge_kib, after.huge_kib);
+    after = keep_every(KEEP_LAST);
+    if (after.huge_kib > before.huge_kib - N_BLOCKS / 2 * (BLOCK / 1024.0))
+        TEST_FAIL("of %ld KiB in huge pages %ld are left where hardly anything is in use", before.huge_kib, after.huge_kib);
 }
 
 int main(int argc, char **argv)

@@ -27,6 +27,30 @@ static void empty_spans_go_back_but_for_the_current_one(void **state)
     assert_int_equal(heap_mapped_bytes(), used);
 }
 
+/* Of a span that lies in the range by half, half. */
+static void bytes_in_use_are_counted_by_range(void **state)
+{
+    (void)state;
+    enum { N = 100, MORE = 1000, N_LARGE_SLICES = 4 };
+    static void *blocks[N_PER_SPAN];
+    harness_start_afresh();
+    harness_alloc_n(blocks, N_PER_SPAN, SIZE);
+    uintptr_t start = harness_span(blocks[0])->start;
+    assert_int_equal(span_bytes_between(start, start + SLICE_SIZE, 0), SLICE_SIZE);
+    harness_free_n(blocks + N, N_PER_SPAN - N);
+    assert_int_equal(span_bytes_between(start, start + SLICE_SIZE, 0), N * SIZE);
+    assert_int_equal(span_bytes_between(start, start + SLICE_SIZE, MORE), N * (SIZE + MORE));
+    char *large = harness_alloc(N_LARGE_SLICES * SLICE_SIZE);
+    uintptr_t half = (uintptr_t)large + N_LARGE_SLICES / 2 * SLICE_SIZE;
+    assert_int_equal(span_bytes_between((uintptr_t)large, half, 0), N_LARGE_SLICES / 2 * SLICE_SIZE);
+    harness_free(large);
+    os_critical_enter();
+    tcache_release_empty(tcache_self);
+    os_critical_leave();
+    assert_int_equal(span_bytes_between((uintptr_t)large, half, MORE), 0);
+    harness_free_n(blocks, N);
+}
+
 static bool is_resident(uintptr_t page)
 {
     unsigned char state = 0;
@@ -277,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(empty_spans_go_back_but_for_the_current_one),
+        cmocka_unit_test(bytes_in_use_are_counted_by_range),
         cmocka_unit_test(idle_pages_of_a_span_in_use_go_back),
         cmocka_unit_test(idle_pages_of_a_dormant_class_go_back),
         cmocka_unit_test(trim_gives_idle_pages_back_at_once),
