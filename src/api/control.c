@@ -227,10 +227,14 @@ static void control_serve(uint64_t value)
 
 bool control_end(void)
 {
-    uint64_t end_ns = os_clock_ns() + CONTROL_END_NS;
+    uint64_t end_ns = 0; /* the clock is asked only where it waits */
 
     while (!control_claim()) {
-        if (os_clock_ns() >= end_ns)
+        uint64_t now_ns = os_clock_ns();
+
+        if (end_ns == 0)
+            end_ns = now_ns + CONTROL_END_NS;
+        if (now_ns >= end_ns)
             return false;
         os_futex_wait(&control.is_serving, 1, CONTROL_END_STEP_NS);
     }

@@ -150,8 +150,9 @@ void findings_start(const struct options *o)
     findings_state.is_other_process = o->report_pid != 0 && o->report_pid != os_getpid();
     if (o->leaks)
         os_output_keep(&findings_state.err, FINDINGS_STDERR, false);
-    findings_leaks_read_suppressions(o->suppressions);
-    if (o->leaks || o->profile_file[0] != '\0')
+    if (o->has_paths)
+        findings_leaks_read_suppressions(o->suppressions);
+    if (o->leaks || (o->has_paths && o->profile_file[0] != '\0'))
         on_exit(findings_at_exit, NULL);
     if (o->signal != OPTION_SIGNAL_NONE)
         findings_take_signal((enum option_signal)o->signal);

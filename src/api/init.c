@@ -37,7 +37,7 @@ extern void __asan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 extern void __msan_init(void) __attribute__((weak));
 
-static struct options init_options BULKY;
+static struct options init_options ENDING;
 
 static void init_report_option(const char *line, size_t len, void *ctx)
 {
@@ -48,7 +48,7 @@ static void init_report_option(const char *line, size_t len, void *ctx)
 /* A setuid program's settings are not its caller's to choose. */
 static void init_read_options(char **envp)
 {
-    const char *text = getauxval(AT_SECURE) == 0 ? environment_get(envp, "GCMALLOC") : NULL;
+    const char *text = os_auxval(AT_SECURE) == 0 ? environment_get(envp, "GCMALLOC") : NULL;
 
     options_init(&init_options);
     if (text != NULL)
@@ -134,8 +134,7 @@ static bool init_stands_down(void)
 
 __attribute__((constructor(101))) static void init_process(int argc, char **argv, char **envp)
 {
-    (void)argc;
-    (void)argv;
+    os_auxv_note(argc, argv, envp);
     if (api_state.is_initialised || init_stands_down())
         return;
     init_read_options(envp);
@@ -143,7 +142,9 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
         os_seccomp_trust();
         tcache_note_thread();
     }
-    os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT")); /* checking builds */
+#if GCM_CHECKING
+    os_fault_set_from_text(environment_get(envp, "GCMALLOC_FAULT"));
+#endif
     bool is_in_valgrind = init_is_in_valgrind(envp);
     if (is_in_valgrind)
         os_vm_drop_singly();

@@ -30,7 +30,7 @@ static struct {
         void *value;
     } queues[PARKED_N_QUEUES];
     uint32_t n_queues_replaced; /* atomic */
-} parked;
+} parked BULKY;
 
 /* ---- signals ---- */
 

@@ -10,17 +10,46 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include "api/symtab.h"
+#include "base/check.h"
 #include "heap/heap.h"
 
 void *real_table[REAL_N];
 
-static const struct real_name {
-    const char *name, *version;
-} real_names[REAL_N] = {
-#define REAL_NAME(fn, v) {#fn, v},
-    INTERPOSED_REAL(REAL_NAME)
-#undef REAL_NAME
+/* The names one after another, and where each begins: pointers to them would be written when the library is loaded. */
+static const struct real_texts {
+#define REAL_TEXT(fn, v) char name_of_##fn[sizeof(#fn)];
+    INTERPOSED_REAL(REAL_TEXT)
+#undef REAL_TEXT
+} real_texts = {
+#define REAL_TEXT(fn, v) #fn,
+    INTERPOSED_REAL(REAL_TEXT)
+#undef REAL_TEXT
 };
+
+static const char *real_name(enum real_fn fn)
+{
+    static const uint16_t starts[REAL_N] = {
+#define REAL_START(name, v) offsetof(struct real_texts, name_of_##name),
+        INTERPOSED_REAL(REAL_START)
+#undef REAL_START
+    };
+    return (const char *)&real_texts + starts[fn];
+}
+
+/* The version to look up first, or NULL. */
+static const char *real_version(enum real_fn fn)
+{
+    switch (fn) {
+#define REAL_VERSION(name, v)                                                                                                     \
+    case REAL_##name:                                                                                                             \
+        return v;
+        INTERPOSED_REAL(REAL_VERSION)
+#undef REAL_VERSION
+    default:
+        return NULL;
+    }
+}
 
 bool real_is_foreign[REAL_N];
 
@@ -83,22 +112,93 @@ bool real_is_watched(void)
 
 void *real_lookup(enum real_fn fn)
 {
-    const struct real_name *n = &real_names[fn];
-    void *p = n->version != NULL ? dlvsym(RTLD_NEXT, n->name, n->version) : NULL;
+    const char *version = real_version(fn);
+    void *p = version != NULL ? dlvsym(RTLD_NEXT, real_name(fn), version) : NULL;
 
     if (p == NULL)
-        p = dlsym(RTLD_NEXT, n->name);
+        p = dlsym(RTLD_NEXT, real_name(fn));
     real_is_foreign[fn] = p != NULL && !real_is_libcs((uintptr_t)p);
     STORE_ONCE(real_table[fn], p);
     return p;
 }
 
+/* ---- all at once ---- */
+
+enum { REAL_MAX_OTHERS = 128 };
+struct real_others {
+    struct {
+        const struct symtab_names *names;
+        const struct link_map *map;
+    } libraries[REAL_MAX_OTHERS];
+    size_t n;
+    const struct link_map *asked; /* the one whose table was looked at last: libc, again and again */
+    struct symtab table;
+};
+
+/* Every library but ours. false: there are more. */
+static bool real_list_others(struct real_others *others)
+{
+    others->n = 0;
+    others->asked = NULL;
+    for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next) {
+        if (symtab_is_own(map))
+            continue;
+        if (others->n == REAL_MAX_OTHERS)
+            return false;
+        others->libraries[others->n].names = symtab_of(map).names;
+        others->libraries[others->n++].map = map;
+    }
+    return true;
+}
+
+/* The only library that may have the name, or NULL: none or several. */
+static const struct link_map *real_only_owner(const struct real_others *others, uint32_t hash)
+{
+    const struct link_map *owner = NULL;
+
+    for (size_t i = 0; i < others->n; i++) {
+        if (!symtab_may_have(others->libraries[i].names, hash))
+            continue;
+        if (owner != NULL)
+            return NULL;
+        owner = others->libraries[i].map;
+    }
+    return owner;
+}
+
+static void *real_function_of(struct real_others *others, const struct link_map *map, const char *name, uint32_t hash)
+{
+    if (map == NULL)
+        return NULL;
+    if (others->asked != map)
+        others->table = symtab_of(map);
+    others->asked = map;
+    return symtab_function(&others->table, name, hash);
+}
+
+/* What nobody but libc defines needs no search through the libraries in their order. */
+static bool real_lookup_quickly(struct real_others *others, enum real_fn fn)
+{
+    const char *name = real_name(fn);
+    const uint32_t hash = symtab_hash(name);
+    const struct link_map *owner = real_version(fn) != NULL ? NULL : real_only_owner(others, hash);
+    void *p = real_function_of(others, owner, name, hash);
+
+    if (p == NULL || !real_is_libcs((uintptr_t)p))
+        return false;
+    ASSERT(p == dlsym(RTLD_NEXT, name));
+    STORE_ONCE(real_table[fn], p);
+    return true;
+}
+
 void real_lookup_all(void)
 {
-    for (int fn = 0; fn < REAL_N; fn++) {
-        if (real_table[fn] == NULL)
+    struct real_others others;
+    bool are_listed = real_list_others(&others);
+
+    for (int fn = 0; fn < REAL_N; fn++)
+        if (real_table[fn] == NULL && !(are_listed && real_lookup_quickly(&others, (enum real_fn)fn)))
             real_lookup((enum real_fn)fn);
-    }
 }
 
 /* A program that was linked to a fixed address and takes malloc's address has it at an entry of its own jump table: an

@@ -53,7 +53,7 @@ static void report_snapshot(void)
     char path[OPTION_PATH_MAX + 32];
     struct fmt f = fmt_init(path, sizeof(path));
 
-    if (report.options->snapshot_file[0] == '\0')
+    if (!report.options->has_paths || report.options->snapshot_file[0] == '\0')
         return;
     outfile_expand(&f, report.options->snapshot_file);
     if (gc_snapshot_write(fmt_cstr(&f)) != 0)

@@ -5,11 +5,22 @@
 #include "base/check.h"
 #include "base/compiler.h"
 
+/* Texts and where they begin, not pointers to them: each pointer would be written when the library is loaded, and a page with it. */
+static const struct counter_texts {
+#define COUNTER_ROW(ENUMERATOR, name, help) char name_of_##ENUMERATOR[sizeof(name)], help_of_##ENUMERATOR[sizeof(help)];
+    COUNTER_TABLE(COUNTER_ROW)
+#undef COUNTER_ROW
+} counter_texts = {
+#define COUNTER_ROW(ENUMERATOR, name, help) name, help,
+    COUNTER_TABLE(COUNTER_ROW)
+#undef COUNTER_ROW
+};
+
 static const struct counter_row {
-    const char *name;
-    const char *help;
+    uint16_t name, help;
 } counter_rows[] = {
-#define COUNTER_ROW(ENUMERATOR, name, help) {name, help},
+#define COUNTER_ROW(ENUMERATOR, name, help)                                                                                       \
+    {offsetof(struct counter_texts, name_of_##ENUMERATOR), offsetof(struct counter_texts, help_of_##ENUMERATOR)},
     COUNTER_TABLE(COUNTER_ROW)
 #undef COUNTER_ROW
 };
@@ -34,12 +45,12 @@ void counter_add_skip(enum counter reason)
 
 const char *counter_name(enum counter c)
 {
-    return counter_rows[c].name;
+    return (const char *)&counter_texts + counter_rows[c].name;
 }
 
 const char *counter_help(enum counter c)
 {
-    return counter_rows[c].help;
+    return (const char *)&counter_texts + counter_rows[c].help;
 }
 
 void counters_reset(void)

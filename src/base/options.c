@@ -166,6 +166,7 @@ static bool option_store_path(const struct option_row *row, struct options *out,
     char *field = (char *)out + row->offset;
     memcpy(field, value.at, value.len);
     field[value.len] = '\0';
+    out->has_paths |= value.len != 0;
     return true;
 }
 

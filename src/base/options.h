@@ -69,7 +69,7 @@ struct options {
     int32_t leaks_exit; /* status of the process where something leaked; 0: its own */
     uint32_t signal; /* enum option_signal */
     bool inherit;   /* children keep the settings and the preload */
-    /* last, and first those that are looked at in every program: it touches one page */
+    bool has_paths; /* one of those below was given: else nobody need look at them, and touch their pages */
     char suppressions[OPTION_PATH_MAX];
     char profile_file[OPTION_PATH_MAX];
     char snapshot_file[OPTION_PATH_MAX]; /* at exit; "": none */

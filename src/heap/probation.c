@@ -9,8 +9,8 @@ enum { PROBATION_N_SIZES = SIZECLASS_N + 64 }; /* large blocks by powers of two 
 static struct {
     bool is_careful;
     bool has_pins;
-    uint8_t is_pinned[FLAVOR_N][PROBATION_N_SIZES];
 } probation;
+static uint8_t probation_pins[FLAVOR_N][PROBATION_N_SIZES] BULKY;
 
 void probation_set(bool is_careful)
 {
@@ -26,7 +26,7 @@ static uint8_t *probation_site(const struct span *s)
 {
     unsigned size_no = span_is_large(s) ? SIZECLASS_N + bits_log2_floor(s->size_bytes) : s->class_no;
 
-    return &probation.is_pinned[s->flavor][size_no];
+    return &probation_pins[s->flavor][size_no];
 }
 
 static void probation_pin_site(uint8_t *is_pinned)
@@ -71,9 +71,9 @@ void probation_pin_tomb(uintptr_t addr)
     if (!probation_read_tomb(addr, &obj, &flavor))
         return;
     last = slice_of(addr)->recip != 0 ? sizeclass_of(obj.size_bytes) : SIZECLASS_N + bits_log2_floor(obj.size_bytes);
-    probation_pin_site(&probation.is_pinned[flavor][last]);
+    probation_pin_site(&probation_pins[flavor][last]);
     if (last > SIZECLASS_N) /* its last slice may have been used in part */
-        probation_pin_site(&probation.is_pinned[flavor][SIZECLASS_N + bits_log2_floor(obj.size_bytes - SLICE_SIZE + 1)]);
+        probation_pin_site(&probation_pins[flavor][SIZECLASS_N + bits_log2_floor(obj.size_bytes - SLICE_SIZE + 1)]);
 }
 
 bool probation_is_pinned(const struct span *s)

@@ -29,7 +29,7 @@ enum {
 
 size_t os_altstack_frame_bytes(void)
 {
-    unsigned long frame_bytes = getauxval(AT_MINSIGSTKSZ);
+    unsigned long frame_bytes = os_auxval(AT_MINSIGSTKSZ);
 
     return frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN;
 }

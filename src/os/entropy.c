@@ -25,11 +25,9 @@ static uint64_t entropy_mix(uint64_t x)
 static uint64_t entropy_fallback(void)
 {
     static uint64_t n_calls;
-    int saved_errno = errno;
-    const void *at_random = (const void *)getauxval(AT_RANDOM);
+    const void *at_random = (const void *)os_auxval(AT_RANDOM);
     uint64_t given[2] = {0, 0};
 
-    errno = saved_errno;
     if (at_random != NULL)
         memcpy(given, at_random, sizeof(given));
     given[0] ^= os_clock_ns() ^ (uintptr_t)&given;

@@ -37,6 +37,10 @@ void os_seccomp_note(void);
 void os_seccomp_trust(void);
 __attribute__((noreturn)) void os_exit_group(int status);
 
+/* ---- auxv.c: what the kernel told the process at its start ------------------- */
+void os_auxv_note(int argc, char **argv, char **envp); /* the constructor's arguments; may be anything later */
+unsigned long os_auxval(unsigned long type);           /* AT_...; 0: not told */
+
 /* ---- output.c: what the user is told --------------------------------------- */
 int os_write_all(int fd, const void *buf, size_t len); /* raises no signal; 0 or -errno */
 /* A descriptor that stays open. Programs may close all descriptors and open others: os_output_fd is -1 where a kept one

@@ -24,14 +24,15 @@
 #include "os/kernel.h"
 
 #define THREAD_CHUNK_BYTES 65536u
+#define THREAD_N_FIRST 4u
 #define THREAD_MAIN_STACK_BYTES ((uintptr_t)8 << 20)
 #define THREAD_SPARE_ALTSTACKS 16u /* each is two mappings, which every cycle would read */
 
 struct thread_chunk {
     struct thread_chunk *next;
+    size_t n_records;
     struct os_thread records[];
 };
-#define THREAD_CHUNK_N_RECORDS ((THREAD_CHUNK_BYTES - sizeof(struct thread_chunk)) / sizeof(struct os_thread))
 
 __thread struct os_tls os_tls __attribute__((visibility("hidden"), tls_model("initial-exec"))) = {.mark = OS_TLS_MARK};
 struct os_lock os_thread_registry_lock = OS_LOCK_INIT(OS_RANK_REGISTRY);
@@ -44,17 +45,28 @@ static struct {
     size_t n_spare_altstacks;    /* REGISTRY: of free records */
 } thread_state;
 
-static bool thread_add_chunk_locked(void)
+/* The first few threads' lie beside what every program touches. */
+static struct thread_chunk thread_first_chunk = {.records = {[THREAD_N_FIRST - 1] = {.next = NULL}}};
+
+static struct thread_chunk *thread_map_chunk(void)
 {
     long got = os_syscall(SYS_mmap, 0, THREAD_CHUNK_BYTES, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    struct thread_chunk *chunk = (struct thread_chunk *)got;
 
-    if (kernel_is_error(got))
+    return kernel_is_error(got) ? NULL : (struct thread_chunk *)got;
+}
+
+static bool thread_add_chunk_locked(void)
+{
+    bool is_first = thread_state.chunks == NULL;
+    struct thread_chunk *chunk = is_first ? &thread_first_chunk : thread_map_chunk();
+
+    if (chunk == NULL)
         return false;
+    chunk->n_records = is_first ? THREAD_N_FIRST : (THREAD_CHUNK_BYTES - sizeof(*chunk)) / sizeof(chunk->records[0]);
     chunk->next = thread_state.chunks;
     STORE_ONCE(thread_state.chunks, chunk);
-    thread_state.n_fresh = THREAD_CHUNK_N_RECORDS;
+    thread_state.n_fresh = chunk->n_records;
     return true;
 }
 
@@ -70,7 +82,7 @@ static struct os_thread *thread_take_record_locked(void)
     }
     if (thread_state.n_fresh == 0 && !thread_add_chunk_locked())
         return NULL;
-    return &thread_state.chunks->records[THREAD_CHUNK_N_RECORDS - thread_state.n_fresh--];
+    return &thread_state.chunks->records[thread_state.chunks->n_records - thread_state.n_fresh--];
 }
 
 static void thread_clear(struct os_thread *t)
@@ -173,7 +185,7 @@ struct os_thread *os_thread_first_free(void)
 /* A handler of a vanished thread may have been on its altstack: like its stack, that is forgotten, and so a root. */
 static void thread_fork_child_chunk(struct thread_chunk *chunk)
 {
-    for (size_t i = 0; i < THREAD_CHUNK_N_RECORDS; i++) {
+    for (size_t i = 0; i < chunk->n_records; i++) {
         if (&chunk->records[i] != os_tls.thread) {
             chunk->records[i].altstack = NULL;
             thread_recycle(&chunk->records[i]);
@@ -206,7 +218,7 @@ void os_thread_fork_child(void)
  * keeps at least this much room free for it. libc would read all of /proc/self/maps to say the same. */
 static bool thread_record_main_stack(struct os_thread *t)
 {
-    const char *name = (const char *)getauxval(AT_EXECFN);
+    const char *name = (const char *)os_auxval(AT_EXECFN);
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), end;
 
     if (name == NULL || t->tid != os_getpid())

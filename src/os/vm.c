@@ -36,10 +36,8 @@ static struct {
 size_t os_page_size(void)
 {
     if (UNLIKELY(vm_state.page_size == 0)) {
-        int saved_errno = errno;
-        size_t size = getauxval(AT_PAGESZ);
+        size_t size = os_auxval(AT_PAGESZ);
 
-        errno = saved_errno;
         vm_state.page_size = size != 0 ? size : OS_PAGE_SIZE_MIN;
     }
     return vm_state.page_size;

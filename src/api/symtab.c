@@ -1,0 +1,108 @@
+/* See symtab.h. */
+#include "api/symtab.h"
+
+#include <stddef.h>
+#include <string.h>
+#include "base/compiler.h"
+
+/* What a table of names begins with: then a filter of n_filter words, in which each name has two bits, a place to begin at for each of
+ * n_buckets, and for each symbol from the first one on its hash, the lowest bit set at the end of a bucket. */
+struct symtab_names {
+    uint32_t n_buckets, first, n_filter, shift;
+    ElfW(Addr) filter[];
+};
+enum { SYMTAB_WORD_BITS = 8 * sizeof(ElfW(Addr)), SYMTAB_IS_OLD_VERSION = 0x8000 };
+#define SYMTAB_MODULE_BYTES_MAX ((uintptr_t)1 << 31)
+
+extern const ElfW(Dyn) symtab_own_list[] __asm__("_DYNAMIC") __attribute__((visibility("hidden"), weak));
+
+bool symtab_is_own(const struct link_map *map)
+{
+    return map->l_ld == symtab_own_list;
+}
+
+uint32_t symtab_hash(const char *name)
+{
+    uint32_t hash = 5381;
+
+    for (; *name != '\0'; name++)
+        hash = hash * 33 + (uint8_t)*name;
+    return hash;
+}
+
+static uintptr_t symtab_distance(uintptr_t a, uintptr_t b)
+{
+    return a < b ? b - a : a - b;
+}
+
+/* ld.so makes addresses of the offsets, but not everywhere: what lies nearer to the list that it stands in is the table. */
+static const void *symtab_place(const struct link_map *map, const ElfW(Dyn) *d)
+{
+    uintptr_t list = (uintptr_t)map->l_ld, as_is = d->d_un.d_ptr, moved = as_is + map->l_addr;
+
+    if (symtab_distance(list, as_is) > symtab_distance(list, moved))
+        as_is = moved;
+    return symtab_distance(list, as_is) < SYMTAB_MODULE_BYTES_MAX ? (const void *)as_is : NULL;
+}
+
+struct symtab symtab_of(const struct link_map *map)
+{
+    struct symtab tab = {.base = map->l_addr};
+
+    for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++) {
+        if (d->d_tag == DT_GNU_HASH)
+            tab.names = symtab_place(map, d);
+        else if (d->d_tag == DT_SYMTAB)
+            tab.symbols = symtab_place(map, d);
+        else if (d->d_tag == DT_STRTAB)
+            tab.texts = symtab_place(map, d);
+        else if (d->d_tag == DT_VERSYM)
+            tab.versions = symtab_place(map, d);
+    }
+    if (tab.symbols == NULL || tab.texts == NULL || (tab.names != NULL && (tab.names->n_filter == 0 || tab.names->n_buckets == 0)))
+        tab.names = NULL;
+    return tab;
+}
+
+bool symtab_may_have(const struct symtab_names *names, uint32_t hash)
+{
+    ElfW(Addr) word;
+
+    if (names == NULL)
+        return true;
+    word = names->filter[hash / SYMTAB_WORD_BITS % names->n_filter];
+    return (word >> (hash % SYMTAB_WORD_BITS) & word >> ((hash >> names->shift) % SYMTAB_WORD_BITS) & 1) != 0;
+}
+
+static bool symtab_is(const struct symtab *tab, uint32_t i, const char *name)
+{
+    return strcmp(tab->texts + tab->symbols[i].st_name, name) == 0 &&
+           (tab->versions == NULL || (tab->versions[i] & SYMTAB_IS_OLD_VERSION) == 0);
+}
+
+/* 0, which is no name's: not there. */
+static uint32_t symtab_find(const struct symtab *tab, const char *name, uint32_t hash)
+{
+    const uint32_t *buckets = (const uint32_t *)(tab->names->filter + tab->names->n_filter);
+    const uint32_t *hashes = buckets + tab->names->n_buckets - tab->names->first;
+    uint32_t i = buckets[hash % tab->names->n_buckets];
+
+    if (i < tab->names->first)
+        return 0;
+    for (;; i++) {
+        if ((hashes[i] | 1) == (hash | 1) && symtab_is(tab, i, name))
+            return i;
+        if ((hashes[i] & 1) != 0)
+            return 0;
+    }
+}
+
+void *symtab_function(const struct symtab *tab, const char *name, uint32_t hash)
+{
+    uint32_t i = tab->names == NULL ? 0 : symtab_find(tab, name, hash);
+    const ElfW(Sym) *symbol = &tab->symbols[i];
+
+    if (i == 0 || symbol->st_shndx == SHN_UNDEF || symbol->st_value == 0 || (symbol->st_info & 15) != STT_FUNC)
+        return NULL;
+    return (void *)(tab->base + symbol->st_value);
+}
