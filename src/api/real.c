@@ -135,20 +135,24 @@ struct real_others {
     struct symtab table;
 };
 
-/* Every library but ours. false: there are more. */
+/* Every library but ours. false: there are more, or this is another namespace's list (dlmopen), in which we are not. */
 static bool real_list_others(struct real_others *others)
 {
+    bool is_ours = false;
+
     others->n = 0;
     others->asked = NULL;
     for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next) {
-        if (symtab_is_own(map))
+        if (symtab_is_own(map)) {
+            is_ours = true;
             continue;
+        }
         if (others->n == REAL_MAX_OTHERS)
             return false;
         others->libraries[others->n].names = symtab_of(map).names;
         others->libraries[others->n++].map = map;
     }
-    return true;
+    return is_ours;
 }
 
 /* The only library that may have the name, or NULL: none or several. */
