@@ -37,6 +37,7 @@
 #include "base/compiler.h"
 #include "gc/event.h"
 #include "gc/finalizer.h"
+#include "heap/arena.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
 #include "os/os.h"
@@ -253,6 +254,7 @@ void pacer_expect_garbage(void)
 {
     if (LOAD_ONCE(pacer.expects_garbage))
         return;
+    arena_expect_dense();
     pacer.stretch = 1;
     STORE_ONCE(pacer.expects_garbage, true);
     pacer_set_goal(LOAD_ONCE(pacer.live_bytes));

@@ -28,7 +28,8 @@ enum {
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
     SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena, and already from ... */
-    HUGE_SMALL_FROM_BYTES = 16 << 20, /* ... here on where it grows for small blocks, and those before were written */
+    HUGE_SMALL_FROM_BYTES = 16 << 20, /* ... here on where it grows for small blocks, and those before were written, ... */
+    HUGE_DENSE_FROM_BYTES = 4 << 20,  /* ... or here, where all of it will be written again and again */
     HUGE_SMALL_SLICES = 16,
     HUGE_LOOK_BYTES = 2 << 20,
     HUGE_LOOK_SHARE = 4,
@@ -44,7 +45,7 @@ bool arena_init(size_t cap_bytes, bool hugepages)
         return false;
     arena.n_slices = arena.n_used = arena.n_foreign = 0; /* a second try after a failed one */
     arena.first_free_word = arena.words_mapped = 0;
-    arena.is_short = false;
+    arena.is_short = arena.is_dense = false;
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
     arena.hugepages = hugepages;
@@ -103,7 +104,7 @@ static bool arena_is_written_before(size_t first)
 static bool arena_wants_huge(size_t first, size_t n_wanted)
 {
     size_t bytes = first << SLICE_SHIFT;
-    if (!arena.hugepages || bytes < HUGE_SMALL_FROM_BYTES)
+    if (!arena.hugepages || bytes < (LOAD_ONCE(arena.is_dense) ? HUGE_DENSE_FROM_BYTES : HUGE_SMALL_FROM_BYTES))
         return false;
     return bytes >= HUGE_FROM_BYTES || (n_wanted < HUGE_SMALL_SLICES && arena_is_written_before(first));
 }
@@ -170,6 +171,11 @@ static bool arena_grow_locked(size_t n)
         }
     }
     return false;
+}
+
+void arena_expect_dense(void)
+{
+    STORE_ONCE(arena.is_dense, true);
 }
 
 bool arena_is_short(void)

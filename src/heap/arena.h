@@ -21,6 +21,8 @@ void arena_lose(uintptr_t addr, uint32_t n_slices); /* taken ones that became a 
 bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they are free: growth in place */
 bool arena_is_huge(uintptr_t addr); /* in an advised huge page that is worth keeping whole */
 void arena_split_huge(uintptr_t addr); /* it no longer is */
+/* Blocks are allocated through all of the memory, over and over: huge pages pay from a few MiB on. */
+void arena_expect_dense(void);
 size_t arena_purge(bool also_recent); /* content of free slices to the kernel: the old generation, or all. Bytes */
 void arena_age(void);                 /* recent becomes old */
 /* Addresses are running out: the arena has a good part of RLIMIT_AS, or could not grow. From then on blocks of up to

@@ -27,7 +27,7 @@ struct arena {
     size_t table_mapped, words_mapped;
     uint32_t n_claimed;     /* slices that a purge holds just now */
     bool hugepages;
-    bool is_short; /* never false again */
+    bool is_short, is_dense; /* never false again */
 };
 extern struct arena arena; /* all by its lock; figures may be read without */
 

@@ -1,7 +1,7 @@
 /* Slices against a shadow: runs never overlap, alignment holds, zero means zero, purged content is gone. */
 #include "heap_harness.h"
 
-enum { N_RUNS = 300, N_STEPS = 6000 };
+enum { N_RUNS = 300, N_STEPS = 6000, HUGE_PAGE_SLICES = 32, BEYOND_ADVICE_SLICES = (320 << 20) >> SLICE_SHIFT };
 
 struct run {
     uintptr_t addr;
@@ -26,6 +26,34 @@ static bool reads_as_zero(const struct run *r)
         if (*(volatile uintptr_t *)(r->addr + ((uintptr_t)i << SLICE_SHIFT) + 8) != 0)
             return false;
     return true;
+}
+
+/* One slice after the other is taken and written, as small blocks are. */
+static uintptr_t take_and_write(uintptr_t *slices, int n)
+{
+    bool is_zero;
+    for (int i = 0; i < n; i++) {
+        slices[i] = arena_take(1, 1, &is_zero);
+        assert_true(slices[i] != 0);
+        memset((void *)slices[i], 0x5a, SLICE_SIZE);
+    }
+    return slices[n - 1];
+}
+
+/* First, while the arena is small. */
+static void huge_pages_are_advised_early_where_all_is_written(void **state)
+{
+    (void)state;
+    enum { N = (16 << 20) >> SLICE_SHIFT };
+    static uintptr_t slices[2 * N];
+    harness_needs_hardware();
+    os_critical_enter();
+    assert_false(arena_is_huge(take_and_write(slices, N) - 2 * HUGE_PAGE_SLICES * SLICE_SIZE));
+    arena_expect_dense();
+    assert_true(arena_is_huge(take_and_write(slices + N, N) - 2 * HUGE_PAGE_SLICES * SLICE_SIZE));
+    for (int i = 0; i < 2 * N; i++)
+        arena_give(slices[i], 1);
+    os_critical_leave();
 }
 
 static void runs_never_overlap_and_zero_means_zero(void **state)
@@ -80,8 +108,6 @@ static void purge_takes_the_old_generation_first(void **state)
     assert_int_equal(arena_purge(true), 5 * SLICE_SIZE);
     os_critical_leave();
 }
-
-enum { HUGE_PAGE_SLICES = 32, BEYOND_ADVICE_SLICES = (320 << 20) >> SLICE_SHIFT };
 
 /* Beyond the size from which huge pages are advised: one that is half in use stays whole, one that is nearly free goes. */
 static void a_huge_page_is_split_when_it_is_mostly_free(void **state)
@@ -186,6 +212,7 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(huge_pages_are_advised_early_where_all_is_written),
         cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
         cmocka_unit_test(purge_takes_the_old_generation_first),
         cmocka_unit_test(a_huge_page_is_split_when_it_is_mostly_free),
