@@ -20,7 +20,7 @@
  *                budget only b = 50 binds it: a limit that is too small for what is alive halves the speed, and
  *                then memory goes beyond it.
  *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
- *                always 1 and b at least 50. What grows and lives then costs a logarithmic number of cycles
+ *                always 1 and b at least 50, and 75 where used exceeds the goal by the whole distance. What grows and lives then costs a logarithmic number of cycles
  *                by itself.
  *     reuse      what a cycle frees is used again until the next: where it recovered a quarter of what was used,
  *                free memory stays for twice the time between the last two
@@ -53,6 +53,7 @@ enum {
     PACER_DEFAULT_BUDGET = 10,
     PACER_FAIR_BUDGET = 25, /* after a cycle that recovered something */
     PACER_MOST_BUDGET = 50, /* after one that recovered much, and for the limit */
+    PACER_FAR_BUDGET = 75,  /* where nobody but us frees, and the goal is far behind */
     PACER_GARBAGE_FLOOR_SHARE = 4,
     PACER_OVERDUE_SHARE = 4,
     PACER_RESERVE_SHARE = 16, /* of a limit: not ours to fill */
@@ -75,6 +76,7 @@ static struct {
     unsigned n_skips;        /* in a row */
     uint64_t cpu_allowed_ns;       /* process CPU time from which on growth counts again */
     uint64_t limit_cpu_allowed_ns; /* the same for the limit */
+    uint64_t far_cpu_allowed_ns;   /* and far beyond the goal */
     uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
     uint64_t done_ns;              /* when that was; 0: there was none */
     size_t available_bytes;        /* what the kernel said ... */
@@ -223,7 +225,7 @@ void pacer_init(const struct pacer_config *config)
     pacer.live_bytes = 0;
     pacer.stretch = 1;
     pacer.n_skips = 0;
-    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = 0;
+    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = 0;
     pacer.expects_garbage = pacer.is_announced = false;
     pacer.n_slow_paths = 0;
     pacer.done_ns = pacer.available_until_ns = 0;
@@ -289,6 +291,13 @@ static size_t pacer_available(void)
     return LOAD_ONCE(pacer.available_bytes);
 }
 
+/* Half of the time is not enough for a program of gc_malloc: beyond its goal by the whole distance to it. */
+static bool pacer_is_far_beyond(size_t used, size_t goal)
+{
+    return LOAD_ONCE(pacer.expects_garbage) && used - goal > goal - LOAD_ONCE(pacer.live_bytes) &&
+           pacer_is_cpu_used(LOAD_ONCE(pacer.far_cpu_allowed_ns));
+}
+
 /* A budget that lets memory run out would be dear: it ends where the heap is overdue by a quarter of what is
  * left. */
 static bool pacer_is_within_budget(size_t used)
@@ -296,7 +305,7 @@ static bool pacer_is_within_budget(size_t used)
     if (pacer_is_cpu_used(pacer_scaled_ns(LOAD_ONCE(pacer.cpu_allowed_ns), used)))
         return true;
     size_t goal = LOAD_ONCE(pacer.growth_goal_bytes);
-    return used > goal && used - goal > pacer_available() / 4;
+    return used > goal && (pacer_is_far_beyond(used, goal) || used - goal > pacer_available() / 4);
 }
 
 static size_t pacer_look_step(size_t used)
@@ -441,6 +450,7 @@ static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_
     STORE_ONCE(pacer.cpu_done_ns, now_ns);
     STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, pacer_budget(live_bytes, dead_bytes)));
     STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_MOST_BUDGET));
+    STORE_ONCE(pacer.far_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_FAR_BUDGET));
 }
 
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
@@ -464,5 +474,5 @@ void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, ui
  * run. */
 void pacer_fork_child(void)
 {
-    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.cpu_done_ns = 0;
+    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = pacer.cpu_done_ns = 0;
 }

@@ -295,6 +295,21 @@ static void test_expecting_garbage(void **state)
     assert_true(pacer_goal_bytes() > 256 * MB);
 }
 
+/* Beyond the goal by more than the distance to it, cycles may take three quarters of the time, but no more. */
+static void test_budget_of_gc_malloc_far_beyond_the_goal(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000;
+    begin_small(10);
+    void *p = gc_block(FLAVOR_MALLOC, 64 * MB);
+    assert_false(is_due_after(16 * MB, 48 * MB, 30 * ms, 11 * ms));
+    pacer_expect_garbage();
+    assert_true(is_due_after(16 * MB, 48 * MB, 30 * ms, 11 * ms));
+    assert_false(is_due_after(16 * MB, 48 * MB, 10000 * ms, 11 * ms));
+    assert_false(is_due_after(24 * MB, 40 * MB, 30 * ms, 11 * ms)); /* not so far */
+    gc_block_free(p);
+}
+
 static void test_overdue_a_quarter_beyond_the_goal(void **state)
 {
     (void)state;
@@ -415,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_budget_asks_the_kernel_once),
         cmocka_unit_test(test_limit_takes_half_of_the_time),
         cmocka_unit_test(test_expecting_garbage),
+        cmocka_unit_test(test_budget_of_gc_malloc_far_beyond_the_goal),
         cmocka_unit_test(test_overdue_a_quarter_beyond_the_goal),
         cmocka_unit_test(test_skipped_cycles_back_off),
         cmocka_unit_test(test_stress),
