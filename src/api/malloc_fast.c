@@ -175,18 +175,58 @@ FAST_TEXT EXPORT void *_Znwm(size_t size_bytes)
     return fast_take(fast_bin_offset[(size_bytes + FAST_TABLE_ROUND) >> 4], size_bytes, fast_other_new);
 }
 
+/* The message, after whatever look at the block. */
+FAST_TEXT NOINLINE static void fast_free_send(void *p, const struct slice *e, uint32_t idx, struct span *s)
+{
+    uint64_t flags_before = atomic_load_explicit(&s->flags, memory_order_acquire);
+
+    if (UNLIKELY(!inbox_is_still(e, s)) || UNLIKELY(!inbox_write(s, idx, flags_before)))
+        free_slow(p);
+}
+
+/* The block's own bit has to be looked at, and what is seen is not remembered. */
+FAST_TEXT NOINLINE static void fast_free_look(void *p, const struct slice *e, uint32_t idx, struct span *s)
+{
+    if (UNLIKELY(span_is_free(s, idx))) {
+        free_slow(p);
+        return;
+    }
+    fast_free_send(p, e, idx, s);
+}
+
+/* A thread that has a cache, and no room there for what it sees, gets it in the slow path. */
+FAST_TEXT NOINLINE static void fast_free_unseen(void *p, const struct slice *e, uint32_t idx, struct span *s, const struct tcache *self)
+{
+    uint64_t period = span_quiet_period(s);
+
+    if ((period & 1) == 0 || self == &tcache_none) {
+        fast_free_look(p, e, idx, s);
+        return;
+    }
+    if (UNLIKELY(self->seen == inbox_seen_nothing) || UNLIKELY(!inbox_look(s, idx, period, inbox_seen_of(self, s)))) {
+        free_slow(p);
+        return;
+    }
+    fast_free_send(p, e, idx, s);
+}
+
 /* Not this thread's, or not as simple as that. A block of another thread's is freed by a message, here, because nobody is stopped
  * in this section. A thread whose cache was cut has to go where it parks, and a handler that interrupted a slow path waits. self:
  * tcache_self, read before it is asked whether it is the real one. The arguments are what free has found, in the registers that it
  * has them in. */
 FAST_TEXT static void fast_free_other(void *p, const struct slice *e, uint32_t idx, struct span *s, const struct tcache *self)
 {
-    uint64_t flags_before;
-
     SIGNAL_FENCE();
     if (UNLIKELY(LOAD_ONCE(os_tls.is_fast_cut) != 0 || os_tls.critical != 0 || api_tls.in_cycle != 0) ||
-        UNLIKELY(!inbox_may_write(e, s, idx, self, &flags_before)) || UNLIKELY(!inbox_write(s, idx, flags_before)))
+        UNLIKELY(!inbox_may_write(s, self))) {
         free_slow(p);
+        return;
+    }
+    if (UNLIKELY(!inbox_is_seen(s, idx, self))) {
+        fast_free_unseen(p, e, idx, s, self);
+        return;
+    }
+    fast_free_send(p, e, idx, s);
 }
 
 /* The span's fast_owner is this thread's cache only while the span has no flag, so one comparison stands for:

@@ -82,6 +82,8 @@ static void free_set_bit(struct span *s, uint32_t idx, struct tcache *tc)
     uint32_t flags = span_flags(s);
     if ((flags & SPAN_TAKEN) != 0)
         span_drop_taken(s, idx); /* left from before the slot was handed out again */
+    if ((flags & SPAN_REMOTE) != 0)
+        span_end_quiet(s); /* announced, and not yet in the inbox */
     span_set_free(word, word->free | UINT64_C(1) << (idx & 63));
     if ((flags & SPAN_FULL) != 0)
         tcache_reopen(s);
@@ -145,6 +147,8 @@ static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t
             return heap_free((void *)addr); /* the span ended while we looked: its tomb knows */
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
     }
+    if (tcache_self != &tcache_none)
+        inbox_begin_to_see(tcache_self);
     bool is_unseen = probation_use_elsewhere(s, idx); /* with the message the block is gone, and maybe its span */
     if (!inbox_write(s, idx, flags_before))
         return free_misuse(MISUSE_DOUBLE_FREE, addr);

@@ -14,6 +14,9 @@
 #include "base/counters.h"
 #include "heap/central.h"
 #include "heap/inbox_inl.h"
+#include "heap/meta.h"
+
+struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N];
 
 struct span *inbox_take_all(struct inbox *b, bool close)
 {
@@ -23,12 +26,23 @@ struct span *inbox_take_all(struct inbox *b, bool close)
     return s == INBOX_CLOSED ? NULL : s;
 }
 
+/* Without memory nothing is remembered, and the next free tries again. */
+void inbox_begin_to_see(struct tcache *tc)
+{
+    if (tc->seen != inbox_seen_nothing)
+        return;
+    struct inbox_seen *seen = meta_alloc(INBOX_SEEN_N * sizeof(struct inbox_seen));
+    if (seen != NULL)
+        tc->seen = seen;
+}
+
 bool inbox_receive(struct inbox *b, struct span *s)
 {
     if (atomic_load_explicit(&s->inbox, memory_order_acquire) != b) {
         inbox_push_wherever(s);
         return false;
     }
+    span_end_quiet(s);
     span_flag_clear(s, SPAN_REMOTE);
     span_drain(s);
     return true;

@@ -12,7 +12,11 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { SPAN_MAX_WORDS = SLICE_SIZE / SIZECLASS_ALIGN / 64, NIL_SPAN_WORDS = 66 };
+enum {
+    SPAN_MAX_WORDS = SLICE_SIZE / SIZECLASS_ALIGN / 64,
+    SPAN_QUIET_WORDS = 1, /* before those of remote */
+    NIL_SPAN_WORDS = 66,
+};
 
 static struct {
     struct os_lock lock;
@@ -32,7 +36,7 @@ static size_t span_remote_offset(uint32_t n_words)
 
 size_t span_descriptor_bytes(uint32_t n_words)
 {
-    return span_remote_offset(n_words) + bits_round_up(n_words * sizeof(uint64_t), META_UNIT);
+    return span_remote_offset(n_words) + bits_round_up((SPAN_QUIET_WORDS + n_words) * sizeof(uint64_t), META_UNIT);
 }
 
 bool span_reserve_nil(void)
@@ -120,7 +124,7 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     if (s == NULL)
         return NULL;
     s->n_words = n_words;
-    s->remote = (uint64_t *)((char *)s + span_remote_offset(n_words));
+    s->remote = (uint64_t *)((char *)s + span_remote_offset(n_words)) + SPAN_QUIET_WORDS; /* the period outlives the span */
     s->start = start;
     s->flavor = (uint8_t)flavor;
     s->fast_owner = NULL;
@@ -300,9 +304,33 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
     span_set_free(&s->words[w], s->words[w].free | freed);
 }
 
+/* The owner, a lock's holder, or the collector while the world is stopped: one at a time. */
+static void span_step_period(struct span *s)
+{
+    __atomic_store_n(&s->remote[-1], s->remote[-1] + 1, __ATOMIC_RELEASE);
+}
+
+void span_end_quiet(struct span *s)
+{
+    if ((span_quiet_period(s) & 1) != 0) {
+        span_step_period(s);
+        atomic_thread_fence(memory_order_release); /* the bits come later */
+    }
+}
+
+/* The sender that has set the flag may not have come to fast_owner yet. */
+void span_begin_quiet(struct span *s)
+{
+    ASSERT((span_flags(s) & SPAN_REMOTE) != 0 && (span_quiet_period(s) & 1) == 0);
+    if (s->fast_owner != NULL)
+        __atomic_store_n(&s->fast_owner, NULL, __ATOMIC_SEQ_CST);
+    span_step_period(s);
+}
+
 /* Sequentially consistent: whoever cleared SPAN_REMOTE before sees each bit whose setter had found it set (inbox.c). */
 void span_drain(struct span *s)
 {
+    span_end_quiet(s);
     for (uint32_t w = 0; w < s->n_words; w++)
         if (__atomic_load_n(&s->remote[w], __ATOMIC_SEQ_CST) != 0)
             span_drain_word(s, w, __atomic_exchange_n(&s->remote[w], 0, __ATOMIC_SEQ_CST));
@@ -375,5 +403,6 @@ void span_check(struct span *s)
     }
     ASSERT_SLOW(s->fast_owner == NULL || (flags == 0 && s->fast_owner == atomic_load(&s->owner)));
     ASSERT_SLOW((flags & SPAN_LARGE) == 0 || span_is_large(s));
+    ASSERT_SLOW((span_quiet_period(s) & 1) == 0 || (flags & SPAN_REMOTE) != 0);
     (void)flags;
 }

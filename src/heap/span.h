@@ -90,7 +90,7 @@ struct span {
     uint32_t n_words;
     _Atomic uint64_t flags;    /* enum span_flag, and above them the generation: how often the descriptor was retired */
     struct tcache *_Atomic owner; /* NULL: central */
-    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread */
+    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread. Before the first: its quiet period */
     uintptr_t start;           /* address of the first slice */
     struct inbox *_Atomic inbox; /* where a remote freer announces the span */
     uint32_t n_slices;
@@ -213,6 +213,11 @@ ALWAYS_INLINE void span_note_use(struct span *s)
     s->n_used_trimmed = (uint16_t)s->n_blocks;
     s->looked_cursor = UINT16_MAX;
 }
+/* A number that only grows. Odd: since it was written no free bit was set, and none will be before it changes. Any thread. */
+ALWAYS_INLINE uint64_t span_quiet_period(const struct span *s)
+{
+    return __atomic_load_n(&s->remote[-1], __ATOMIC_ACQUIRE);
+}
 /* Valid bits of word w. */
 ALWAYS_INLINE uint64_t span_valid_mask(const struct span *s, uint32_t w)
 {
@@ -246,6 +251,11 @@ uint32_t span_free_count(const struct span *s); /* popcount of free */
 bool span_is_empty(const struct span *s);       /* every slot free or dead */
 /* Take the remote bits into `free`. A bit that is already free is a second free: check_misuse. */
 void span_drain(struct span *s);
+/* Free bits are set from now on, maybe by the owner's fast path, which tells nobody. Before SPAN_REMOTE is cleared, and before any bit
+ * is set while it is not. */
+void span_end_quiet(struct span *s);
+/* pre: SPAN_REMOTE, so that each free of the owner's takes the slow path. The owner, whose fast path therefore is not on its way. */
+void span_begin_quiet(struct span *s);
 /* A look at a span that has free slots and is not in use just now: what lies idle from one look to the next loses the
  * pages that no block needs, after 2, 4, 8 ... looks. Owner, or the lock of an orphan's class, until span_trim_rest. */
 struct os_vm_drops;

@@ -19,7 +19,9 @@ enum { TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2 };
 
 uint64_t tcache_no_word;
 
-struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N - 1] = TCACHE_EMPTY_BIN}}, .ticks = INT64_MAX};
+struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N - 1] = TCACHE_EMPTY_BIN}},
+                             .ticks = INT64_MAX,
+                             .seen = inbox_seen_nothing};
 __thread struct tcache *tcache_self __attribute__((tls_model("initial-exec"))) = &tcache_none;
 
 static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)
@@ -106,6 +108,13 @@ void tcache_drain_inbox(struct tcache *tc)
 
 /* ---- refill ---- */
 
+/* What others freed is taken, and until the next time they need not look at free bits, which malloc writes: see inbox_inl.h. */
+static void tcache_drain_quietly(struct span *s)
+{
+    span_drain(s);
+    span_begin_quiet(s);
+}
+
 /* Make s the bin's span. false: it has no slot (it goes to the full list). Messages are read where they lie: the span stays
  * announced, so that whoever frees in it all the time need not announce it after every window. */
 static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s)
@@ -114,7 +123,7 @@ static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s
     if ((flags & SPAN_UNSWEPT) != 0)
         span_sweep(s);
     else if ((flags & SPAN_REMOTE) != 0)
-        span_drain(s);
+        tcache_drain_quietly(s);
     uint32_t w = tcache_find_word(s);
     if (w == s->n_words) {
         tcache_mark_full(set, s);

@@ -40,6 +40,18 @@ struct stash {
     uint32_t n_slices;                    /* of all */
 };
 
+/* What a sender knows of 64 blocks of another thread's, one entry for each class (modulo the number): these were handed out, in this
+ * quiet period of their span. */
+struct inbox_seen {
+    const uint64_t *word; /* of span->remote; NULL: nothing is known */
+    uint64_t period;
+    uint64_t handed_out;
+};
+enum { INBOX_SEEN_N = 32 };
+extern struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N]; /* never written */
+struct tcache;
+void inbox_begin_to_see(struct tcache *tc); /* its thread's, which stays with it */
+
 /* Bins and spans of one flavor. */
 struct tcache_set {
     struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
@@ -54,6 +66,7 @@ struct tcache {
     uint8_t *tiny_parts;          /* its byte in the span's layout */
     struct inbox inbox;
     struct stash stash;
+    struct inbox_seen *seen;      /* [INBOX_SEEN_N], inbox_seen_nothing until the thread frees a block of another's */
     struct tcache *next;          /* all caches ever made: they are recycled, never unmapped; CACHES lock */
     struct tcache *next_parked;   /* CACHES lock */
     bool is_active;               /* it may own spans: a thread has it, or it is parked, or on its way from one to the other */

@@ -67,6 +67,7 @@ static struct tcache *tcache_new_locked(void)
         return NULL;
     }
     tc->sets[FLAVOR_MALLOC] = &tc->malloc_set;
+    tc->seen = inbox_seen_nothing;
     tc->next = tcache_first();
     atomic_store_explicit(&tcaches.first, tc, memory_order_release);
     return tc;
