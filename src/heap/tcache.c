@@ -24,6 +24,8 @@ struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N - 1] = T
                              .seen = inbox_seen_nothing};
 __thread struct tcache *tcache_self __attribute__((tls_model("initial-exec"))) = &tcache_none;
 
+struct tcache_lists tcache_no_lists[SIZECLASS_N];
+
 static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)
 {
     if (l->next == NULL)
@@ -72,6 +74,13 @@ static void tcache_open_window(struct tcache *tc, struct tcache_bin *bin, struct
         sample_opened(tc, bin, rate, bytes);
 }
 
+/* Most threads never come here: what they only look at takes no page of theirs, not even one that would be read as zeroes. */
+static struct tcache_lists *tcache_lists_to_write(struct tcache_set *set, unsigned class_no)
+{
+    set->lists = set->own_lists;
+    return &set->lists[class_no];
+}
+
 /* No slot is left, so each slot was handed out since it was taken. */
 static void tcache_mark_full(struct tcache_set *set, struct span *s)
 {
@@ -82,7 +91,7 @@ static void tcache_mark_full(struct tcache_set *set, struct span *s)
         span_flag_clear(s, SPAN_TAKEN);
     }
     span_flag_set(s, SPAN_FULL);
-    tcache_list_push(&set->lists[s->class_no].full, s, LIST_FULL);
+    tcache_list_push(&tcache_lists_to_write(set, s->class_no)->full, s, LIST_FULL);
 }
 
 void tcache_reopen(struct span *s)
@@ -90,7 +99,7 @@ void tcache_reopen(struct span *s)
     struct tcache *tc = atomic_load(&s->owner);
     if (s->list_no == LIST_FULL) {
         list_remove(&s->link);
-        tcache_list_push(&tc->sets[s->flavor]->lists[s->class_no].available, s, LIST_AVAILABLE);
+        tcache_list_push(&tcache_lists_to_write(tc->sets[s->flavor], s->class_no)->available, s, LIST_AVAILABLE);
     }
     span_flag_clear(s, SPAN_FULL);
 }

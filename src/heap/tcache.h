@@ -52,10 +52,13 @@ extern struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N]; /* never written */
 struct tcache;
 void inbox_begin_to_see(struct tcache *tc); /* its thread's, which stays with it */
 
+extern struct tcache_lists tcache_no_lists[SIZECLASS_N]; /* never written */
+
 /* Bins and spans of one flavor. */
 struct tcache_set {
     struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
-    struct tcache_lists *lists; /* [SIZECLASS_N] */
+    struct tcache_lists *lists;     /* [SIZECLASS_N]; tcache_no_lists until a span comes to one of them */
+    struct tcache_lists *own_lists; /* what they are from then on */
 };
 
 struct tcache {

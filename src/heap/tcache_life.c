@@ -45,8 +45,9 @@ static bool tcache_set_init_locked(struct tcache_set *set)
 {
     for (unsigned c = 0; c < SIZECLASS_N; c++)
         set->bins[c] = (struct tcache_bin)TCACHE_EMPTY_BIN;
-    set->lists = tcache_lists_new_locked();
-    return set->lists != NULL;
+    set->lists = tcache_no_lists;
+    set->own_lists = tcache_lists_new_locked();
+    return set->own_lists != NULL;
 }
 
 static struct tcache *tcache_recycle_locked(void)
@@ -187,7 +188,8 @@ static void tcache_forget(struct tcache *tc)
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
             tcache_close_window(&tc->sets[f]->bins[c]);
-            tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
+            if (tc->sets[f]->lists != tcache_no_lists)
+                tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
         }
     tc->stash = (struct stash){0};
     tc->used_delta_bytes = 0;

@@ -26,6 +26,26 @@ static void the_cache_of_nobody_is_empty_and_stays_so(void **state)
     harness_free(p);
 }
 
+/* Until a span is full nothing is written to a thread's own lists, and nothing is read there. */
+static void lists_begin_with_the_first_full_span(void **state)
+{
+    (void)state;
+    static const struct tcache_lists nothing[SIZECLASS_N];
+    static void *blocks[N_PER_SPAN + 1];
+    harness_alloc_n(blocks, N_PER_SPAN, SIZE);
+    const struct tcache_set *set = &tcache_self->malloc_set;
+    assert_ptr_equal(set->lists, tcache_no_lists);
+    os_critical_enter();
+    tcache_release_empty(tcache_self);
+    os_critical_leave();
+    assert_memory_equal(set->own_lists, nothing, sizeof nothing);
+    harness_alloc_n(blocks + N_PER_SPAN, 1, SIZE);
+    assert_ptr_equal(set->lists, set->own_lists);
+    harness_check();
+    harness_free_n(blocks, N_PER_SPAN + 1);
+    assert_memory_equal(tcache_no_lists, nothing, sizeof nothing);
+}
+
 static void windows_walk_a_span_word_by_word(void **state)
 {
     (void)state;
@@ -266,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_cache_of_nobody_is_empty_and_stays_so),
+        cmocka_unit_test(lists_begin_with_the_first_full_span),
         cmocka_unit_test(windows_walk_a_span_word_by_word),
         cmocka_unit_test(a_step_stays_in_the_span),
         cmocka_unit_test(no_step_passes_by_a_flag_or_a_tick),
