@@ -41,21 +41,14 @@ static void thread_arm_exit(bool may_allocate)
         pthread_setspecific(thread_state.exit_key, &thread_state);
 }
 
-/* Where malloc is not ours, nobody is stopped. */
-static void thread_lend_altstack(void)
-{
-    if (!api_state.is_passthrough)
-        os_altstack_lend(os_tls.thread);
-}
-
 void api_thread_adopt(void)
 {
     if (api_tls.is_retired || os_is_vfork_child())
         return;
     if (os_thread_register() != NULL)
         thread_arm_exit(false);
-    if (api_state.is_initialised)
-        thread_lend_altstack();
+    if (api_state.is_initialised && !api_state.is_passthrough) /* where malloc is not ours, nobody is stopped */
+        os_altstack_lend(os_tls.thread);
 }
 
 void api_thread_retire(void)
@@ -95,7 +88,8 @@ void thread_begin(void)
 
     if (t != NULL)
         thread_record_stack(t);
-    thread_lend_altstack();
+    if (!api_state.is_passthrough)
+        os_altstack_lend_new(t);
     thread_arm_exit(true);
     api_exit_slow();
 }

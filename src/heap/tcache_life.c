@@ -132,7 +132,8 @@ struct tcache *tcache_get(void)
     struct tcache *tc = tcache_self;
     if (LIKELY(tc != &tcache_none))
         return tc;
-    if (os_is_vfork_child()) /* it would stay the parent's, and count as that of a thread that is no more */
+    pid_t tid = os_gettid(); /* here: a system call is long for those who wait for the lock */
+    if (tid != os_tls.tid && os_is_vfork_child()) /* it would stay the parent's, and count as that of a thread that is no more */
         return NULL;
     os_lock(&tcaches.lock);
     tc = tcache_take_parked_locked();
@@ -140,7 +141,7 @@ struct tcache *tcache_get(void)
         tc = tcache_idle_locked();
     if (tc != NULL) {
         tc->is_active = true;
-        tc->tid = os_gettid();
+        tc->tid = tid;
         tc->ticks = TCACHE_TICK_FREES;
         atomic_store_explicit(&tc->thread, os_tls.thread, memory_order_release);
         tcache_self = tc;

@@ -29,9 +29,15 @@ enum {
 
 size_t os_altstack_frame_bytes(void)
 {
-    unsigned long frame_bytes = os_auxval(AT_MINSIGSTKSZ);
+    static unsigned long known; /* it is searched for each time */
+    unsigned long frame_bytes = LOAD_ONCE(known);
 
-    return frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN;
+    if (frame_bytes == 0) {
+        frame_bytes = os_auxval(AT_MINSIGSTKSZ);
+        frame_bytes = frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN;
+        STORE_ONCE(known, frame_bytes);
+    }
+    return frame_bytes;
 }
 
 size_t os_altstack_size(void)
@@ -69,14 +75,31 @@ static bool altstack_ask(stack_t *now)
     return !os_seccomp_is_on() && os_syscall(SYS_sigaltstack, 0, (long)now, 0, 0, 0, 0) == 0;
 }
 
+static bool altstack_set(struct os_thread *t, stack_t *before)
+{
+    stack_t ours = {.ss_size = os_altstack_size()};
+
+    if (!altstack_make(t))
+        return false;
+    ours.ss_sp = t->altstack;
+    return os_syscall(SYS_sigaltstack, (long)&ours, (long)before, 0, 0, 0, 0) == 0;
+}
+
 void os_altstack_lend(struct os_thread *t)
 {
-    stack_t now, ours = {.ss_size = os_altstack_size()};
+    stack_t now;
 
-    if (t == NULL || !altstack_ask(&now) || (now.ss_flags & SS_DISABLE) == 0 || !altstack_make(t))
-        return;
-    ours.ss_sp = t->altstack;
-    os_syscall(SYS_sigaltstack, (long)&ours, 0, 0, 0, 0, 0);
+    if (t != NULL && altstack_ask(&now) && (now.ss_flags & SS_DISABLE) != 0)
+        altstack_set(t, NULL);
+}
+
+/* The kernel gives none to a new thread, so what was there is looked at afterwards: in a virtual machine a system call may take 2 us. */
+void os_altstack_lend_new(struct os_thread *t)
+{
+    stack_t before;
+
+    if (t != NULL && !os_seccomp_is_on() && altstack_set(t, &before) && (before.ss_flags & SS_DISABLE) == 0)
+        os_syscall(SYS_sigaltstack, (long)&before, 0, 0, 0, 0, 0); /* whoever wrapped its function, too, set one */
 }
 
 /* ---- leaving it for another stack ------------------------------------------------------------------------------- */
@@ -127,6 +150,11 @@ bool os_altstack_take_back(const struct os_thread *t)
 
     if (t->altstack == NULL)
         return true;
-    return altstack_ask(&now) &&
-           (now.ss_sp != t->altstack || os_syscall(SYS_sigaltstack, (long)&none, 0, 0, 0, 0, 0) == 0);
+    if (os_seccomp_is_on())
+        return false;
+    if (os_syscall(SYS_sigaltstack, (long)&none, (long)&now, 0, 0, 0, 0) != 0) /* the thread is on one: on which? */
+        return altstack_ask(&now) && now.ss_sp != t->altstack;
+    if (now.ss_sp != t->altstack && (now.ss_flags & SS_DISABLE) == 0)
+        os_syscall(SYS_sigaltstack, (long)&now, 0, 0, 0, 0, 0);
+    return true;
 }

@@ -198,6 +198,7 @@ size_t os_altstack_frame_bytes(void); /* what the kernel itself needs for a sign
 size_t os_altstack_size(void);
 /* This thread gets t->altstack, if it has none. t: this thread's record, or NULL. Nothing behind a filter. */
 void os_altstack_lend(struct os_thread *t);
+void os_altstack_lend_new(struct os_thread *t); /* the same for a thread that was just created */
 /* The calling thread ends. false: it may be on that stack even now, in a handler that ends it. */
 bool os_altstack_take_back(const struct os_thread *t);
 void os_altstack_unmap(void *altstack);

@@ -221,10 +221,10 @@ static bool thread_record_main_stack(struct os_thread *t)
     const char *name = (const char *)os_auxval(AT_EXECFN);
     uintptr_t here = (uintptr_t)__builtin_frame_address(0), end;
 
-    if (name == NULL || t->tid != os_getpid())
+    if (name == NULL)
         return false;
     end = bits_round_up((uintptr_t)name + strlen(name) + 1, OS_PAGE_SIZE_MIN);
-    if (here >= end || end - here > THREAD_MAIN_STACK_BYTES)
+    if (here >= end || end - here > THREAD_MAIN_STACK_BYTES || t->tid != os_getpid()) /* last: other threads need not ask */
         return false;
     t->stack_lo = end - THREAD_MAIN_STACK_BYTES;
     t->stack_hi = end;

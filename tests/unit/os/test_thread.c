@@ -226,6 +226,38 @@ static void altstacks_of_ended_threads_go(void **state)
     assert_int_equal(n_kept, N_SPARE_MAX);
 }
 
+static char altstack_of_wrapper[64 * 1024];
+
+static void *begin_with_an_altstack(void *arg)
+{
+    stack_t theirs = {.ss_sp = altstack_of_wrapper, .ss_size = sizeof altstack_of_wrapper}, now;
+    struct os_thread *t = os_thread_register();
+
+    if (arg != NULL)
+        sigaltstack(&theirs, NULL);
+    os_altstack_lend_new(t);
+    sigaltstack(NULL, &now);
+    void *expected = arg != NULL ? altstack_of_wrapper : t->altstack;
+    bool has_expected = now.ss_sp == expected && (now.ss_flags & SS_DISABLE) == 0;
+    os_thread_unregister();
+    sigaltstack(NULL, &now);
+    return has_expected && (arg == NULL) == ((now.ss_flags & SS_DISABLE) != 0) ? &altstack_of_wrapper : NULL;
+}
+
+/* Whoever wraps threads' functions, as we do, may come first. */
+static void a_new_thread_keeps_the_altstack_that_it_has(void **state)
+{
+    pthread_t thread;
+    void *was_right;
+
+    (void)state;
+    for (int has_one = 0; has_one < 2; has_one++) {
+        assert_int_equal(pthread_create(&thread, NULL, begin_with_an_altstack, has_one ? &thread : NULL), 0);
+        pthread_join(thread, &was_right);
+        assert_non_null(was_right);
+    }
+}
+
 static void *altstack_of_handler;
 
 static void end_in_handler(int sig)
@@ -291,6 +323,7 @@ int main(void)
         cmocka_unit_test(stacks_are_recorded),
         cmocka_unit_test(altstacks_of_ended_threads_go),
         cmocka_unit_test(nobody_gets_the_altstack_that_a_thread_ends_on),
+        cmocka_unit_test(a_new_thread_keeps_the_altstack_that_it_has),
 #if GCM_CHECKING
         cmocka_unit_test(no_memory_is_told),
 #endif
