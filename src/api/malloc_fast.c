@@ -242,9 +242,8 @@ FAST_TEXT EXPORT void free(void *p)
         return;
     }
     const struct slice *e = &heap_map.slices[offset_in_arena >> SLICE_SHIFT];
-    uint64_t offset = (uint16_t)(uintptr_t)p + ((uint64_t)e->slice_no << SLICE_SHIFT); /* the arena begins with a slice */
     bool is_start;
-    uint32_t idx = slice_block_at(e, offset, &is_start);
+    uint32_t idx = slice_block_at(e, slice_offset(e, (uintptr_t)p), &is_start);
     struct span *s = span_of_ref(e->span);
     struct tcache *tc = tcache_self;
 

@@ -44,7 +44,7 @@ ALWAYS_INLINE bool bits_test_and_set64(uint64_t *bits, uint64_t i)
 {
 #if defined(__x86_64__)
     bool was_set;
-    __asm__("btsq %[i], %[bits]" : [bits] "+r"(*bits), "=@ccc"(was_set) : [i] "r"(i));
+    __asm__("btsq %q[i], %[bits]" : [bits] "+r"(*bits), "=@ccc"(was_set) : [i] "r"((uint32_t)i)); /* whatever is in the upper half */
     return was_set;
 #else
     uint64_t before = *bits, bit = UINT64_C(1) << (i & 63);
@@ -57,7 +57,7 @@ ALWAYS_INLINE bool bits_test_and_clear64(uint64_t *bits, uint64_t i)
 {
 #if defined(__x86_64__)
     bool was_set;
-    __asm__("btrq %[i], %[bits]" : [bits] "+r"(*bits), "=@ccc"(was_set) : [i] "r"(i));
+    __asm__("btrq %q[i], %[bits]" : [bits] "+r"(*bits), "=@ccc"(was_set) : [i] "r"((uint32_t)i));
     return was_set;
 #else
     uint64_t before = *bits, bit = UINT64_C(1) << (i & 63);

@@ -49,9 +49,14 @@ ALWAYS_INLINE bool flavor_is_root(unsigned f)
 struct slice {
     uint64_t recip;     /* sizeclass_recip; 0 for a large block: index and size are always 0 */
     _Alignas(8) uint32_t span; /* meta_ref of the descriptor */
-    uint16_t slice_no;  /* this slice's place in its span; saturates at 65535 (large blocks only) */
-    uint8_t taken_in;   /* cycle in which the collector last released a span with blocks here; 0 never. See slice_is_doubtful */
-    uint8_t flavor;
+    union {
+        struct {
+            uint8_t taken_in;   /* cycle in which the collector last released a span with blocks here; 0 never. See slice_is_doubtful */
+            uint8_t flavor;
+            uint16_t slice_no;  /* this slice's place in its span; saturates at 65535 (large blocks only) */
+        };
+        uint32_t place; /* slice_no in the upper half: an offset in the span with two bytes of something else (slice_offset) */
+    };
 };
 _Static_assert(sizeof(struct slice) == 16, "four slices to a quarter line; the marker counts on it");
 _Static_assert(offsetof(struct slice, span) == 8, "span, place and flavor change in one store of 8 bytes");
@@ -148,6 +153,18 @@ ALWAYS_INLINE uint32_t slice_block_size(const struct slice *e)
 ALWAYS_INLINE uint32_t slice_block_idx(const struct slice *e, uint64_t offset_in_span)
 {
     return (uint32_t)((unsigned __int128)offset_in_span * e->recip >> 64);
+}
+/* How far addr lies from the start of the span that the slice of addr belongs to. Small blocks. */
+ALWAYS_INLINE uint64_t slice_offset(const struct slice *e, uintptr_t addr)
+{
+    _Static_assert(SLICE_SHIFT == 16, "a slice is what 16 bits count");
+#if defined(__x86_64__)
+    uint64_t offset = e->place;
+    __asm__("movw %w[addr], %w[offset]" : [offset] "+r"(offset) : [addr] "r"(addr)); /* one instruction where the compiler makes three */
+    return offset;
+#else
+    return (uint16_t)addr + ((uint64_t)e->slice_no << SLICE_SHIFT);
+#endif
 }
 /* As slice_block_idx; *is_start: a small block's slot starts there. Never for a large block. */
 ALWAYS_INLINE uint32_t slice_block_at(const struct slice *e, uint64_t offset_in_span, bool *is_start)
