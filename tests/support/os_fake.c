@@ -249,19 +249,6 @@ int os_vm_drop(void *addr, size_t size)
     return error != 0 ? error : madvise(addr, size, MADV_DONTNEED) == 0 ? 0 : -EINVAL;
 }
 
-void os_vm_drop_singly(void) {}
-
-void os_vm_drop_soon(struct os_vm_drops *d, uintptr_t addr, size_t size)
-{
-    if (os_vm_drop((void *)addr, size) == 0)
-        d->n_bytes += size;
-}
-
-void os_vm_drop_rest(struct os_vm_drops *d)
-{
-    CHECK(d->n == 0);
-}
-
 int os_vm_purge(void *addr, size_t size)
 {
     if (os_vm_drop(addr, size) == 0)
