@@ -6,62 +6,17 @@
  * misuse. run_misuse.sh compares the two word for word. If the misuse is not detected the program ends with
  * status 3, if the library lacks the function with 77.
  */
-#include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/wait.h>
-#include "test_util.h"
-
-#define DOUBLE_FREE "double free"
-#define INVALID_FREE "free of an address that is not a block"
-#define INVALID_REALLOC "realloc of an address that is not a block"
-#define INVALID_USABLE "malloc_usable_size of an address that is not a block"
-#define REALLOC_FREED "realloc of a freed block"
-#define USABLE_FREED "malloc_usable_size of a freed block"
-#define FREE_PINNED "free of a pinned block"
-#define WRONG_SIZE "free_sized with a wrong size"
+#include "misuse.h"
 
 int gc_pin(void *obj) __attribute__((weak));
 void gc_collect(void) __attribute__((weak));
 void free_sized(void *block, size_t size) __attribute__((weak));
 void free_aligned_sized(void *block, size_t align, size_t size) __attribute__((weak));
 void operator_delete(void *block) __asm__("_ZdlPv") __attribute__((weak));
-
-/* The compiler must not know that two pointers are the same, or it warns of the very misuse. */
-static void *launder(void *block)
-{
-    __asm__ volatile("" : "+r"(block));
-    return block;
-}
-
-static void *block_new(size_t size)
-{
-    void *block = malloc(size);
-    if (block == NULL)
-        TEST_FAIL("malloc(%zu) failed", size);
-    memset(block, 0x5a, size);
-    return launder(block);
-}
-
-static void expect(const char *what, const void *addr)
-{
-    dprintf(1, "libgcmalloc: %s: 0x%lx\n", what, (unsigned long)(uintptr_t)addr);
-}
-
-static void *thread_free(void *block)
-{
-    free(block);
-    return NULL;
-}
-
-static void free_in_thread(void *block)
-{
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, thread_free, block) != 0)
-        TEST_FAIL("pthread_create");
-    pthread_join(thread, NULL);
-}
 
 /* Sizes other than the one under test, so that its slot is not handed out again. */
 static void allocate_others(void)
@@ -157,141 +112,6 @@ static void double_free_after_collection(void)
     void *block = block_new(900);
     free(block);
     gc_collect();
-    expect(DOUBLE_FREE, block);
-    free(launder(block));
-}
-
-/* The second free is told at once or when the message is drained; the allocations and frees make it drain. */
-static void churn_own_class(size_t size)
-{
-    for (size_t i = 0; i < 100; i++)
-        free(block_new(size));
-}
-
-static void double_free_first_by_other_thread(void)
-{
-    void *keep = block_new(700), *block = block_new(700);
-    free_in_thread(block);
-    expect(DOUBLE_FREE, block);
-    free(launder(block));
-    churn_own_class(700);
-    free(keep);
-}
-
-static void double_free_second_by_other_thread(void)
-{
-    void *keep = block_new(700), *block = block_new(700);
-    free(block);
-    expect(DOUBLE_FREE, block);
-    free_in_thread(launder(block));
-    churn_own_class(700);
-    free(keep);
-}
-
-static void double_free_by_two_other_threads(void)
-{
-    void *keep = block_new(700), *block = block_new(700);
-    free_in_thread(block);
-    expect(DOUBLE_FREE, block);
-    free_in_thread(launder(block));
-    churn_own_class(700);
-    free(keep);
-}
-
-/* A thread that frees what it is sent, and has a cache of its own. */
-static int freer_pipes[2][2];
-
-static void *freer_run(void *arg)
-{
-    void *block;
-    free(block_new(700));
-    while (read(freer_pipes[0][0], &block, sizeof block) == sizeof block) {
-        free(block);
-        if (write(freer_pipes[1][1], "", 1) != 1)
-            break;
-    }
-    return arg;
-}
-
-static void free_by_freer(void *block)
-{
-    char done;
-    if (write(freer_pipes[0][1], &block, sizeof block) != sizeof block || read(freer_pipes[1][0], &done, 1) != 1)
-        TEST_FAIL("pipe");
-}
-
-enum { N_REMEMBERED = 200 };
-
-/* The freer has seen since its last message was taken that the blocks beside are handed out. */
-static void remember_others(void **blocks)
-{
-    pthread_t thread;
-    if (pipe(freer_pipes[0]) != 0 || pipe(freer_pipes[1]) != 0 || pthread_create(&thread, NULL, freer_run, NULL) != 0)
-        TEST_FAIL("freer");
-    for (int i = 0; i < N_REMEMBERED; i++)
-        blocks[i] = block_new(700);
-    free_by_freer(blocks[0]);
-    free_by_freer(blocks[1]);
-    for (int i = 0; i < 100; i++)
-        block_new(700);
-    for (int i = 2; i < N_REMEMBERED; i += 8)
-        free_by_freer(blocks[i]);
-}
-
-static void double_free_of_remembered_after_owner(void)
-{
-    void *blocks[N_REMEMBERED];
-    remember_others(blocks);
-    free(blocks[11]);
-    expect(DOUBLE_FREE, blocks[11]);
-    free_by_freer(launder(blocks[11]));
-    churn_own_class(700);
-}
-
-static void double_free_of_remembered_before_owner(void)
-{
-    void *blocks[N_REMEMBERED];
-    remember_others(blocks);
-    free_by_freer(blocks[11]);
-    expect(DOUBLE_FREE, blocks[11]);
-    free(launder(blocks[11]));
-    churn_own_class(700);
-}
-
-static void double_free_of_remembered_by_one_thread(void)
-{
-    void *blocks[N_REMEMBERED];
-    remember_others(blocks);
-    free_by_freer(blocks[11]);
-    expect(DOUBLE_FREE, blocks[11]);
-    free_by_freer(launder(blocks[11]));
-    churn_own_class(700);
-}
-
-static void *thread_alloc(void *arg)
-{
-    void **out = arg;
-    *out = block_new(700);
-    return NULL;
-}
-
-static void double_free_of_dead_threads_block(void)
-{
-    void *block = NULL;
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, thread_alloc, &block) != 0)
-        TEST_FAIL("pthread_create");
-    pthread_join(thread, NULL);
-    free(block);
-    expect(DOUBLE_FREE, block);
-    free(launder(block));
-    churn_own_class(700);
-}
-
-static void double_free_of_large_by_other_thread(void)
-{
-    void *block = block_new(3 << 20);
-    free_in_thread(block);
     expect(DOUBLE_FREE, block);
     free(launder(block));
 }
