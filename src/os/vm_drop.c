@@ -1,6 +1,6 @@
 /* Many ranges given back at once.
  *
- * What    one system call for up to OS_VM_DROPS_MAX ranges where the kernel takes such advice of the calling process (6.15), because
+ * What    one system call for up to OS_VM_DROPS_MAX ranges where the kernel takes such advice of the calling process (seen on 6.18), because
  *         telling all processors to forget pages costs more than anything else in it: on virtual machines 45 us a call, 2 us a page.
  * Invariants  behind a seccomp filter nothing is called. Where the kernel refuses, or does a part, the rest is dropped one by one.
  */
