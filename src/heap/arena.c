@@ -91,11 +91,11 @@ static void arena_committed(size_t n_more)
 
 /* Are the slices before slice first full of blocks, which were written? Many threads with few blocks each touch a page in sixteen,
  * and have few blocks where huge pages make all of it present. (What marking has read of sparse blocks counts, too: mincore does not
- * tell the kernel's zero page from others.) */
+ * tell the kernel's zero page from others.) Between two collections blocks fill what is there, however few they are just now. */
 static bool arena_is_written_before(size_t first)
 {
     uintptr_t end = arena_addr(first), start = end - HUGE_LOOK_BYTES;
-    if (span_bytes_between(start, end, 0) < HUGE_LOOK_BYTES / HUGE_LOOK_SHARE)
+    if (!LOAD_ONCE(arena.is_dense) && span_bytes_between(start, end, 0) < HUGE_LOOK_BYTES / HUGE_LOOK_SHARE)
         return false;
     size_t n = os_vm_count_present((void *)start, HUGE_LOOK_BYTES);
     return n != SIZE_MAX && n * os_page_size() >= HUGE_LOOK_BYTES / 2;
