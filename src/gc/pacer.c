@@ -216,6 +216,7 @@ static void pacer_read_limit(void)
         limit = cgroup == SIZE_MAX ? 0 : cgroup;
     }
     STORE_ONCE(pacer.limit_bytes, limit);
+    arena_expect_limit(limit != 0);
 }
 
 void pacer_init(const struct pacer_config *config)

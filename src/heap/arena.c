@@ -29,7 +29,8 @@ enum {
     SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
     HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena, and already from ... */
     HUGE_SMALL_FROM_BYTES = 16 << 20, /* ... here on where it grows for small blocks, and those before were written, ... */
-    HUGE_DENSE_FROM_BYTES = 4 << 20,  /* ... or here, where all of it will be written again and again */
+    HUGE_DENSE_FROM_BYTES = 4 << 20,  /* ... or here, where all of it will be written again and again, ... */
+    HUGE_LIMITED_FROM_BYTES = 64 << 20, /* ... or here, where what is held must not be much more than the blocks */
     HUGE_SMALL_SLICES = 16,
     HUGE_LOOK_BYTES = 2 << 20,
     HUGE_LOOK_SHARE = 4,
@@ -45,7 +46,7 @@ bool arena_init(size_t cap_bytes, bool hugepages)
         return false;
     arena.n_slices = arena.n_used = arena.n_foreign = 0; /* a second try after a failed one */
     arena.first_free_word = arena.words_mapped = 0;
-    arena.is_short = arena.is_dense = false;
+    arena.is_short = arena.is_dense = arena.is_limited = false;
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
     arena.hugepages = hugepages;
@@ -101,10 +102,17 @@ static bool arena_is_written_before(size_t first)
     return n != SIZE_MAX && n * os_page_size() >= HUGE_LOOK_BYTES / 2;
 }
 
+static size_t arena_huge_from_bytes(void)
+{
+    if (LOAD_ONCE(arena.is_limited))
+        return HUGE_LIMITED_FROM_BYTES;
+    return LOAD_ONCE(arena.is_dense) ? HUGE_DENSE_FROM_BYTES : HUGE_SMALL_FROM_BYTES;
+}
+
 static bool arena_wants_huge(size_t first, size_t n_wanted)
 {
     size_t bytes = first << SLICE_SHIFT;
-    if (!arena.hugepages || bytes < (LOAD_ONCE(arena.is_dense) ? HUGE_DENSE_FROM_BYTES : HUGE_SMALL_FROM_BYTES))
+    if (!arena.hugepages || bytes < arena_huge_from_bytes())
         return false;
     return bytes >= HUGE_FROM_BYTES || (n_wanted < HUGE_SMALL_SLICES && arena_is_written_before(first));
 }
@@ -176,6 +184,11 @@ static bool arena_grow_locked(size_t n)
 void arena_expect_dense(void)
 {
     STORE_ONCE(arena.is_dense, true);
+}
+
+void arena_expect_limit(bool is_limited)
+{
+    STORE_ONCE(arena.is_limited, is_limited);
 }
 
 bool arena_is_short(void)

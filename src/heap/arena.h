@@ -23,6 +23,8 @@ bool arena_is_huge(uintptr_t addr); /* in an advised huge page that is worth kee
 void arena_split_huge(uintptr_t addr); /* it no longer is */
 /* Blocks are allocated through all of the memory, over and over: huge pages pay from a few MiB on. */
 void arena_expect_dense(void);
+/* What is held is limited: pages that nobody asked for are not wanted, as long as the heap is small. */
+void arena_expect_limit(bool is_limited);
 size_t arena_purge(bool also_recent); /* content of free slices to the kernel: the old generation, or all. Bytes */
 void arena_age(void);                 /* recent becomes old */
 /* Addresses are running out: the arena has a good part of RLIMIT_AS, or could not grow. From then on blocks of up to

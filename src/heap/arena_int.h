@@ -28,6 +28,7 @@ struct arena {
     uint32_t n_claimed;     /* slices that a purge holds just now */
     bool hugepages;
     bool is_short, is_dense; /* never false again */
+    bool is_limited;
 };
 extern struct arena arena; /* all by its lock; figures may be read without */
 

@@ -41,17 +41,20 @@ static uintptr_t take_and_write(uintptr_t *slices, int n)
 }
 
 /* First, while the arena is small. */
-static void huge_pages_are_advised_early_where_all_is_written(void **state)
+static void huge_pages_are_advised_early_where_all_is_written_but_under_a_limit(void **state)
 {
     (void)state;
     enum { N = (16 << 20) >> SLICE_SHIFT };
-    static uintptr_t slices[2 * N];
+    static uintptr_t slices[3 * N];
     harness_needs_hardware();
     os_critical_enter();
     assert_false(arena_is_huge(take_and_write(slices, N) - 2 * HUGE_PAGE_SLICES * SLICE_SIZE));
     arena_expect_dense();
-    assert_true(arena_is_huge(take_and_write(slices + N, N) - 2 * HUGE_PAGE_SLICES * SLICE_SIZE));
-    for (int i = 0; i < 2 * N; i++)
+    arena_expect_limit(true);
+    assert_false(arena_is_huge(take_and_write(slices + N, N) - 2 * HUGE_PAGE_SLICES * SLICE_SIZE));
+    arena_expect_limit(false);
+    assert_true(arena_is_huge(take_and_write(slices + 2 * N, N) - 2 * HUGE_PAGE_SLICES * SLICE_SIZE));
+    for (int i = 0; i < 3 * N; i++)
         arena_give(slices[i], 1);
     os_critical_leave();
 }
@@ -212,7 +215,7 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(huge_pages_are_advised_early_where_all_is_written),
+        cmocka_unit_test(huge_pages_are_advised_early_where_all_is_written_but_under_a_limit),
         cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
         cmocka_unit_test(purge_takes_the_old_generation_first),
         cmocka_unit_test(a_huge_page_is_split_when_it_is_mostly_free),
