@@ -355,7 +355,7 @@ static bool has_scan(void)
 static size_t count_resident_pages(void)
 {
     char text[128] = "";
-    size_t n_resident;
+    size_t n_resident = 0;
     int fd = open("/proc/self/statm", O_RDONLY);
 
     assert_true(read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%*u %zu", &n_resident) == 1);
