@@ -29,15 +29,9 @@ enum {
 
 size_t os_altstack_frame_bytes(void)
 {
-    static unsigned long known; /* it is searched for each time */
-    unsigned long frame_bytes = LOAD_ONCE(known);
+    unsigned long frame_bytes = os_auxval(AT_MINSIGSTKSZ);
 
-    if (frame_bytes == 0) {
-        frame_bytes = os_auxval(AT_MINSIGSTKSZ);
-        frame_bytes = frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN;
-        STORE_ONCE(known, frame_bytes);
-    }
-    return frame_bytes;
+    return frame_bytes > ALTSTACK_FRAME_MIN ? frame_bytes : ALTSTACK_FRAME_MIN;
 }
 
 size_t os_altstack_size(void)
