@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -160,6 +162,23 @@ static inline pthread_t bench_thread_start(void *(*fn)(void *), void *arg)
     if (pthread_create(&thread, NULL, fn, arg) != 0)
         bench_die(BENCH_EXIT_NO_MEMORY, "no thread");
     return thread;
+}
+
+static inline bool bench_cores_allowed(cpu_set_t *allowed)
+{
+    return sched_getaffinity(0, sizeof *allowed, allowed) == 0;
+}
+
+/* Binds the calling thread to the n-th of the cores that are allowed, if there are so many. */
+static inline void bench_core_bind(const cpu_set_t *allowed, unsigned nth)
+{
+    cpu_set_t chosen;
+    CPU_ZERO(&chosen);
+    for (unsigned core = 0; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, allowed) && nth-- == 0)
+            CPU_SET(core, &chosen);
+    if (CPU_COUNT(&chosen) == 1)
+        sched_setaffinity(0, sizeof chosen, &chosen);
 }
 
 /* --- what the launcher reads --- */

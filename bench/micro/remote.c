@@ -3,7 +3,6 @@
  * where the owner allocates while its blocks are being freed, as a pipeline does. The malloc metrics are the
  * owner's side: what it pays to take the blocks back. Each thread has a core of its own where there are two:
  * on one core the blocks would never have to travel. */
-#include <sched.h>
 #include <semaphore.h>
 
 #include "bench.h"
@@ -23,24 +22,12 @@ static void semaphore_wait(sem_t *semaphore)
         continue;
 }
 
-/* Binds the calling thread to the n-th of the cores, if there are so many. */
-static void core_bind(const cpu_set_t *allowed, unsigned nth)
-{
-    cpu_set_t chosen;
-    CPU_ZERO(&chosen);
-    for (unsigned core = 0; core < CPU_SETSIZE; core++)
-        if (CPU_ISSET(core, allowed) && nth-- == 0)
-            CPU_SET(core, &chosen);
-    if (CPU_COUNT(&chosen) == 1)
-        sched_setaffinity(0, sizeof chosen, &chosen);
-}
-
 static void *freer_run(void *arg)
 {
     struct pipeline *pipe = arg;
     cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
-        core_bind(&allowed, 1);
+    if (bench_cores_allowed(&allowed))
+        bench_core_bind(&allowed, 1);
     sem_post(&pipe->ready);
     for (unsigned turn = 0; turn < pipe->n_turns; turn++) {
         semaphore_wait(&pipe->n_filled);
@@ -76,11 +63,11 @@ static void pipeline_run(unsigned n_turns, unsigned n_batches, const char *name)
     sem_init(&pipe.n_filled, 0, 0);
     sem_init(&pipe.n_empty, 0, n_batches);
     sem_init(&pipe.ready, 0, 0);
-    int has_cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+    bool has_cores = bench_cores_allowed(&allowed);
     pthread_t freer = bench_thread_start(freer_run, &pipe);
     semaphore_wait(&pipe.ready);
     if (has_cores)
-        core_bind(&allowed, 0);
+        bench_core_bind(&allowed, 0);
     owner_run(&pipe);
     pthread_join(freer, NULL);
     if (has_cores)
