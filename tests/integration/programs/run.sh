@@ -30,7 +30,11 @@ limit_s=$((limit_s * ${GCM_TIME_FACTOR:-1}))
 
 work=$(mktemp -d) || exit 1
 cleanup() {
+    local left
     [ -z "$server_pid" ] || kill -KILL "$server_pid" 2>/dev/null
+    for left in $(grep -lsaF "HOME=$work/" /proc/[0-9]*/environ | cut -d / -f 3); do # servers that a case ended midway leaves
+        kill -KILL "$left" 2>/dev/null
+    done
     rm -rf "$work"
 }
 trap cleanup EXIT
