@@ -1,5 +1,5 @@
 # A picture (SVG) of one table, from the lines that `run` writes. Any POSIX awk.
-#   -v group=macro|gc   -v what=time|memory   -v clock=elapsed|cpu
+#   -v group=macro|real|gc   -v what=time|memory   -v clock=elapsed|cpu
 # One bar for each program and library: the median over the rounds of the ratio to the base (glibc, else the first
 # library seen), taken within each round, as in the table. Bars longer than LONGEST are cut, which two white strokes show;
 # their figures are not. Each library has its color by its place, but this one is red in every picture.

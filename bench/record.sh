@@ -1,12 +1,12 @@
 #!/bin/bash
 # Takes the figures of README.md anew: about ten minutes on two cores that nobody else uses, with --collector half an hour.
 # usage: bench/record.sh [--collector] [--build DIR] [--library FILE] [--rounds N] [--peer 'NAME=FILE (VERSION)'] [--brief]
-# What: three invocations of `run` (macro, micro, gc), their raw lines in results/DATE.csv, pictures of them beside (picture.awk), their tables and
+# What: four invocations of `run` (macro, real, micro, gc), their raw lines in results/DATE.csv, pictures of them beside (picture.awk), their tables and
 #       the machine's description between the two markers of README.md. Without the library it records the
 #       peers alone.
 # --collector: the collector at size instead (graphs of 100 MB to 4 GB, trees of depth 18 to 21, requests on 200 MB and 1 GB, growth to 4 GB),
 #         between two markers of its own, raw lines in results/DATE-collector.csv. Takes 6 GiB of memory.
-# --peer: one more allocator for the macro and micro programs, built by hand and newer than what is packaged; may be repeated.
+# --peer: one more allocator for the programs of these groups but gc, built by hand and newer than what is packaged; may be repeated.
 # --brief: one round at a small scale, to try the script itself; writes to a temporary folder instead.
 set -euo pipefail
 export LC_ALL=C
@@ -102,6 +102,8 @@ machine_print() {
 record_figures() {
     run_tables 'Programs (macro)' --libs "$plain" --programs macro --rounds "$rounds" --scale "$scale"
     draw macro
+    run_tables 'Programs that people run (real)' --libs "$plain" --programs real --rounds "$rounds" --scale "$scale"
+    draw real
     run_tables 'Single operations (micro)' --libs "$plain" --programs micro --rounds $(((rounds + 1) / 2)) --scale "$scale"
     run_tables 'Collectors (gc)' --libs "$gc" --programs gc --rounds $(((rounds + 1) / 2)) --scale "$gc_scale"
     draw gc

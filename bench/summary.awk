@@ -2,7 +2,7 @@
 #   -v format=text|md   -v clock=elapsed|cpu
 #   -v order="glibc mimalloc ..."   the columns; the base is glibc, else the first
 #   -v losses=NAME                  also lists where this library is behind the best of the others
-# For macro and gc: time and peak resident memory as ratios to the base. A ratio is taken within each round,
+# For macro, real and gc: time and peak resident memory as ratios to the base. A ratio is taken within each round,
 # then the median over the rounds; the spread (±) is half the distance between the quartiles. The geometric mean
 # is over the programs that both the base and the library survived, and their number stands below it.
 # For all groups: the programs' own metrics, median of the absolute values.
@@ -39,13 +39,13 @@ $1 == "group" || /^#/ || NF < 11 { next }
 }
 
 END {
-    n_groups = split("macro gc", groups, " ")
+    n_groups = split("macro real gc", groups, " ")
     for (g = 1; g <= n_groups; g++) {
         ratios_print(groups[g], "time", "ms", 1e6)
         ratios_print(groups[g], "memory", "MiB", 1024)
     }
     metrics_print()
-    if (losses != "" && (group_has("macro") || group_has("gc")))
+    if (losses != "" && (group_has("macro") || group_has("real") || group_has("gc")))
         losses_print(losses)
 }
 
