@@ -30,19 +30,13 @@ uint32_t symtab_hash(const char *name)
     return hash;
 }
 
-static uintptr_t symtab_distance(uintptr_t a, uintptr_t b)
-{
-    return a < b ? b - a : a - b;
-}
-
-/* ld.so makes addresses of the offsets, but not everywhere: what lies nearer to the list that it stands in is the table. */
+/* ld.so makes addresses of the offsets, but not everywhere; an offset is less than where the module lies. Under valgrind a program lies
+ * lower than its own size, so what is near to what else says nothing. */
 static const void *symtab_place(const struct link_map *map, const ElfW(Dyn) *d)
 {
-    uintptr_t list = (uintptr_t)map->l_ld, as_is = d->d_un.d_ptr, moved = as_is + map->l_addr;
+    uintptr_t place = d->d_un.d_ptr < map->l_addr ? d->d_un.d_ptr + map->l_addr : d->d_un.d_ptr;
 
-    if (symtab_distance(list, as_is) > symtab_distance(list, moved))
-        as_is = moved;
-    return symtab_distance(list, as_is) < SYMTAB_MODULE_BYTES_MAX ? (const void *)as_is : NULL;
+    return place - map->l_addr < SYMTAB_MODULE_BYTES_MAX ? (const void *)place : NULL;
 }
 
 struct symtab symtab_of(const struct link_map *map)

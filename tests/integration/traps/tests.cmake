@@ -160,6 +160,9 @@ if(GCM_VALGRIND)
     COMMAND ${GCM_VALGRIND} -q --error-exitcode=9 $<TARGET_FILE:leak_churn> 48 500)
   gcm_preload_test(trap.valgrind_collects_nothing LABEL full TIMEOUT 240
     COMMAND ${GCM_VALGRIND} -q --error-exitcode=9 $<TARGET_FILE:stands_aside>)
+  # A program of some megabytes: it lies lower there than its own size.
+  gcm_preload_test(trap.valgrind_puts_programs_low LABEL full TIMEOUT 240
+    COMMAND ${GCM_VALGRIND} -q --tool=none ${CMAKE_COMMAND} -E echo fine)
 endif()
 gcm_test_program(stands_aside_sanitizer ${CMAKE_CURRENT_LIST_DIR}/stands_aside.c)
 target_compile_definitions(stands_aside_sanitizer PRIVATE STANDS_ASIDE_SANITIZER=1)

@@ -122,9 +122,9 @@ static void test_without_a_table_of_names_nothing_is_known(void **state)
 /* A table that would have to be divided by zero to be searched is none. */
 static void test_an_empty_table_is_none(void **state)
 {
-    _Alignas(8) uint32_t names[8] = {0}; /* no bucket, no word of a filter; near the list, as in a library */
+    _Alignas(8) uint32_t names[8] = {0}; /* no bucket, no word of a filter */
     ElfW(Dyn) list[] = {{.d_tag = DT_GNU_HASH}, {.d_tag = DT_SYMTAB}, {.d_tag = DT_STRTAB}, {.d_tag = DT_NULL}};
-    struct link_map map = {.l_ld = list};
+    struct link_map map = {.l_ld = list, .l_addr = (uintptr_t)list - 65536};
 
     (void)state;
     list[0].d_un.d_ptr = (uintptr_t)names;
@@ -138,19 +138,40 @@ static void test_an_empty_table_is_none(void **state)
     assert_null(symtab_of(&map).names);
 }
 
-/* ld.so has added where the module lies to some of the addresses; where it has not, they are distances. */
-static void test_places_are_found_whether_or_not_ld_so_has_moved_them(void **state)
+/* ld.so has added where the module lies to most addresses; where it has not, they are distances. */
+static void expect_places(uintptr_t base)
 {
     ElfW(Dyn) list[] = {{.d_tag = DT_SYMTAB}, {.d_tag = DT_STRTAB}, {.d_tag = DT_NULL}};
-    struct link_map map = {.l_ld = list, .l_addr = (uintptr_t)list & ~(uintptr_t)0xfff};
+    struct link_map map = {.l_ld = list, .l_addr = base};
+
+    list[0].d_un.d_ptr = base + 0x3a0; /* an address */
+    list[1].d_un.d_ptr = 0x7060;       /* a distance */
+    struct symtab tab = symtab_of(&map);
+    assert_int_equal((uintptr_t)tab.symbols, base + 0x3a0);
+    assert_int_equal((uintptr_t)tab.texts, base + 0x7060);
+    assert_int_equal(tab.base, base);
+}
+
+/* valgrind puts programs at 0x108000, lower than a large one's size. */
+static void test_places_are_found_whether_or_not_ld_so_has_moved_them(void **state)
+{
+    (void)state;
+    expect_places(0x7f0123456000);
+    expect_places(0x555555554000);
+    expect_places(0x108000);
+}
+
+static void test_the_places_of_a_program_at_a_fixed_address_are_addresses(void **state)
+{
+    ElfW(Dyn) list[] = {{.d_tag = DT_SYMTAB}, {.d_tag = DT_STRTAB}, {.d_tag = DT_NULL}};
+    struct link_map map = {.l_ld = list, .l_addr = 0};
 
     (void)state;
-    list[0].d_un.d_ptr = (uintptr_t)list;                  /* moved already */
-    list[1].d_un.d_ptr = (uintptr_t)list - map.l_addr + 8; /* a distance from where the module lies */
+    list[0].d_un.d_ptr = 0x4003a0;
+    list[1].d_un.d_ptr = 0x407060;
     struct symtab tab = symtab_of(&map);
-    assert_ptr_equal(tab.symbols, list);
-    assert_ptr_equal(tab.texts, (const char *)list + 8);
-    assert_int_equal(tab.base, map.l_addr);
+    assert_int_equal((uintptr_t)tab.symbols, 0x4003a0);
+    assert_int_equal((uintptr_t)tab.texts, 0x407060);
 }
 
 static void test_this_program_s_own_list_is_told(void **state)
@@ -170,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_without_a_table_of_names_nothing_is_known),
         cmocka_unit_test(test_an_empty_table_is_none),
         cmocka_unit_test(test_places_are_found_whether_or_not_ld_so_has_moved_them),
+        cmocka_unit_test(test_the_places_of_a_program_at_a_fixed_address_are_addresses),
         cmocka_unit_test(test_this_program_s_own_list_is_told),
     };
     if (dlopen("libm.so.6", RTLD_NOW) == NULL)
