@@ -7,9 +7,9 @@
  */
 #include "api/alloc.h"
 
-#include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include "api/real.h"
 
 void *passthrough_malloc(size_t size_bytes)
@@ -20,14 +20,20 @@ void *passthrough_malloc(size_t size_bytes)
                                : alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, NULL);
 }
 
+/* pre: n * size_bytes does not overflow. */
 void *passthrough_calloc(size_t n, size_t size_bytes)
 {
     void *(*real_calloc)(size_t, size_t) = REAL_KNOWN(calloc);
 
+    bool is_zero = false;
+    void *p;
+
     if (real_calloc != NULL)
         return real_calloc(n, size_bytes);
-    errno = ENOMEM;
-    return NULL;
+    p = alloc_block(n * size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, &is_zero);
+    if (p != NULL && !is_zero)
+        memset(p, 0, n * size_bytes);
+    return p;
 }
 
 void *passthrough_memalign(size_t align, size_t size_bytes)

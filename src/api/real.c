@@ -101,11 +101,20 @@ static bool real_is_libcs(uintptr_t fn)
     return real_n_modules == 0;
 }
 
+static const struct link_map *real_owner(void *fn)
+{
+    struct link_map *map = NULL;
+    Dl_info info;
+
+    return dladdr1(fn, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 ? map : NULL;
+}
+
+/* Others take dl_iterate_phdr alone: fakechroot's library does. Nothing of libc is called but ld.so's own: a sanitizer has the rest. */
 bool real_is_watched(void)
 {
     void *found = dlsym(_r_debug.r_map, "dl_iterate_phdr");
 
-    return found != NULL && !real_is_libcs((uintptr_t)found);
+    return found != NULL && !real_is_libcs((uintptr_t)found) && real_owner(found) == real_owner(dlsym(_r_debug.r_map, "malloc"));
 }
 
 /* ---- looking up ---- */

@@ -25,7 +25,7 @@ extern void *real_table[REAL_N];
 void *real_lookup(enum real_fn fn);
 extern bool real_is_foreign[REAL_N]; /* not libc's own: another library that takes the name stands between */
 void real_lookup_all(void); /* constructor */
-/* Somebody else's dl_iterate_phdr comes first: a sanitizer's that is linked into the program and shows no other name. */
+/* dl_iterate_phdr and malloc are somebody else's: a sanitizer's that is linked into the program and shows no other name. */
 bool real_is_watched(void);
 /* False: for one of malloc, calloc, realloc and free the process uses another definition than ours. */
 bool real_is_malloc_ours(bool may_call); /* may_call: the heap is there, and so is whoever else may define malloc */

@@ -19,5 +19,8 @@ int main(void)
     if (find(p, NULL) != p)
         TEST_FAIL("malloc is not the library's");
     release(p);
+    p = calloc(8, 8);
+    TEST_CHECK(p != NULL && find(p, NULL) == p);
+    release(p);
     return 0;
 }
