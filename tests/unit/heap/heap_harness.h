@@ -39,6 +39,13 @@ static inline void harness_init(void)
     os_critical_leave();
 }
 
+static inline int harness_setup(void **state)
+{
+    (void)state;
+    harness_init();
+    return 0;
+}
+
 /* The step as malloc's fast path takes it. */
 static inline bool harness_step_unwatched(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
@@ -198,6 +205,10 @@ static inline void harness_expect_abort(void (*fn)(void *), void *arg, const cha
 /* Nothing of what a test before left is in the cache or in central. */
 static inline void harness_start_afresh(void)
 {
+    os_critical_enter();
+    if (tcache_self != &tcache_none)
+        tcache_drain_inbox(tcache_self);
+    os_critical_leave();
     harness_retire();
     os_critical_enter();
     central_release_empty();

@@ -205,13 +205,6 @@ static void what_is_ours_is_told_apart_from_what_is_not(void **state)
     assert_false(heap_next_own(last.hi, &r));
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,5 +216,5 @@ int main(void)
         cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
         cmocka_unit_test(what_is_ours_is_told_apart_from_what_is_not),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

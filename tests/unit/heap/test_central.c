@@ -33,12 +33,6 @@ static void give(struct span *s)
     os_critical_leave();
 }
 
-static void free_all(void **blocks, int n)
-{
-    for (int i = 0; i < n; i++)
-        harness_free(blocks[i]);
-}
-
 static void release_empty(void)
 {
     os_critical_enter();
@@ -64,7 +58,7 @@ static void a_full_orphan_is_offered_once_somebody_frees_in_it(void **state)
     assert_true(span_is_free(s, harness_idx(blocks[0])));
     give(s);
     harness_check();
-    free_all(blocks + 1, N_BLOCKS - 1);
+    harness_free_n(blocks + 1, N_BLOCKS - 1);
     release_empty();
     assert_int_equal(heap_recount(), 0);
 }
@@ -76,7 +70,7 @@ static void empty_orphans_go_back_to_the_arena(void **state)
     size_t used = heap_mapped_bytes();
     harness_in_thread(fill_span, blocks);
     assert_true(heap_mapped_bytes() > used);
-    free_all(blocks, N_BLOCKS);
+    harness_free_n(blocks, N_BLOCKS);
     os_critical_enter();
     assert_int_equal(central_release_empty(), 1);
     assert_int_equal(central_release_empty(), 0);
@@ -115,7 +109,7 @@ static void a_late_freer_leaves_a_retired_descriptor_alone(void **state)
     void *blocks[N_BLOCKS];
     fill_span(blocks);
     struct span *s = harness_span(blocks[0]);
-    free_all(blocks + 2, N_BLOCKS - 2);
+    harness_free_n(blocks + 2, N_BLOCKS - 2);
     uint64_t late = set_remote_bit(s, harness_idx(blocks[0]));
     harness_in_thread(free_one, blocks[1]);
     os_critical_enter();
@@ -130,7 +124,7 @@ static void a_late_freer_leaves_a_retired_descriptor_alone(void **state)
     announce(s, late);
     assert_int_equal(span_flags(s) & SPAN_REMOTE, 0);
     assert_null(atomic_load(&tcache_self->inbox.head));
-    free_all(blocks, N_BLOCKS);
+    harness_free_n(blocks, N_BLOCKS);
     release_empty();
     harness_check();
 }
@@ -141,7 +135,7 @@ static void a_span_is_not_retired_while_a_message_is_on_its_way(void **state)
     void *blocks[N_BLOCKS];
     fill_span(blocks);
     struct span *s = harness_span(blocks[0]);
-    free_all(blocks + 1, N_BLOCKS - 1);
+    harness_free_n(blocks + 1, N_BLOCKS - 1);
     uint64_t flags = set_remote_bit(s, harness_idx(blocks[0]));
     os_critical_enter();
     span_drain(s); /* as somebody else's message would */
@@ -173,7 +167,7 @@ static void a_message_follows_a_span_that_has_moved(void **state)
     assert_true(span_is_free(s, harness_idx(blocks[0])));
     os_critical_leave();
     give(s);
-    free_all(blocks + 1, N_BLOCKS - 1);
+    harness_free_n(blocks + 1, N_BLOCKS - 1);
     release_empty();
     harness_check();
 }
@@ -198,7 +192,7 @@ static void a_closed_inbox_takes_nothing_and_empties_once(void **state)
     span_flag_clear(s, SPAN_REMOTE);
     assert_ptr_equal(s->fast_owner, tcache_self);
     os_critical_leave();
-    free_all(blocks, N_BLOCKS);
+    harness_free_n(blocks, N_BLOCKS);
     release_empty();
 }
 
@@ -260,13 +254,6 @@ static void spans_may_change_hands_and_end_at_any_time(void **state)
     assert_int_equal(heap_recount(), 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,5 +265,5 @@ int main(void)
         cmocka_unit_test(a_closed_inbox_takes_nothing_and_empties_once),
         cmocka_unit_test(spans_may_change_hands_and_end_at_any_time),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -302,13 +302,6 @@ static void at_the_end_the_heap_is_empty(void **state)
     assert_int_equal(heap_mapped_bytes(), 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,5 +309,5 @@ int main(void)
         cmocka_unit_test(the_same_on_probation),
         cmocka_unit_test(at_the_end_the_heap_is_empty),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -327,13 +327,6 @@ static void large_blocks_are_freed_by_anybody_once(void **state)
     tidy();
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,5 +342,5 @@ int main(void)
         cmocka_unit_test(a_tick_does_not_end_the_span_that_is_freed_into),
         cmocka_unit_test(large_blocks_are_freed_by_anybody_once),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

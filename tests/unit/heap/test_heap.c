@@ -311,13 +311,6 @@ static void a_fork_child_of_busy_threads_has_a_whole_heap(void **state)
         pthread_join(threads[t], NULL);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,5 +324,5 @@ int main(void)
         cmocka_unit_test(second_free_is_found_whoever_frees),
         cmocka_unit_test(a_fork_child_of_busy_threads_has_a_whole_heap),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -241,13 +241,6 @@ static void a_child_has_a_whole_heap_wherever_another_was(void **state)
 }
 #endif
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,5 +249,5 @@ int main(void)
 #endif
         cmocka_unit_test(a_child_has_a_whole_heap_whatever_others_were_doing),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -48,16 +48,8 @@ static struct span *begin(void **blocks)
 
 static void end(void **blocks, int first)
 {
-    for (int i = first; i < N; i++)
-        harness_free(blocks[i]);
-    os_critical_enter();
-    tcache_drain_inbox(tcache_self);
-    os_critical_leave();
-    harness_retire();
-    harness_check();
-    os_critical_enter();
-    central_release_empty();
-    os_critical_leave();
+    harness_free_n(blocks + first, N - first);
+    harness_start_afresh();
     assert_int_equal(heap_recount(), 0);
 }
 
@@ -243,13 +235,6 @@ static void nothing_is_remembered_in_common(void **state)
     end(blocks, 2);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,5 +249,5 @@ int main(void)
         cmocka_unit_test(each_word_is_looked_at),
         cmocka_unit_test(nothing_is_remembered_in_common),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -301,13 +301,6 @@ static void asking_often_is_cheap(void **state)
     assert_int_equal(use_at(start + 19 * ms).used_bytes, before.used_bytes);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,5 +315,5 @@ int main(void)
         cmocka_unit_test(asking_often_is_cheap),
         cmocka_unit_test(a_fork_child_mends_what_was_half_done),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -141,13 +141,6 @@ static void test_free_of_parts(void **state)
     os_critical_leave();
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,5 +150,5 @@ int main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_free_of_parts),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

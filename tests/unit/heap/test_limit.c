@@ -162,13 +162,6 @@ static void a_purge_is_not_the_end_of_memory(void **state)
     assert_int_equal(WEXITSTATUS(status), 42);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,5 +169,5 @@ int main(void)
         cmocka_unit_test(one_block_may_grow_to_a_good_part_of_the_limit),
         cmocka_unit_test(a_purge_is_not_the_end_of_memory),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -65,13 +65,6 @@ static void scratch_grows_in_place_and_keeps_its_content(void **state)
     os_critical_leave();
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,5 +72,5 @@ int main(void)
         cmocka_unit_test(a_reference_leads_back_to_its_piece),
         cmocka_unit_test(scratch_grows_in_place_and_keeps_its_content),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

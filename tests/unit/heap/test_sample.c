@@ -186,18 +186,11 @@ static void flags(void **state)
     harness_check();
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_block),      cmocka_unit_test(share_of_bytes), cmocka_unit_test(blocks_that_go_round),
         cmocka_unit_test(others_stay_fast), cmocka_unit_test(large_blocks),   cmocka_unit_test(flags),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -88,13 +88,6 @@ static void figures(void **state)
     assert_int_equal(site_get(s, SITE_LEAKED).bytes, 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,5 +95,5 @@ int main(void)
         cmocka_unit_test(threads_agree),
         cmocka_unit_test(figures),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -198,13 +198,6 @@ static void a_span_with_no_live_block_is_released_and_told(void **state)
     harness_free(p);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,5 +210,5 @@ int main(void)
         cmocka_unit_test(flags_and_fast_owner_go_together),
         cmocka_unit_test(a_span_with_no_live_block_is_released_and_told),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -275,13 +275,6 @@ static void a_detached_span_is_in_no_window_and_on_no_list(void **state)
     assert_null(bin()->span);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,5 +291,5 @@ int main(void)
         cmocka_unit_test(a_cut_cache_is_out_of_sight_until_it_is_mended),
         cmocka_unit_test(a_detached_span_is_in_no_window_and_on_no_list),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -127,13 +127,6 @@ static void parked_caches_go_with_time(void **state)
     harness_start_afresh();
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,5 +136,5 @@ int main(void)
         cmocka_unit_test(a_fork_child_has_no_parked_cache),
         cmocka_unit_test(parked_caches_go_with_time),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -290,13 +290,6 @@ static void trim_reaches_the_spans_of_a_waiting_thread(void **state)
     harness_check();
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,5 +302,5 @@ int main(void)
         cmocka_unit_test(spans_of_a_waiting_thread_go_back),
         cmocka_unit_test(trim_reaches_the_spans_of_a_waiting_thread),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }

@@ -161,13 +161,6 @@ static void a_part_grows_on_in_the_child_of_a_fork(void **state)
     os_vm_unmap((void *)spare(), grown);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    harness_init();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,5 +173,5 @@ int main(void)
         cmocka_unit_test(what_is_in_the_way_of_a_growth_outlives_a_fork),
         cmocka_unit_test(a_part_grows_on_in_the_child_of_a_fork),
     };
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, harness_setup, NULL);
 }
