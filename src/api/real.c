@@ -225,11 +225,13 @@ static bool real_is_jump_entry(void *found)
            symbol->st_shndx == SHN_UNDEF;
 }
 
-/* Where the program's jump entry leads is best asked by calling it. Whoever defines malloc defines the others. */
+/* Where the program's jump entry leads is best asked by calling it. Whoever defines malloc defines the others. One who puts words of his
+ * own before the blocks that he gets from us (glibc's libmemusage) is not us: what he gave is his to free, and lost. */
 static bool real_entry_leads_to_us(void *(*entry)(size_t))
 {
     void *p = entry(1);
-    bool is_ours = heap_contains((uintptr_t)p);
+    struct heap_obj block;
+    bool is_ours = heap_find_object((uintptr_t)p, &block) == HEAP_LIVE && block.start == (uintptr_t)p;
 
     if (is_ours)
         free(p);

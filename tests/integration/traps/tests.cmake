@@ -1,6 +1,6 @@
 # One tiny program per trap; its name says what it proves. Those in trap_programs run alone and take no argument.
 file(GLOB trap_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.c ${CMAKE_CURRENT_LIST_DIR}/*.cc)
-list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_module_constructor|trap_auditor|trap_interposer|trap_phdr|trap_runtime|sanitized|sanitized_threads)\\.c$")
+list(FILTER trap_sources EXCLUDE REGEX "/(trap_module|trap_module_constructor|trap_auditor|trap_interposer|trap_phdr|trap_headers|trap_runtime|sanitized|sanitized_threads)\\.c$")
 add_library(trap_module MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_module.c)
 target_compile_options(trap_module PRIVATE -O1 -fno-builtin)
 foreach(module trap_module_constructor trap_auditor)
@@ -75,12 +75,15 @@ set_target_properties(malloc_under_locks_of_libc PROPERTIES ENABLE_EXPORTS ON)
 target_compile_options(malloc_address_in_fixed_program PRIVATE -fno-pie)
 target_link_options(malloc_address_in_fixed_program PRIVATE -no-pie)
 set_target_properties(malloc_address_in_fixed_program PROPERTIES POSITION_INDEPENDENT_CODE OFF)
-# The same beside a library that takes what sanitizers take, and not malloc.
-add_library(trap_phdr MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_phdr.c)
-target_compile_definitions(trap_phdr PRIVATE _GNU_SOURCE)
-add_test(NAME trap.fixed_program_beside_fakechroot COMMAND malloc_address_in_fixed_program)
-set_tests_properties(trap.fixed_program_beside_fakechroot PROPERTIES LABELS quick TIMEOUT 120
-  ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:trap_phdr>:${library}")
+# The same beside a library that takes what sanitizers take, and not malloc; and behind one that has malloc, and asks us for more.
+foreach(beside phdr headers)
+  add_library(trap_${beside} MODULE ${CMAKE_CURRENT_LIST_DIR}/trap_${beside}.c)
+  target_compile_definitions(trap_${beside} PRIVATE _GNU_SOURCE)
+  target_compile_options(trap_${beside} PRIVATE -fno-builtin)
+  add_test(NAME trap.fixed_program_beside_${beside} COMMAND malloc_address_in_fixed_program ${beside})
+  set_tests_properties(trap.fixed_program_beside_${beside} PROPERTIES LABELS quick TIMEOUT 120
+    ENVIRONMENT "LD_PRELOAD=$<TARGET_FILE:trap_${beside}>:${library}")
+endforeach()
 
 foreach(program eintr eintr_others eintr_files eintr_waits)
   file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/${program}.c lines REGEX "^    {\"[a-z_]+\", ")
