@@ -107,6 +107,9 @@ struct mallinfo malloc_info_clipped(void); /* mallinfo, whose fields are too sma
 void *passthrough_malloc(size_t size_bytes);
 void *passthrough_calloc(size_t n, size_t size_bytes);
 void *passthrough_memalign(size_t align, size_t size_bytes);
+void passthrough_find(void); /* constructor */
+void *passthrough_realloc(void *p, size_t size_bytes);
+void passthrough_free(void *p);
 
 /* ---- thread.c, fork.c, signal_defer.c ---- */
 void api_thread_adopt(void);        /* this thread has no record: it gets one, without locks of libc */

@@ -1,15 +1,20 @@
-/* C++ operators new and delete by their mangled names; the two plain pairs are fast paths in malloc_fast.c.
+/* C++ operators new and delete by their mangled names; the plain pair is a fast path in malloc_fast.c.
  *
+ * Owns    cxx_bases: the operators by which the others are defined. A program may replace those alone (with a header before
+ *         each block, say), and then the others call its own: new[] is new, delete with a size is delete.
  * What    a new that finds no memory calls the program's new handler and tries again, and without a handler
  *         throws std::bad_alloc, all through weak references to the C++ runtime. Where none is loaded there
  *         is nobody who could catch: one fixed line, and abort.
  * Not here  try and catch do not exist in C: for a nothrow new with a handler, which may throw, the runtime's
  *         own nothrow operator is called, which catches. It calls our throwing one.
  */
+#include "api/cxx.h"
+
 #include <dlfcn.h>
 #include <stdlib.h>
 #include "api/alloc.h"
 #include "api/malloc_fast.h"
+#include "api/real.h"
 #include "api/signal_defer.h"
 #include "base/check.h"
 
@@ -101,91 +106,11 @@ static void *cxx_new_aligned(size_t size_bytes, size_t align)
     return LIKELY(p != NULL) ? p : cxx_new_failed(size_bytes, align);
 }
 
-COLD static void *cxx_nothrow_failed(size_t size_bytes, const struct cxx_nothrow *tag)
-{
-    void *(*runtime_new)(size_t, const struct cxx_nothrow *);
-
-    if (cxx_handler() == NULL)
-        return NULL;
-    runtime_new = (void *(*)(size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT, "_ZnwmRKSt9nothrow_t");
-    return runtime_new != NULL ? runtime_new(size_bytes, tag) : NULL;
-}
-
-COLD static void *cxx_nothrow_aligned_failed(size_t size_bytes, size_t align, const struct cxx_nothrow *tag)
-{
-    void *(*runtime_new)(size_t, size_t, const struct cxx_nothrow *);
-
-    if (cxx_handler() == NULL)
-        return NULL;
-    runtime_new = (void *(*)(size_t, size_t, const struct cxx_nothrow *))dlsym(
-        RTLD_NEXT, "_ZnwmSt11align_val_tRKSt9nothrow_t");
-    return runtime_new != NULL ? runtime_new(size_bytes, align, tag) : NULL;
-}
-
-CXX(void *, _ZnwmRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
-{
-    void *p = malloc(size_bytes);
-
-    return LIKELY(p != NULL) ? p : cxx_nothrow_failed(size_bytes, tag);
-}
-
-CXX(void *, _ZnamRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
-{
-    return _ZnwmRKSt9nothrow_t(size_bytes, tag);
-}
+/* ---- those that the others are defined by ---- */
 
 CXX(void *, _ZnwmSt11align_val_t, (size_t size_bytes, size_t align))
 {
     return cxx_new_aligned(size_bytes, align);
-}
-
-CXX(void *, _ZnamSt11align_val_t, (size_t size_bytes, size_t align))
-{
-    return cxx_new_aligned(size_bytes, align);
-}
-
-CXX(void *, _ZnwmSt11align_val_tRKSt9nothrow_t,
-    (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
-{
-    void *p = cxx_try(size_bytes, align);
-
-    return LIKELY(p != NULL) ? p : cxx_nothrow_aligned_failed(size_bytes, align, tag);
-}
-
-CXX(void *, _ZnamSt11align_val_tRKSt9nothrow_t,
-    (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
-{
-    return _ZnwmSt11align_val_tRKSt9nothrow_t(size_bytes, align, tag);
-}
-
-/* ---- delete: the address says all; what else the caller knows is only checked in checking builds ---- */
-static void cxx_delete_sized(void *p, size_t size_bytes)
-{
-    if (GCM_CHECKING && p != NULL && heap_contains((uintptr_t)p) && size_bytes > usable_size(p))
-        check_misuse(MISUSE_WRONG_SIZE, (uintptr_t)p);
-    free(p);
-}
-
-CXX(void, _ZdlPvm, (void *p, size_t size_bytes))
-{
-    cxx_delete_sized(p, size_bytes);
-}
-
-CXX(void, _ZdaPvm, (void *p, size_t size_bytes))
-{
-    cxx_delete_sized(p, size_bytes);
-}
-
-CXX(void, _ZdlPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
-{
-    (void)tag;
-    free(p);
-}
-
-CXX(void, _ZdaPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
-{
-    (void)tag;
-    free(p);
 }
 
 CXX(void, _ZdlPvSt11align_val_t, (void *p, size_t align))
@@ -194,34 +119,168 @@ CXX(void, _ZdlPvSt11align_val_t, (void *p, size_t align))
     free(p);
 }
 
+static struct cxx_bases {
+    void *(*new_one)(size_t), *(*new_array)(size_t);
+    void (*delete_one)(void *), (*delete_array)(void *);
+    void *(*new_aligned)(size_t, size_t), *(*new_aligned_array)(size_t, size_t);
+    void (*delete_aligned)(void *, size_t), (*delete_aligned_array)(void *, size_t);
+} cxx_bases = {_Znwm, _Znwm, free, free, _ZnwmSt11align_val_t, _ZnwmSt11align_val_t, _ZdlPvSt11align_val_t, _ZdlPvSt11align_val_t};
+
+CXX(void *, _Znam, (size_t size_bytes))
+{
+    return cxx_bases.new_one(size_bytes);
+}
+
+CXX(void, _ZdaPv, (void *p))
+{
+    cxx_bases.delete_one(p);
+}
+
+CXX(void *, _ZnamSt11align_val_t, (size_t size_bytes, size_t align))
+{
+    return cxx_bases.new_aligned(size_bytes, align);
+}
+
 CXX(void, _ZdaPvSt11align_val_t, (void *p, size_t align))
 {
-    (void)align;
-    free(p);
+    cxx_bases.delete_aligned(p, align);
+}
+
+/* An array's operator that the program did not replace is that of one object, whichever that is. */
+void cxx_find_replaced(void)
+{
+    void *p;
+
+#define CXX_FIND(one, one_symbol, array, array_symbol)                                                                             \
+    do {                                                                                                                           \
+        if ((p = real_replacement(#one_symbol, (void *)one_symbol)) != NULL)                                                      \
+            *(void **)&cxx_bases.one = *(void **)&cxx_bases.array = p;                                                            \
+        if ((p = real_replacement(#array_symbol, (void *)array_symbol)) != NULL)                                                  \
+            *(void **)&cxx_bases.array = p;                                                                                       \
+    } while (0)
+    CXX_FIND(new_one, _Znwm, new_array, _Znam);
+    CXX_FIND(delete_one, _ZdlPv, delete_array, _ZdaPv);
+    CXX_FIND(new_aligned, _ZnwmSt11align_val_t, new_aligned_array, _ZnamSt11align_val_t);
+    CXX_FIND(delete_aligned, _ZdlPvSt11align_val_t, delete_aligned_array, _ZdaPvSt11align_val_t);
+#undef CXX_FIND
+}
+
+/* ---- new that does not throw ---- */
+
+/* The runtime's own calls the one that throws, the program's or ours, and catches. Where there is no runtime: the program's. */
+COLD static void *cxx_nothrow_runtime(const char *name, size_t size_bytes, const struct cxx_nothrow *tag, void *(*program_new)(size_t))
+{
+    void *(*runtime_new)(size_t, const struct cxx_nothrow *);
+
+    runtime_new = (void *(*)(size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT, name);
+    if (runtime_new != NULL)
+        return runtime_new(size_bytes, tag);
+    return program_new != NULL ? program_new(size_bytes) : NULL;
+}
+
+COLD static void *cxx_nothrow_aligned_runtime(const char *name, size_t size_bytes, size_t align, const struct cxx_nothrow *tag,
+                                              void *(*program_new)(size_t, size_t))
+{
+    void *(*runtime_new)(size_t, size_t, const struct cxx_nothrow *);
+
+    runtime_new = (void *(*)(size_t, size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT, name);
+    if (runtime_new != NULL)
+        return runtime_new(size_bytes, align, tag);
+    return program_new != NULL ? program_new(size_bytes, align) : NULL;
+}
+
+CXX(void *, _ZnwmRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
+{
+    void *p;
+
+    if (UNLIKELY(cxx_bases.new_one != _Znwm))
+        return cxx_nothrow_runtime("_ZnwmRKSt9nothrow_t", size_bytes, tag, cxx_bases.new_one);
+    p = malloc(size_bytes);
+    if (UNLIKELY(p == NULL) && cxx_handler() != NULL)
+        p = cxx_nothrow_runtime("_ZnwmRKSt9nothrow_t", size_bytes, tag, NULL);
+    return p;
+}
+
+CXX(void *, _ZnamRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
+{
+    if (UNLIKELY(cxx_bases.new_array != _Znwm))
+        return cxx_nothrow_runtime("_ZnamRKSt9nothrow_t", size_bytes, tag, cxx_bases.new_array);
+    return _ZnwmRKSt9nothrow_t(size_bytes, tag);
+}
+
+CXX(void *, _ZnwmSt11align_val_tRKSt9nothrow_t,
+    (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
+{
+    void *p;
+
+    if (UNLIKELY(cxx_bases.new_aligned != _ZnwmSt11align_val_t))
+        return cxx_nothrow_aligned_runtime("_ZnwmSt11align_val_tRKSt9nothrow_t", size_bytes, align, tag, cxx_bases.new_aligned);
+    p = cxx_try(size_bytes, align);
+    if (UNLIKELY(p == NULL) && cxx_handler() != NULL)
+        p = cxx_nothrow_aligned_runtime("_ZnwmSt11align_val_tRKSt9nothrow_t", size_bytes, align, tag, NULL);
+    return p;
+}
+
+CXX(void *, _ZnamSt11align_val_tRKSt9nothrow_t,
+    (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
+{
+    if (UNLIKELY(cxx_bases.new_aligned_array != _ZnwmSt11align_val_t))
+        return cxx_nothrow_aligned_runtime("_ZnamSt11align_val_tRKSt9nothrow_t", size_bytes, align, tag,
+                                           cxx_bases.new_aligned_array);
+    return _ZnwmSt11align_val_tRKSt9nothrow_t(size_bytes, align, tag);
+}
+
+/* ---- delete: the address says all; what else the caller knows is only checked in checking builds ---- */
+static void cxx_check_size(const void *p, size_t size_bytes)
+{
+    if (GCM_CHECKING && cxx_bases.delete_one == free && p != NULL && heap_contains((uintptr_t)p) && size_bytes > usable_size((void *)p))
+        check_misuse(MISUSE_WRONG_SIZE, (uintptr_t)p);
+}
+
+CXX(void, _ZdlPvm, (void *p, size_t size_bytes))
+{
+    cxx_check_size(p, size_bytes);
+    cxx_bases.delete_one(p);
+}
+
+CXX(void, _ZdaPvm, (void *p, size_t size_bytes))
+{
+    cxx_check_size(p, size_bytes);
+    cxx_bases.delete_array(p);
+}
+
+CXX(void, _ZdlPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
+{
+    (void)tag;
+    cxx_bases.delete_one(p);
+}
+
+CXX(void, _ZdaPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
+{
+    (void)tag;
+    cxx_bases.delete_array(p);
 }
 
 CXX(void, _ZdlPvmSt11align_val_t, (void *p, size_t size_bytes, size_t align))
 {
-    (void)align;
-    cxx_delete_sized(p, size_bytes);
+    cxx_check_size(p, size_bytes);
+    cxx_bases.delete_aligned(p, align);
 }
 
 CXX(void, _ZdaPvmSt11align_val_t, (void *p, size_t size_bytes, size_t align))
 {
-    (void)align;
-    cxx_delete_sized(p, size_bytes);
+    cxx_check_size(p, size_bytes);
+    cxx_bases.delete_aligned_array(p, align);
 }
 
 CXX(void, _ZdlPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const struct cxx_nothrow *tag))
 {
-    (void)align;
     (void)tag;
-    free(p);
+    cxx_bases.delete_aligned(p, align);
 }
 
 CXX(void, _ZdaPvSt11align_val_tRKSt9nothrow_t, (void *p, size_t align, const struct cxx_nothrow *tag))
 {
-    (void)align;
     (void)tag;
-    free(p);
+    cxx_bases.delete_aligned_array(p, align);
 }

@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 #include "api/alloc.h"
 #include "api/control.h"
+#include "api/cxx.h"
 #include "api/environment.h"
 #include "api/interpose.h"
 #include "api/malloc_fast.h"
@@ -150,7 +151,10 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
         os_vm_drop_singly();
     init_heap();
     real_lookup_all();
+    cxx_find_replaced();
     api_state.is_passthrough = !real_is_malloc_ours(true);
+    if (api_state.is_passthrough)
+        passthrough_find();
     if (!api_state.is_passthrough)
         neighbours_find();
     thread_install();

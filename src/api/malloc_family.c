@@ -66,7 +66,7 @@ EXPORT void *reallocarray(void *p, size_t n, size_t size_bytes)
 
     if (UNLIKELY(__builtin_mul_overflow(n, size_bytes, &total_bytes)))
         return family_no_memory();
-    return realloc(p, total_bytes);
+    return LIKELY(!api_state.is_passthrough) ? realloc(p, total_bytes) : passthrough_realloc(p, total_bytes);
 }
 
 /* pre: align is a power of two. */
@@ -134,9 +134,18 @@ EXPORT size_t malloc_usable_size(void *p)
     return p == NULL ? 0 : usable_size(p);
 }
 
+/* free, under a name that the program did not define with it. */
+static void family_free(void *p)
+{
+    if (LIKELY(!api_state.is_passthrough))
+        free(p);
+    else
+        passthrough_free(p);
+}
+
 EXPORT void cfree(void *p)
 {
-    free(p);
+    family_free(p);
 }
 
 /* Checking builds: the size that the caller believes must fit the block. */
@@ -149,12 +158,12 @@ static void family_check_size(void *p, size_t size_bytes)
 EXPORT void free_sized(void *p, size_t size_bytes)
 {
     family_check_size(p, size_bytes);
-    free(p);
+    family_free(p);
 }
 
 EXPORT void free_aligned_sized(void *p, size_t align, size_t size_bytes)
 {
     (void)align;
     family_check_size(p, size_bytes);
-    free(p);
+    family_free(p);
 }

@@ -265,17 +265,7 @@ FAST_TEXT EXPORT void free(void *p)
     *word = bits;
 }
 
-FAST_TEXT EXPORT void *_Znam(size_t size_bytes)
-{
-    return _Znwm(size_bytes);
-}
-
 FAST_TEXT EXPORT void _ZdlPv(void *p)
-{
-    free(p);
-}
-
-FAST_TEXT EXPORT void _ZdaPv(void *p)
 {
     free(p);
 }

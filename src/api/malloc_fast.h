@@ -10,9 +10,7 @@ extern const char __start_gcm_fast[] __attribute__((visibility("hidden")));
 extern const char __stop_gcm_fast[] __attribute__((visibility("hidden")));
 
 EXPORT void *_Znwm(size_t size_bytes);
-EXPORT void *_Znam(size_t size_bytes);
 EXPORT void _ZdlPv(void *p);
-EXPORT void _ZdaPv(void *p);
 
 /* ASSERTs that the table of bins says what sizeclass_of says. */
 void fast_check(void);

@@ -3,6 +3,8 @@
  *
  * Invariants  a block is told by its address: free and realloc of a block of ours stay with us, and those of another
  *         go to libc as foreign blocks do anyway (free_slow.c, realloc.c).
+ *         What libc's other functions reach by the names realloc and free, they reach there where the program has them:
+ *         reallocarray grows the program's blocks.
  * Not here  finding out: init.c.
  */
 #include "api/alloc.h"
@@ -11,6 +13,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include "api/real.h"
+
+static struct {
+    void *(*realloc)(void *, size_t);
+    void (*free)(void *);
+} passthrough_program; /* or NULL */
+
+void passthrough_find(void)
+{
+    *(void **)&passthrough_program.realloc = real_replacement("realloc", (void *)realloc);
+    *(void **)&passthrough_program.free = real_replacement("free", (void *)free);
+}
+
+void *passthrough_realloc(void *p, size_t size_bytes)
+{
+    return passthrough_program.realloc != NULL ? passthrough_program.realloc(p, size_bytes) : realloc(p, size_bytes);
+}
+
+void passthrough_free(void *p)
+{
+    if (passthrough_program.free != NULL)
+        passthrough_program.free(p);
+    else
+        free(p);
+}
 
 void *passthrough_malloc(size_t size_bytes)
 {

@@ -225,6 +225,52 @@ static bool real_is_jump_entry(void *found)
            symbol->st_shndx == SHN_UNDEF;
 }
 
+/* Those that are searched before us: the program, the kernel's, what is preloaded earlier. In another namespace (dlmopen) we are
+ * not found, and nobody is before us. Only the constructor asks. */
+enum { REAL_MAX_EARLIER = 8 };
+static struct {
+    const struct symtab_names *names[REAL_MAX_EARLIER];
+    size_t n;
+    bool are_listed, are_more;
+} real_earlier;
+
+static void real_list_earlier(void)
+{
+    const struct link_map *map = _r_debug.r_map;
+
+    real_earlier.are_listed = true;
+    for (; map != NULL && !symtab_is_own(map); map = map->l_next) {
+        if (real_earlier.n < REAL_MAX_EARLIER)
+            real_earlier.names[real_earlier.n++] = symtab_of(map).names;
+        else
+            real_earlier.are_more = true;
+    }
+    if (map == NULL) {
+        real_earlier.n = 0;
+        real_earlier.are_more = false;
+    }
+}
+
+static bool real_may_precede(const char *name)
+{
+    const uint32_t hash = symtab_hash(name);
+    bool may_have = real_earlier.are_more;
+
+    for (size_t i = 0; i < real_earlier.n; i++)
+        may_have |= symtab_may_have(real_earlier.names[i], hash);
+    return may_have;
+}
+
+void *real_replacement(const char *name, void *ours)
+{
+    void *found;
+
+    if (!real_earlier.are_listed)
+        real_list_earlier();
+    found = real_may_precede(name) ? dlsym(_r_debug.r_map, name) : NULL;
+    return found == NULL || found == ours || real_is_jump_entry(found) ? NULL : found;
+}
+
 /* Where the program's jump entry leads is best asked by calling it. Whoever defines malloc defines the others. One who puts words of his
  * own before the blocks that he gets from us (glibc's libmemusage) is not us: what he gave is his to free, and lost. */
 static bool real_entry_leads_to_us(void *(*entry)(size_t))

@@ -83,6 +83,10 @@ static void check_other_names(void)
     TEST_CHECK(posix_memalign(&p, 64, 100) == 0 && gc_find_object(p, NULL) == NULL);
     p = valloc(100);
     TEST_CHECK(p != NULL && gc_find_object(p, NULL) == NULL);
+    p = strcpy(malloc(20), "kept"); /* libc's reallocarray calls the program's realloc */
+    p = reallocarray(p, 100, 30);
+    TEST_CHECK(p >= (void *)pool && p < (void *)(pool + POOL_BYTES) && strcmp(p, "kept") == 0);
+    free(p);
 }
 
 __attribute__((constructor)) static void note_use(void)

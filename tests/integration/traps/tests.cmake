@@ -49,6 +49,13 @@ foreach(source IN LISTS trap_sources)
   gcm_preload_test(trap.${trap} LABEL ${label} TIMEOUT 240 COMMAND ${trap} ${arguments})
 endforeach()
 
+gcm_test_program(operators_replaced_own_malloc ${CMAKE_CURRENT_LIST_DIR}/operators_replaced.cc)
+target_compile_definitions(operators_replaced_own_malloc PRIVATE OWN_MALLOC)
+foreach(program operators_replaced operators_replaced_own_malloc)
+  target_compile_options(${program} PRIVATE -O1 -fsized-deallocation -fno-builtin -Wno-sized-deallocation)
+endforeach()
+gcm_preload_test(trap.operators_replaced_own_malloc LABEL quick TIMEOUT 60 COMMAND operators_replaced_own_malloc)
+
 # A second library that is preloaded, behind ours and before it.
 gcm_preload_path(library)
 foreach(order behind before)
