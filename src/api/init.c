@@ -24,6 +24,7 @@
 #include "gc/finalizer.h"
 #include "gc/mark_team.h"
 #include "gc/pacer.h"
+#include "gc/roots.h"
 #include "heap/tcache.h"
 #include "heap/probation.h"
 #include "os/os.h"
@@ -121,6 +122,8 @@ static void init_collector(bool is_watched)
     probation_set(init_options.probation == OPTION_PROBATION_CAREFUL);
     pacer_init(&pacer);
     cycle_init(&cycle);
+    if (neighbours.has_python)
+        roots_expect_python();
 }
 
 /* A sanitizer's own start comes after ours and wants the address space as it finds it. Where the program's

@@ -112,14 +112,22 @@ static bool cycle_give_roots_again(void *ctx)
     return cycle_give_roots() == SKIP_NONE;
 }
 
+/* What no word leads to in processes of two libraries. */
+static bool cycle_mark_distances(size_t *n_found)
+{
+    *n_found = 0;
+    return (!roots_has_fontconfig() && !roots_has_python()) ||
+           mark_distances(roots_has_fontconfig(), roots_has_python(), n_found);
+}
+
 /* What no word leads to, but what is marked knows otherwise: each of the two may lead to more of the other. */
 static bool cycle_mark_indirect(void)
 {
-    size_t n_found = 0;
+    size_t n_found;
     do {
         if (!finalizer_mark_args())
             return false;
-        if (roots_has_fontconfig() && !mark_distances(&n_found))
+        if (!cycle_mark_distances(&n_found))
             return false;
     } while (n_found != 0);
     return true;
@@ -128,7 +136,7 @@ static bool cycle_mark_indirect(void)
 static bool cycle_drain(void)
 {
     size_t n_found;
-    return mark_drain() && (!roots_has_fontconfig() || mark_distances(&n_found));
+    return mark_drain() && cycle_mark_distances(&n_found);
 }
 
 static enum cycle_skip cycle_mark(struct cycle *c)

@@ -25,9 +25,9 @@ void mark_begin(void);
 void mark_root_spans(bool is_malloc_root);
 /* everything reachable from what was given; false: a page of the heap is unreadable */
 bool mark_drain(void);
-/* After mark_drain, in a process that has fontconfig (roots_has_fontconfig): what its blocks refer to by distance, and everything
- * that reaches; *n_found blocks were referred to by nothing else. false: as mark_drain. mark_distance.c */
-bool mark_distances(size_t *n_found);
+/* After mark_drain, in a process that has fontconfig (roots_has_fontconfig) or Python: what blocks refer to by distance or by
+ * integers, and everything that reaches; *n_found blocks were referred to by nothing else. false: as mark_drain. mark_distance.c */
+bool mark_distances(bool has_fontconfig, bool has_python, size_t *n_found);
 /* after the restart: gives back what an unusually deep stack used */
 void mark_finish(void);
 void mark_clear_all(void); /* the cycle is void: no block is marked */

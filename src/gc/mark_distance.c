@@ -1,4 +1,4 @@
-/* References by distance; see mark.h.
+/* References by distance, and by Python's integers in blocks of malloc; see mark.h.
  *
  * What    fontconfig keeps patterns and character sets in files that it maps wherever there is room, so these refer to their parts
  *         by distance, in memory of malloc, too: an array of elements, of leaves or of numbers is known by what must be added
@@ -8,11 +8,13 @@
  *             character set    int n_users, n; distance of the leaves; distance of the numbers (2 bytes each)
  *             leaves           distances from the array to each leaf
  *
- *         Both heads have 24 bytes. What looks like one by chance keeps a block for longer, no more.
+ *         Both heads have 24 bytes. A block that Python got from malloc for an integer has 32, and up to 24 more in its debug
+ *         mode. What looks like one by chance keeps a block for longer, no more.
  * Callers  when everything that words lead to is marked. What is found leads on, so it goes round until nothing is new.
  */
 #include "gc/mark.h"
 
+#include "gc/digits.h"
 #include "gc/mark_inl.h"
 #include "heap/heap.h"
 #include "os/os.h"
@@ -21,6 +23,8 @@ enum {
     DISTANCE_HEAD_BYTES = 32, /* the block of 24 bytes, and one more (alloc_padded) */
     DISTANCE_ELEMENT_BYTES = 16,
     DISTANCE_NUMBER_BYTES = 2,
+    DISTANCE_INTEGER_MIN = 48, /* 33 bytes and more */
+    DISTANCE_INTEGER_MAX = 80,
 };
 
 struct distance_head {
@@ -28,7 +32,10 @@ struct distance_head {
     uintptr_t distance_first, distance_second;
 };
 
-static size_t distance_n_new;
+static struct {
+    bool has_fontconfig, has_python;
+    size_t n_new;
+} distances;
 
 /* The block of at least n_bytes that starts there; 0: there is none. */
 static uintptr_t distance_block(uintptr_t from, uintptr_t distance, size_t n_bytes)
@@ -46,7 +53,7 @@ static void distance_keep(uintptr_t start)
     if (start == 0 || mark_is_marked(start))
         return;
     mark_addr_block(start);
-    distance_n_new++;
+    distances.n_new++;
 }
 
 static void distance_look_for_pattern(const struct distance_head *h)
@@ -70,10 +77,32 @@ static void distance_look_for_set(const struct distance_head *h)
         distance_keep(distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
 }
 
-static void distance_look(uintptr_t start)
+static void distance_look_for_integers(const uint64_t *words, size_t n_words)
+{
+    for (size_t i = 1; i < n_words; i++) {
+        struct heap_obj obj;
+        uintptr_t addr = digits_address(words[i - 1], words[i]);
+        if (addr != 0 && heap_find_object(addr, &obj) == HEAP_LIVE)
+            distance_keep(obj.start);
+    }
+}
+
+static bool distance_is_of(const struct span *s)
+{
+    if (s->flavor != FLAVOR_MALLOC)
+        return false;
+    return (distances.has_fontconfig && s->size_bytes == DISTANCE_HEAD_BYTES) ||
+           (distances.has_python && s->size_bytes >= DISTANCE_INTEGER_MIN && s->size_bytes <= DISTANCE_INTEGER_MAX);
+}
+
+static void distance_look(uintptr_t start, size_t size_bytes)
 {
     const struct distance_head *h = (const struct distance_head *)start;
 
+    if (size_bytes != DISTANCE_HEAD_BYTES) {
+        distance_look_for_integers((const uint64_t *)start, size_bytes / sizeof(uint64_t));
+        return;
+    }
     distance_look_for_pattern(h);
     distance_look_for_set(h);
 }
@@ -81,13 +110,13 @@ static void distance_look(uintptr_t start)
 static void distance_look_in_span(struct span *s, void *ctx)
 {
     (void)ctx;
-    if (s->flavor != FLAVOR_MALLOC || s->size_bytes != DISTANCE_HEAD_BYTES)
+    if (!distance_is_of(s))
         return;
     for (uint32_t w = 0; w < s->n_words; w++)
         for (uint64_t left = s->words[w].mark & ~s->words[w].free; left != 0; left &= left - 1) {
             uint32_t idx = w * 64 + bits_ctz64(left);
             if (idx < s->n_blocks)
-                distance_look(span_block(s, idx));
+                distance_look(span_block(s, idx), s->size_bytes);
         }
 }
 
@@ -97,16 +126,18 @@ static void distance_look_everywhere(void *ctx)
     heap_walk_spans(distance_look_in_span, NULL);
 }
 
-bool mark_distances(size_t *n_found)
+bool mark_distances(bool has_fontconfig, bool has_python, size_t *n_found)
 {
     uintptr_t fault_addr;
 
+    distances.has_fontconfig = has_fontconfig;
+    distances.has_python = has_python;
     *n_found = 0;
     do {
-        distance_n_new = 0;
+        distances.n_new = 0;
         if (!os_fault_guard(distance_look_everywhere, NULL, &fault_addr) || !mark_drain())
             return false;
-        *n_found += distance_n_new;
-    } while (distance_n_new != 0);
+        *n_found += distances.n_new;
+    } while (distances.n_new != 0);
     return true;
 }

@@ -42,6 +42,16 @@ bool roots_has_hider(void)
     return roots.has_hider;
 }
 
+bool roots_has_python(void)
+{
+    return roots.has_python;
+}
+
+void roots_expect_python(void)
+{
+    roots.expects_python = true;
+}
+
 uint64_t roots_scanned_bytes(void)
 {
     return roots.n_bytes;
@@ -88,6 +98,7 @@ static void roots_begin(void)
     roots.did_trust_resident = false;
     roots.has_fontconfig = false;
     roots.has_hider = false;
+    roots.has_python = roots.expects_python;
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;

@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/compiler.h"
 
 struct feed {
     enum roots_rule rule;
@@ -27,6 +28,8 @@ static void feed_sink(void *arg)
         roots.sink->words_bytewise(f->lo, f->hi);
     else
         roots.sink->words_unaligned(f->lo, f->hi);
+    if (UNLIKELY(roots.has_python) && f->rule != ROOTS_RULE_CODE)
+        roots_digits(f->lo, f->hi); /* what Python maps often lies behind some library's data, and counts as such */
 }
 
 static bool feed_count(uintptr_t lo, uintptr_t hi)

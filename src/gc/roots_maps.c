@@ -48,6 +48,7 @@ static void maps_note_library(const struct os_map *m)
     if (slash == NULL)
         return;
     roots.has_fontconfig |= strncmp(slash, "/libfontconfig", strlen("/libfontconfig")) == 0;
+    roots.has_python |= strncmp(slash, "/libpython", strlen("/libpython")) == 0 || strncmp(slash, "/python", strlen("/python")) == 0;
     roots.has_hider |= strncmp(slash, "/libswipl", strlen("/libswipl")) == 0;
 }
 

@@ -63,7 +63,7 @@ def database():
 
 def foreign():
     libc = ctypes.CDLL(None)
-    # Pointers as objects of ctypes: as Python integers, of 30 bits a digit, they would be hidden from any collector.
+    # Pointers as objects of ctypes, and as Python integers, of 30 bits a digit.
     libc.malloc.restype = libc.realloc.restype = libc.strdup.restype = ctypes.POINTER(ctypes.c_char)
     kept = []
     for i in range(2000):
@@ -73,6 +73,9 @@ def foreign():
         kept.append(p)
     for i, p in enumerate(kept):
         assert p[i] == b"x"
+    libc.strdup.restype = ctypes.c_void_p
+    numbers = [libc.strdup(b"text %d" % i) for i in range(3000)]
+    assert all(ctypes.string_at(p) == b"text %d" % i for i, p in enumerate(numbers))
         libc.free(p)
     compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
     values = (ctypes.c_int * 1000)(*[i * 7919 % 1009 for i in range(1000)])
