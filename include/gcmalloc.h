@@ -344,7 +344,7 @@ int gc_get_stats(struct gc_stats *stats, size_t size_bytes);
  * .heapsnapshot format, which gcrun --analyze and the browser's developer tools read. A clone of the process writes it:
  * the other threads stand still for a collection and the clone, the caller waits until the file is complete. Any thread;
  * one snapshot at a time.
- * 0. EINVAL: no path, an empty one, or 1024 bytes and more. EAGAIN: another snapshot is being made, or there may be no
+ * 0. EINVAL: no path, an empty one, or 1024 bytes and more. EEXIST: a device, a pipe, a folder or a symbolic link is there. EAGAIN: another snapshot is being made, or there may be no
  * more processes.
  * ECANCELED: the collection was skipped. EIO: it could not be written. ENOMEM, and the errors of open(2).
  *     gc_snapshot_write("/tmp/now.heapsnapshot"); */

@@ -39,6 +39,8 @@ EXPORT int gc_snapshot_write(const char *path)
         return EINVAL;
     if (!api_enter_slow() || api_state.is_passthrough)
         return ECANCELED;
+    if (!os_file_may_be_replaced(path))
+        return EEXIST;
     if (!snapshot_claim())
         return EAGAIN;
     fmt_str(&f, path);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -45,6 +46,14 @@ void os_close_all_but(int fd)
 int os_file_rename(const char *from, const char *to)
 {
     return (int)os_syscall(SYS_renameat2, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
+}
+
+bool os_file_may_be_replaced(const char *path)
+{
+    struct stat st;
+    long error = os_syscall(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW, 0, 0);
+
+    return error != 0 || S_ISREG(st.st_mode);
 }
 
 void os_file_remove(const char *path)

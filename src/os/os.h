@@ -388,6 +388,7 @@ pid_t os_clone_parent(void); /* in the copy: the process */
 int os_clone_wait(pid_t pid, bool is_awaited, bool *is_success);
 void os_close_all_but(int fd);
 int os_file_rename(const char *from, const char *to);
+bool os_file_may_be_replaced(const char *path); /* nothing is there, or an ordinary file: no device, no pipe, no link to one */
 void os_file_remove(const char *path);
 int os_write_at(int fd, const void *buf, size_t len, uint64_t offset); /* 0, or -errno where not all was written */
 

@@ -136,6 +136,21 @@ static void a_queued_finalizer_is_not_replaced(void)
 
 /* ---- files ---- */
 
+/* A pipe, a folder and a link stay what they are; so would /dev/null, which root could replace. */
+static void snapshot_over_no_file(void)
+{
+    char folder[64], pipe_path[80], link_path[80];
+    struct stat st;
+    snprintf(folder, sizeof(folder), "/tmp/interface_errors.%d.folder", getpid());
+    snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", folder);
+    snprintf(link_path, sizeof(link_path), "%s/link", folder);
+    TEST_CHECK(mkdir(folder, 0700) == 0 && mkfifo(pipe_path, 0600) == 0 && symlink("nowhere", link_path) == 0);
+    TEST_CHECK(gc_snapshot_write(folder) == EEXIST && gc_snapshot_write(pipe_path) == EEXIST);
+    TEST_CHECK(gc_snapshot_write(link_path) == EEXIST);
+    TEST_CHECK(lstat(pipe_path, &st) == 0 && S_ISFIFO(st.st_mode) && lstat(link_path, &st) == 0 && S_ISLNK(st.st_mode));
+    TEST_CHECK(unlink(pipe_path) == 0 && unlink(link_path) == 0 && rmdir(folder) == 0);
+}
+
 static void files_are_refused(void)
 {
     char path[1100];
@@ -144,6 +159,7 @@ static void files_are_refused(void)
     TEST_CHECK(gc_snapshot_write(NULL) == EINVAL && gc_snapshot_write(path) == EINVAL);
     TEST_CHECK(gc_snapshot_write("") == EINVAL);
     TEST_CHECK(gc_snapshot_write("/nonexistent/x") == ENOENT);
+    snapshot_over_no_file();
     TEST_CHECK(gc_profile_write(NULL, GC_PROFILE_LIVE) == EINVAL && gc_leaks_write(NULL, GC_LEAKS_TEXT) == EINVAL);
     TEST_CHECK(gc_profile_write_fd(1, 2) == EINVAL && gc_profile_write_fd(1, -1) == EINVAL);
     TEST_CHECK(gc_leaks_write_fd(1, 2) == EINVAL && gc_leaks_write_fd(1, -1) == EINVAL);
