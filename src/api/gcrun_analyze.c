@@ -194,9 +194,12 @@ static void why_print(const struct snap *s, const char *word)
 {
     char *end;
     uint64_t address = strtoull(word, &end, 16);
-    uint32_t node = *end == 0 ? snap_find(s, address) : SNAP_NONE;
+    uint32_t node;
     struct snap_ways ways;
 
+    if (*word == 0 || *end != 0)
+        gcrun_fail(STATUS_FAILED, "%s is no address", word);
+    node = snap_find(s, address);
     if (node == SNAP_NONE)
         gcrun_fail(1, "%s lies in no block of the snapshot: it was not reachable", word);
     ways = snap_shortest_ways(s);
@@ -313,22 +316,36 @@ static void diff_print(const struct snap *s, const char *path)
 
 /* ---- arguments ------------------------------------------------------------------------------------------------ */
 
+/* --name VALUE or --name=VALUE: the value, and *args behind it; NULL: another option. */
+static const char *analyze_value(char ***args, const char *name)
+{
+    size_t len = strlen(name);
+    const char *value;
+
+    if (strncmp((*args)[0], name, len) != 0 || ((*args)[0][len] != '\0' && (*args)[0][len] != '='))
+        return NULL;
+    value = (*args)[0][len] == '=' ? (*args)[0] + len + 1 : *++*args;
+    if (value == NULL)
+        gcrun_fail(STATUS_FAILED, "option %s needs a value", name);
+    ++*args;
+    return value;
+}
+
 int analyze_main(char **args)
 {
     struct snap *s;
+    const char *value;
 
     if (args[0] == NULL)
         gcrun_fail(STATUS_FAILED, "option --analyze needs a snapshot");
     s = snap_load(args[0]);
     if (args[1] == NULL)
         summary_print(s);
-    for (args++; args[0] != NULL; args += 2) {
-        if (args[1] == NULL)
-            gcrun_fail(STATUS_FAILED, "option %s needs a value", args[0]);
-        if (strcmp(args[0], "--why") == 0)
-            why_print(s, args[1]);
-        else if (strcmp(args[0], "--diff") == 0)
-            diff_print(s, args[1]);
+    for (args++; args[0] != NULL;) {
+        if ((value = analyze_value(&args, "--why")) != NULL)
+            why_print(s, value);
+        else if ((value = analyze_value(&args, "--diff")) != NULL)
+            diff_print(s, value);
         else
             gcrun_fail(STATUS_FAILED, "--analyze takes --why ADDRESS and --diff OLDER, not %s", args[0]);
     }

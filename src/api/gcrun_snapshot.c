@@ -53,7 +53,7 @@ static void snap_go_to(struct snap_reader *r, const char *key)
 {
     char *found = strstr(r->at, key);
     if (found == NULL)
-        snap_reject(r, key);
+        gcrun_fail(STATUS_FAILED, "%s: not a snapshot of the library: %s is missing", r->path, key);
     r->at = found + strlen(key);
 }
 

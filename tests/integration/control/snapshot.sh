@@ -36,10 +36,15 @@ root "stack of thread $(value thread) (sleeper)" stack
 out=$("$gcrun" --analyze "$dir/first" --why 0x10 2>&1) && failed 'why of an address that is no block'
 
 # The list hangs on its first block alone: 500 blocks of at least 104 bytes.
+for words in "--why zzz:is no address" "--why=:is no address" "--top=3:not --top=3" "--diff:needs a value"; do
+    # shellcheck disable=SC2086 # options and values
+    out=$("$gcrun" --analyze "$dir/first" ${words%%:*} 2>&1) && failed "--analyze ${words%%:*}"
+    grep -qF -- "${words#*:}" <<<"$out" || failed "--analyze ${words%%:*}: $out"
+done
 out=$("$gcrun" --analyze "$dir/first")
 list=$(grep -F "$(value list) " <<<"$out" | awk '{ print $2 }')
 [ "${list:-0}" -eq 500 ] || failed "the list's first block keeps ${list:-no} blocks, not 500:"$'\n'"$out"
-out=$("$gcrun" --analyze "$dir/second" --diff "$dir/first")
+out=$("$gcrun" --analyze "$dir/second" --diff="$dir/first")
 grep -qE '^ +\+[0-9]+ +\+300  malloc 1[0-9]+$' <<<"$out" || failed "growth by kind:"$'\n'"$out"
 grep -qE 'snapshot_target\+0x' <<<"$out" || failed "growth by retainer:"$'\n'"$out"
 printf '{"nodes":[]}' >"$dir/other"
