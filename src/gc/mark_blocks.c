@@ -88,11 +88,25 @@ void marker_mark_large(struct marker *m, struct mark_edge e)
 
 /* ---- the loop ---- */
 
-ALWAYS_INLINE struct mark_range marker_next_range(struct marker *m)
+/* A range that was popped up to this entry: at most a chunk of it. 0: there was nothing in it. */
+static NOINLINE uint64_t marker_chunk_of(struct marker *m, struct mark_range r)
+{
+    if (r.n_bytes > MARK_CHUNK_BYTES || r.is_sparse)
+        r = marker_split(m, r);
+    return markstack_entry(r.lo, r.n_bytes);
+}
+
+ALWAYS_INLINE bool marker_is_chunk(uint64_t entry)
+{
+    return LIKELY(markstack_entry_bytes(entry) - 1 < MARK_CHUNK_BYTES);
+}
+
+ALWAYS_INLINE uint64_t marker_next_chunk(struct marker *m)
 {
     if (UNLIKELY(m->is_oldest_first) && markstack_may_shift(&m->stack))
-        return markstack_shift(&m->stack);
-    return markstack_pop(&m->stack);
+        return marker_is_chunk(*m->stack.base) ? *m->stack.base++ : marker_chunk_of(m, markstack_shift(&m->stack));
+    uint64_t entry = *--m->stack.top;
+    return marker_is_chunk(entry) ? entry : marker_chunk_of(m, markstack_pop_rest(&m->stack, entry));
 }
 
 /* Once the queue is half empty, moves ranges from the stack to it, their first lines on the way. false: both
@@ -108,13 +122,11 @@ ALWAYS_INLINE bool marker_fill(struct marker *m)
         mark_team_give(m);
     uint32_t n = m->n_ranges, at = m->range_at;
     while (n < MARK_N_RANGES && !markstack_is_empty(&m->stack)) {
-        struct mark_range r = marker_next_range(m);
-        if (UNLIKELY(r.n_bytes > MARK_CHUNK_BYTES))
-            r = marker_split(m, r);
-        if (UNLIKELY(r.n_bytes == 0))
+        uint64_t entry = marker_next_chunk(m);
+        if (UNLIKELY(entry == 0))
             continue;
-        marker_prefetch_range(r);
-        marker_put_chunk(m, at + n++, r.lo, r.n_bytes);
+        marker_prefetch_range(markstack_entry_lo(entry), markstack_entry_bytes(entry));
+        m->ranges[(at + n++) % MARK_N_RANGES] = entry;
     }
     m->n_ranges = n;
     return n != 0;
@@ -135,10 +147,12 @@ ALWAYS_INLINE void marker_scan(struct marker *m, uintptr_t lo, size_t n_bytes)
 {
     if ((lo & MARK_TAGS) == 0)
         marker_scan_packed(m, lo, n_bytes);
-    else if (LIKELY((lo & MARK_ALIGNED_TAG) != 0))
-        marker_scan_chunk(m, lo - MARK_ALIGNED_TAG, n_bytes);
-    else
+    else if (UNLIKELY((lo & MARK_ALIGNED_TAG) == 0))
         marker_scan_typed(m, lo, n_bytes);
+    else if (n_bytes <= MARK_DIRECT_BYTES)
+        marker_scan_pairs(m, lo - MARK_ALIGNED_TAG, n_bytes);
+    else
+        marker_scan_chunk(m, lo - MARK_ALIGNED_TAG, n_bytes);
 }
 
 static void marker_run(void *arg)
@@ -146,12 +160,9 @@ static void marker_run(void *arg)
     struct marker *m = arg;
     do {
         while (marker_fill(m)) {
-            const struct mark_chunk *c = &m->ranges[m->range_at];
-            uintptr_t lo = LOAD_ONCE(c->lo); /* field by field, as it was stored: marker_exchange_edge */
-            size_t n_bytes = LOAD_ONCE(c->n_bytes);
-            m->range_at = (m->range_at + 1) % MARK_N_RANGES;
+            uint64_t entry = m->ranges[m->range_at++ % MARK_N_RANGES];
             m->n_ranges--;
-            marker_scan(m, lo, n_bytes);
+            marker_scan(m, markstack_entry_lo(entry), markstack_entry_bytes(entry));
         }
         marker_flush_edges(m);
     } while (!markstack_is_empty(&m->stack));
@@ -161,11 +172,12 @@ static void marker_run(void *arg)
  * block all words then count. */
 static bool marker_scan_current_by_kernel(struct marker *m)
 {
-    size_t n_bytes = m->current.n_bytes;
-    uintptr_t tags = m->current.lo & MARK_TAGS;
+    uint64_t entry = m->ranges[(m->range_at - 1) % MARK_N_RANGES];
+    uintptr_t lo = markstack_entry_lo(entry), tags = lo & MARK_TAGS;
+    size_t n_bytes = markstack_entry_bytes(entry);
     m->n_faults++;
     counter_add(COUNTER_FAULTS, 1);
-    if (os_mem_read(m->current.lo - tags, m->bounce, n_bytes) != (long)n_bytes)
+    if (os_mem_read(lo - tags, m->bounce, n_bytes) != (long)n_bytes)
         return false;
     if (tags == 0)
         marker_scan_packed(m, (uintptr_t)m->bounce, n_bytes);

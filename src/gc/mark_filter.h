@@ -22,6 +22,7 @@ enum {
     MARK_CHUNK_WORDS = MARK_CHUNK_BYTES / 8
 };
 #define MARK_ADDRESS_MASK ((UINT64_C(1) << MARK_ADDRESS_BITS) - 1)
+#define MARK_BOX_LEAST (UINT64_C(0xfff) << MARK_BOX_SHIFT)
 
 struct mark_bounds {
     uintptr_t base;

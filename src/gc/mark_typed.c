@@ -26,7 +26,7 @@ void marker_scan_typed(struct marker *m, uintptr_t lo, size_t n_bytes)
     lo &= ~(uintptr_t)MARK_TYPED_TAG;
     const struct span *s = span_of_ref(slice_of(lo)->span);
     uint32_t n = 0;
-    marker_begin_chunk(m, lo | MARK_TYPED_TAG, n_bytes);
+    marker_begin_chunk();
     for (size_t at = 0; at < n_bytes; at += TYPED_WORDS * sizeof(uint64_t)) {
         size_t n_left = (n_bytes - at) / sizeof(uint64_t);
         uint64_t bits = layout_pointer_bits(s, lo + at);

@@ -44,7 +44,7 @@ static void markstack_set(uint64_t *at, size_t width, struct mark_range r)
         at[0] = (uint64_t)r.n_bytes << 1 | r.is_sparse;
         at[1] = r.lo;
     } else {
-        at[0] = r.lo | (uint64_t)(r.n_bytes / MARKSTACK_UNIT) << MARKSTACK_LENGTH_SHIFT;
+        at[0] = markstack_entry(r.lo, r.n_bytes);
     }
 }
 

@@ -1,7 +1,7 @@
 /* The marker's stack: ranges of memory still to be scanned.
  *
  * What    a LIFO of ranges in SCRATCH_MARK_STACK. A small range is one word:
- *             bits 0..47  address        bits 48..63  length in units of 16 bytes, 1..65535
+ *             bits 0..47  address        bits 48..63  length in units of 8 bytes, 1..65535
  *         a big range, or one whose untouched pages must be left out, is two:
  *             on top      address, with length 0
  *             below it    length in bytes << 1 | is_sparse
@@ -24,7 +24,7 @@
 enum {
     MARKSTACK_MIN_ENTRIES = 128, /* all pieces of one sparse range, and some more */
     MARKSTACK_LENGTH_SHIFT = 48,
-    MARKSTACK_UNIT = 16,
+    MARKSTACK_UNIT = 8,
     MARKSTACK_BIG_ENTRIES = 2,
     /* what a piece of a range shares with the one before it, so that a word across the border is seen */
     MARKSTACK_OVERLAP_BYTES = 16,
@@ -83,7 +83,7 @@ ALWAYS_INLINE void markstack_push_units(struct markstack *s, uintptr_t lo, uint6
     *s->top++ = lo | n_units << MARKSTACK_LENGTH_SHIFT;
 }
 
-/* pre: n_bytes > 0, a multiple of 16, at most MARKSTACK_SMALL_MAX_BYTES. */
+/* pre: n_bytes > 0, a multiple of 8, at most MARKSTACK_SMALL_MAX_BYTES. */
 ALWAYS_INLINE void markstack_push_small(struct markstack *s, uintptr_t lo, size_t n_bytes)
 {
     markstack_push_units(s, lo, n_bytes / MARKSTACK_UNIT);
@@ -93,18 +93,36 @@ void markstack_push_big(struct markstack *s, uintptr_t lo, size_t n_bytes, bool 
 /* Any range of 8-byte words; chooses the form. */
 void markstack_push(struct markstack *s, struct mark_range r);
 
-/* pre: not empty. */
-ALWAYS_INLINE struct mark_range markstack_pop(struct markstack *s)
+/* Of an entry that is a small range. */
+ALWAYS_INLINE uint64_t markstack_entry(uintptr_t lo, size_t n_bytes)
 {
-    uint64_t entry = *--s->top;
-    struct mark_range r = {entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT),
-                           (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT, false};
+    return lo | (uint64_t)(n_bytes / MARKSTACK_UNIT) << MARKSTACK_LENGTH_SHIFT;
+}
+ALWAYS_INLINE uintptr_t markstack_entry_lo(uint64_t entry)
+{
+    return entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT);
+}
+ALWAYS_INLINE size_t markstack_entry_bytes(uint64_t entry)
+{
+    return (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT;
+}
+
+/* The range that has this entry on top, which was popped. */
+ALWAYS_INLINE struct mark_range markstack_pop_rest(struct markstack *s, uint64_t entry)
+{
+    struct mark_range r = {markstack_entry_lo(entry), markstack_entry_bytes(entry), false};
     if (UNLIKELY(r.n_bytes == 0)) {
         uint64_t length = *--s->top;
         r.n_bytes = length >> 1;
         r.is_sparse = length & 1;
     }
     return r;
+}
+
+/* pre: not empty. */
+ALWAYS_INLINE struct mark_range markstack_pop(struct markstack *s)
+{
+    return markstack_pop_rest(s, *--s->top);
 }
 
 /* So few entries that to take the oldest first cannot flood the stack, and room for what comes of it. */
@@ -126,8 +144,7 @@ ALWAYS_INLINE struct mark_range markstack_oldest(const struct markstack *s)
     uint64_t entry = s->base[0];
     if (markstack_width(entry) == MARKSTACK_BIG_ENTRIES)
         return (struct mark_range){s->base[1], entry >> 1, entry & 1};
-    return (struct mark_range){entry & bits_low_mask(MARKSTACK_LENGTH_SHIFT),
-                               (entry >> MARKSTACK_LENGTH_SHIFT) * MARKSTACK_UNIT, false};
+    return (struct mark_range){markstack_entry_lo(entry), markstack_entry_bytes(entry), false};
 }
 
 /* Takes the oldest. Inline, because a range that comes back through memory, stored by halves and loaded whole, is waited for.

@@ -47,8 +47,8 @@ static void test_push_chooses_the_form(void **state)
     (void)state;
     begin(1000);
     const struct mark_range ranges[] = {
-        {160, 4096, false}, {160, 4096, true}, {160, 24, false}, {160, 1 << 30, false}};
-    const size_t n_entries[] = {1, 2, 2, 2};
+        {160, 4096, false}, {160, 4096, true}, {160, 24, false}, {160, MARKSTACK_SMALL_MAX_BYTES + 8, false}, {160, 1 << 30, false}};
+    const size_t n_entries[] = {1, 2, 1, 2, 2};
     for (size_t i = 0; i < N_ELEMENTS(ranges); i++) {
         markstack_push(&stack, ranges[i]);
         assert_int_equal(stack.top - stack.base, n_entries[i]);
