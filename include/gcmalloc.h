@@ -120,7 +120,8 @@ int gc_collect_level(int level);
 void gc_inhibit(void);
 void gc_uninhibit(void);
 
-/* The next collection comes when the heap has grown by percent of what the last one left alive (default 100).
+/* The next collection comes when the heap has grown by percent of what the last one left alive (default 100); in a program that uses
+ * gc_malloc earlier where collections take little of its time.
  * Negative: never because of growth. EINVAL: percent above 100000.
  *     gc_set_percent(50); */
 int gc_set_percent(int percent);

@@ -63,7 +63,8 @@ static const struct option_row option_rows[] = {
         "from `gc_*` calls; `reclaim`: reclaim every unreachable block; `auto`: `explicit` where a runtime is known to "
         "hide pointers, else `reclaim`"),
     ROW_PERCENT("percent", percent, -1, 100000, 100,
-                "growth over the live heap at which the next collection is due; negative: never by growth"),
+                "growth over the live heap at which the next collection is due, with `gc_malloc` from 0.4 of it on where "
+                "collections are cheap; negative: never by growth"),
     ROW_LIMIT("limit", limit_bytes, option_words_limit, 0,
               "memory limit that collections try to keep; `cgroup`: the limit of the control group; 0: none"),
     ROW_BYTES("floor", floor_bytes, BYTES_MAX, 64 * MIB, "heap size below which growth starts no collection; a quarter of it once `gc_malloc` is used"),

@@ -21,7 +21,7 @@
  *                then memory goes beyond it.
  *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
  *                always 1 and b at least 50, and 75 where used exceeds the goal by the whole distance. What grows and lives then costs a logarithmic number of cycles
- *                by itself.
+ *                by itself. Where cycles are cheap, they come earlier than percent says (pacer_thrift.h).
  *     reuse      what a cycle frees is used again until the next: where it recovered a quarter of what was used,
  *                free memory stays for twice the time between the last two
  *     announced  where somebody listens for the beginning of cycles, when an eighth of the distance is left
@@ -37,6 +37,7 @@
 #include "base/compiler.h"
 #include "gc/event.h"
 #include "gc/finalizer.h"
+#include "gc/pacer_thrift.h"
 #include "heap/arena.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
@@ -79,6 +80,7 @@ static struct {
     uint64_t far_cpu_allowed_ns;   /* and far beyond the goal */
     uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
     uint64_t done_ns;              /* when that was; 0: there was none */
+    size_t thrifty_bytes;          /* distance at which cycles take the share of the time that is asked for */
     size_t available_bytes;        /* what the kernel said ... */
     uint64_t available_until_ns;   /* ... and how long that counts */
     bool expects_garbage;
@@ -92,6 +94,7 @@ static struct {
     .limit_goal_bytes = SIZE_MAX,
     .check_at_bytes = PACER_DEFAULT_FLOOR,
     .stretch = 1,
+    .thrifty_bytes = SIZE_MAX,
 };
 
 static size_t pacer_add(size_t a, size_t b)
@@ -129,7 +132,8 @@ static size_t pacer_growth_goal(size_t live)
     if (percent < 0)
         return SIZE_MAX;
     size_t to_floor = floor_bytes > live ? floor_bytes - live : 0;
-    size_t base = pacer_max(pacer_max(pacer_mul(live / 100, (size_t)percent), to_floor), PACER_PAGE_BYTES);
+    size_t by_percent = thrift_limit(pacer_mul(live / 100, (size_t)percent), pacer.thrifty_bytes);
+    size_t base = pacer_max(pacer_max(by_percent, to_floor), PACER_PAGE_BYTES);
     if (pacer.stretch == 1)
         return pacer_add(live, base);
     size_t most =
@@ -228,6 +232,7 @@ void pacer_init(const struct pacer_config *config)
     pacer.n_skips = 0;
     pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = 0;
     pacer.expects_garbage = pacer.is_announced = false;
+    pacer.thrifty_bytes = SIZE_MAX;
     pacer.n_slow_paths = 0;
     pacer.done_ns = pacer.available_until_ns = 0;
     pacer_read_limit();
@@ -395,11 +400,17 @@ bool pacer_is_overdue(void)
 /* ---- after a cycle ---- */
 
 /* A cycle that came long before its time (the program asked) says nothing about the distance. */
-static void pacer_adapt(size_t live_bytes, size_t dead_bytes)
+static void pacer_adapt(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
     size_t used = pacer_add(live_bytes, dead_bytes);
     if (used < pacer_goal_bytes() - pacer_goal_bytes() / 8)
         return;
+    if (pacer.expects_garbage) {
+        uint64_t begin_ns = os_clock_cpu_ns() - cpu_ns, done_ns = LOAD_ONCE(pacer.cpu_done_ns);
+        struct thrift_past past = {LOAD_ONCE(pacer.live_bytes), live_bytes, dead_bytes,
+                                   begin_ns > done_ns ? begin_ns - done_ns : 0, cpu_ns};
+        pacer.thrifty_bytes = thrift_distance(&past, pacer.config.budget_percent);
+    }
     if (dead_bytes < used / 8 && !pacer.expects_garbage)
         pacer.stretch = pacer.stretch < PACER_STRETCH_MAX ? pacer.stretch * 2 : PACER_STRETCH_MAX;
     else if (dead_bytes >= used / 2)
@@ -458,7 +469,7 @@ void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, ui
 {
     STORE_ONCE(pacer.is_announced, false);
     if (is_complete)
-        pacer_adapt(live_bytes, dead_bytes);
+        pacer_adapt(live_bytes, dead_bytes, cpu_ns);
     pacer_set_budget(live_bytes, dead_bytes, cpu_ns);
     if (!is_complete) {
         pacer_back_off();
