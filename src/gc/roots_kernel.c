@@ -152,7 +152,7 @@ static bool kernel_scan_epoll(int fd)
 static bool kernel_scan_fd(int fd, void *ctx)
 {
     (void)ctx;
-    if (fd == kernel_state.probe_fd || fd == kernel_state.list_fd)
+    if (fd == kernel_state.probe_fd || fd == kernel_state.list_fd || os_pages_is_own(fd))
         return true;
     switch (os_probe_epoll(fd, kernel_state.probe_fd)) {
     case -EBADF: /* opened by O_PATH */

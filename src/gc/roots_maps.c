@@ -24,7 +24,7 @@
 
 static bool maps_name_begins(const struct os_map *m, const char *prefix)
 {
-    return strncmp(m->name, prefix, strlen(prefix)) == 0;
+    return m->name[0] == prefix[0] && m->name[1] == prefix[1] && strncmp(m->name, prefix, strlen(prefix)) == 0;
 }
 
 static bool maps_name_ends(const struct os_map *m, const char *suffix)

@@ -3,7 +3,7 @@
  * What    While a stop lasts, SIGSEGV and SIGBUS are ours: a fault of a thread inside
  *         os_fault_guard makes that guard return false (the handler changes where its
  *         thread goes on); any other goes to the action that the program had set.
- * Owns    the two saved actions, each thread's innermost guard.
+ * Owns    the two saved actions, the mask of who installed ours, each thread's innermost guard.
  * Locks and callers  begin and end: the collector, once per stop; guards: any marker.
  */
 #include "os/os.h"
@@ -34,6 +34,8 @@ static __thread struct fault_frame *fault_top __attribute__((tls_model("initial-
 static struct {
     uint32_t is_installed; /* atomic */
     struct kernel_sigaction saved[FAULT_N_SIGNALS];
+    void *opener; /* &fault_top of the thread in which both signals are open as long as is_installed */
+    uint64_t opener_mask;
 } fault_state;
 
 static struct kernel_sigaction *fault_saved_of(int sig)
@@ -93,6 +95,20 @@ static void fault_handler(int sig, siginfo_t *info, void *ucontext)
     context_jump(ucontext, (uintptr_t)os_fault_landing, frame->sp);
 }
 
+/* A fault with its signal blocked ends the process, handler or not: so both are open in a guard. */
+static bool fault_open(uint64_t *old)
+{
+    uint64_t open = FAULT_MASK;
+
+    return kernel_sigprocmask(SIG_UNBLOCK, &open, old) == 0;
+}
+
+static void fault_close(const uint64_t *old)
+{
+    if ((*old & FAULT_MASK) != 0)
+        kernel_sigprocmask(SIG_SETMASK, old, NULL);
+}
+
 int os_fault_guard_begin(void)
 {
     struct kernel_sigaction ours = KERNEL_ACTION(fault_handler, SA_SIGINFO | SA_NODEFER | SA_ONSTACK, 0);
@@ -107,6 +123,7 @@ int os_fault_guard_begin(void)
             return err;
         }
     }
+    fault_state.opener = fault_open(&fault_state.opener_mask) ? &fault_top : NULL;
     __atomic_store_n(&fault_state.is_installed, 1, __ATOMIC_RELEASE);
     return 0;
 }
@@ -115,17 +132,18 @@ void os_fault_guard_end(void)
 {
     ASSERT(fault_state.is_installed == 1);
     __atomic_store_n(&fault_state.is_installed, 0, __ATOMIC_RELEASE);
+    if (fault_state.opener != NULL)
+        fault_close(&fault_state.opener_mask);
+    fault_state.opener = NULL;
     for (int i = 0; i < FAULT_N_SIGNALS; i++)
         kernel_sigaction(fault_signals[i], &fault_state.saved[i], NULL);
 }
 
-/* A fault with its signal blocked ends the process, handler or not: so both are open inside. */
+/* The collector's guards, several in a cycle, are open from the beginning. */
 static bool fault_run_open(void (*fn)(void *arg), void *arg, struct fault_frame *frame)
 {
-    uint64_t open = FAULT_MASK, old;
-    bool is_outermost = frame->outer == NULL;
-    bool is_masked =
-        is_outermost && kernel_sigprocmask(SIG_UNBLOCK, &open, &old) == 0 && (old & FAULT_MASK) != 0;
+    uint64_t old;
+    bool has_opened = frame->outer == NULL && fault_state.opener != &fault_top && fault_open(&old);
     bool is_done;
 
     fault_top = frame;
@@ -133,8 +151,8 @@ static bool fault_run_open(void (*fn)(void *arg), void *arg, struct fault_frame 
     is_done = os_fault_call(fn, arg, &frame->sp);
     SIGNAL_FENCE();
     fault_top = frame->outer;
-    if (is_masked)
-        kernel_sigprocmask(SIG_SETMASK, &old, NULL);
+    if (has_opened)
+        fault_close(&old);
     return is_done;
 }
 

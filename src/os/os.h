@@ -351,7 +351,8 @@ int os_maps_walk(char *buf, size_t buf_size, bool (*cb)(const struct os_map *m, 
 /* Call cb for each run of pages in [lo, hi) that has content of its own (present or swapped, not
  * file-backed); PAGEMAP_SCAN, else pagemap. 0; -EACCES and the like where neither can be read. */
 int os_pages_walk(uintptr_t lo, uintptr_t hi, bool (*cb)(uintptr_t lo, uintptr_t hi, void *ctx), void *ctx);
-int os_pages_prepare(void); /* opens the descriptors that a cycle needs; os_pages_finish closes them */
+int os_pages_prepare(void); /* opens the descriptor that a cycle needs; os_pages_finish closes it and what came with it */
+bool os_pages_is_own(int fd); /* one of these */
 void os_pages_finish(void);
 /* Copy memory that may be unreadable, by /proc/thread-self/mem. Bytes copied or -errno. */
 long os_mem_read(uintptr_t addr, void *buf, size_t len);
