@@ -7,9 +7,8 @@
  *         guard page (MADV_GUARD_INSTALL) reads as swapped; newer kernels tell it
  *         apart, for others a byte of each swapped page is read through
  *         /proc/thread-self/mem, which fails for a guard page.
- * Owns    the two descriptors, from os_pages_prepare, or where the second is first
- *         needed, to os_pages_finish (one cycle: kept longer, they could show the
- *         parent of a fork child).
+ * Owns    the two descriptors, from os_pages_prepare to os_pages_finish (one cycle:
+ *         kept longer, they could show the parent of a fork child).
  * Locks and callers  prepare and finish: one collector at a time; the rest: its markers.
  */
 #include "os/os.h"
@@ -56,7 +55,7 @@ enum pages_method {
 };
 
 static struct {
-    int pagemap_fd, mem_fd; /* the second atomic: two markers may need it at once */
+    int pagemap_fd, mem_fd;
     uint32_t method; /* atomic: the best that this kernel has; only ever goes down the list */
 } pages_state = {PAGES_FD_NONE, PAGES_FD_NONE, PAGES_SCAN_WITH_GUARD};
 
@@ -227,21 +226,24 @@ static void pages_close(int *fd)
     *fd = PAGES_FD_NONE;
 }
 
+/* Both here, where a failure makes the cycle skip: one for want of a descriptor later on would look like a guard page. */
 int os_pages_prepare(void)
 {
-    int fd;
+    int err;
 
     ASSERT(pages_state.pagemap_fd == PAGES_FD_NONE && pages_state.mem_fd == PAGES_FD_NONE);
-    fd = os_probe_open("/proc/thread-self/pagemap");
-    if (fd < 0)
-        return fd;
-    pages_state.pagemap_fd = fd;
-    return 0;
+    pages_state.pagemap_fd = os_probe_open("/proc/thread-self/pagemap");
+    pages_state.mem_fd = os_probe_open("/proc/thread-self/mem");
+    if (pages_state.pagemap_fd >= 0 && pages_state.mem_fd >= 0)
+        return 0;
+    err = pages_state.pagemap_fd < 0 ? pages_state.pagemap_fd : pages_state.mem_fd;
+    os_pages_finish();
+    return err;
 }
 
 bool os_pages_is_own(int fd)
 {
-    return fd >= 0 && (fd == pages_state.pagemap_fd || fd == LOAD_ONCE(pages_state.mem_fd));
+    return fd >= 0 && (fd == pages_state.pagemap_fd || fd == pages_state.mem_fd);
 }
 
 void os_pages_finish(void)
@@ -250,31 +252,17 @@ void os_pages_finish(void)
     pages_close(&pages_state.mem_fd);
 }
 
-/* Most cycles read nothing through the kernel. Whose descriptor is not kept, closes it after the call. */
-static int pages_mem_fd(bool *is_kept)
-{
-    int none = PAGES_FD_NONE, fd = __atomic_load_n(&pages_state.mem_fd, __ATOMIC_ACQUIRE);
-
-    *is_kept = true;
-    if (fd != PAGES_FD_NONE || (fd = os_probe_open("/proc/thread-self/mem")) < 0)
-        return fd;
-    *is_kept = pages_state.pagemap_fd != PAGES_FD_NONE &&
-               __atomic_compare_exchange_n(&pages_state.mem_fd, &none, fd, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-    return fd;
-}
-
 long os_mem_read(uintptr_t addr, void *buf, size_t len)
 {
-    bool is_kept;
-    int fd = pages_mem_fd(&is_kept);
+    int fd = pages_state.mem_fd;
     long n;
 
-    if (fd < 0)
+    if (fd == PAGES_FD_NONE && (fd = os_probe_open("/proc/thread-self/mem")) < 0)
         return fd;
     do
         n = os_syscall(SYS_pread64, fd, (long)buf, (long)len, (long)addr, 0, 0);
     while (n == -EINTR);
-    if (!is_kept)
+    if (fd != pages_state.mem_fd)
         os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
     return n;
 }
