@@ -27,13 +27,6 @@ enum {
     FOREIGN_TRIES = 4096,
     TAKE_TRIES = 64,                /* growth met something foreign, or a purge has claimed what is free */
     SHORT_SHARE = 16,               /* of RLIMIT_AS in the arena: little of the limit went to whole slices by then */
-    HUGE_FROM_BYTES = 256 << 20,    /* advice only beyond this size of the arena, and already from ... */
-    HUGE_SMALL_FROM_BYTES = 16 << 20, /* ... here on where it grows for small blocks, and those before were written, ... */
-    HUGE_DENSE_FROM_BYTES = 4 << 20,  /* ... or here, where all of it will be written again and again, ... */
-    HUGE_LIMITED_FROM_BYTES = 64 << 20, /* ... or here, where what is held must not be much more than the blocks */
-    HUGE_SMALL_SLICES = 16,
-    HUGE_LOOK_BYTES = 2 << 20,
-    HUGE_LOOK_SHARE = 4,
 };
 
 #define PURGE_WAIT_NS ((uint64_t)1000 * 1000)
@@ -90,44 +83,6 @@ static void arena_committed(size_t n_more)
     __atomic_store_n((uintptr_t *)&heap_map.arena_bytes, arena.n_slices << SLICE_SHIFT, __ATOMIC_RELEASE);
 }
 
-/* Are the slices before slice first full of blocks, which were written? Many threads with few blocks each touch a page in sixteen,
- * and have few blocks where huge pages make all of it present. (What marking has read of sparse blocks counts, too: mincore does not
- * tell the kernel's zero page from others.) Between two collections blocks fill what is there, however few they are just now. */
-static bool arena_is_written_before(size_t first)
-{
-    uintptr_t end = arena_addr(first), start = end - HUGE_LOOK_BYTES;
-    if (!LOAD_ONCE(arena.is_dense) && span_bytes_between(start, end, 0) < HUGE_LOOK_BYTES / HUGE_LOOK_SHARE)
-        return false;
-    size_t n = os_vm_count_present((void *)start, HUGE_LOOK_BYTES);
-    return n != SIZE_MAX && n * os_page_size() >= HUGE_LOOK_BYTES / 2;
-}
-
-static size_t arena_huge_from_bytes(void)
-{
-    if (LOAD_ONCE(arena.is_limited))
-        return HUGE_LIMITED_FROM_BYTES;
-    return LOAD_ONCE(arena.is_dense) ? HUGE_DENSE_FROM_BYTES : HUGE_SMALL_FROM_BYTES;
-}
-
-static bool arena_wants_huge(size_t first, size_t n_wanted)
-{
-    size_t bytes = first << SLICE_SHIFT;
-    if (!arena.hugepages || bytes < arena_huge_from_bytes())
-        return false;
-    return bytes >= HUGE_FROM_BYTES || (n_wanted < HUGE_SMALL_SLICES && arena_is_written_before(first));
-}
-
-/* n slices from first on, which the tables cover, for a request of n_wanted. */
-static void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
-{
-    if (!arena_wants_huge(first, n_wanted))
-        return;
-    if (os_vm_hugepages((void *)arena_addr(first), n << SLICE_SHIFT, true) != 0)
-        return;
-    for (size_t i = first; i < first + n; i++)
-        arena.words[i / WORD_SLICES].huge |= UINT64_C(1) << (i % WORD_SLICES);
-}
-
 /* One attempt to commit exactly n slices at the end, for a request of n_wanted. */
 static int arena_grow_by(size_t n, size_t n_wanted)
 {
@@ -136,7 +91,8 @@ static int arena_grow_by(size_t n, size_t n_wanted)
     int e = os_vm_map_at((void *)arena_addr(arena.n_slices), n << SLICE_SHIFT, true, false);
     if (e != 0)
         return e;
-    arena_advise_huge(arena.n_slices, n, n_wanted);
+    if (arena.hugepages && arena.n_slices << SLICE_SHIFT >= ARENA_HUGE_LEAST_BYTES) /* the page with the rest is none of a start's */
+        arena_advise_huge(arena.n_slices, n, n_wanted);
     arena_committed(n);
     if (arena.n_slices << SLICE_SHIFT >= os_vm_address_limit() / SHORT_SHARE)
         STORE_ONCE(arena.is_short, true);
@@ -153,16 +109,17 @@ static bool arena_skip_foreign(void)
     return true;
 }
 
-/* At least n more slices, in a step that keeps mappings few, or exactly n where memory is short. */
-static bool arena_grow_locked(size_t n)
+/* At least n more slices, in a step that keeps mappings few, or exactly n where memory is short. For a large block no more than it
+ * takes: what is left over would be a gap before the next one, which nobody has written (arena_huge.c). */
+static bool arena_grow_locked(size_t n, size_t n_wanted)
 {
-    size_t step = (arena.n_slices << SLICE_SHIFT) / GROW_SHARE;
+    size_t step = n_wanted < ARENA_LARGE_SLICES ? (arena.n_slices << SLICE_SHIFT) / GROW_SHARE : 0;
     step = step < GROW_MIN_BYTES ? GROW_MIN_BYTES : step > GROW_MAX_BYTES ? GROW_MAX_BYTES : step;
     step = bits_round_up(step, GROW_MIN_BYTES) >> SLICE_SHIFT;
     if (step < n)
         step = bits_round_up(n, GROW_MIN_BYTES >> SLICE_SHIFT);
     for (int tries = 0; tries < FOREIGN_TRIES;) {
-        int e = arena_grow_by(step, n);
+        int e = arena_grow_by(step, n_wanted);
         if (e == 0)
             return true;
         if (e == -EEXIST && step > n) {
@@ -179,16 +136,6 @@ static bool arena_grow_locked(size_t n)
         }
     }
     return false;
-}
-
-void arena_expect_dense(void)
-{
-    STORE_ONCE(arena.is_dense, true);
-}
-
-void arena_expect_limit(bool is_limited)
-{
-    STORE_ONCE(arena.is_limited, is_limited);
 }
 
 bool arena_is_short(void)
@@ -293,7 +240,7 @@ static size_t arena_find_or_grow(size_t n, size_t align)
         size_t first = arena_find(n, align);
         if (first < arena.n_slices)
             return first;
-        if (!arena_grow_locked(arena_align_up(arena_tail(), align) + n - arena.n_slices))
+        if (!arena_grow_locked(arena_align_up(arena_tail(), align) + n - arena.n_slices, n))
             break;
     }
     return arena.n_slices;
@@ -332,7 +279,7 @@ bool arena_take_at(uintptr_t addr, uint32_t n_slices)
     bool is_zero, ok = true;
     os_lock(&arena.lock);
     if (first + n_slices > arena.n_slices && arena_next(first, false) >= arena.n_slices)
-        ok = arena_grow_locked(first + n_slices - arena.n_slices);
+        ok = arena_grow_locked(first + n_slices - arena.n_slices, n_slices);
     for (size_t i = first; ok && i < first + n_slices; i++)
         ok = arena_is_free(i);
     if (ok)

@@ -1,4 +1,4 @@
-/* The state that arena.c and arena_purge.c share. For these two only; the protocol is in arena.c. */
+/* The state that arena.c, arena_huge.c and arena_purge.c share. For these only; the protocol is in arena.c. */
 #ifndef HEAP_ARENA_INT_H
 #define HEAP_ARENA_INT_H
 
@@ -10,7 +10,11 @@
 #include "heap/window.h"
 #include "os/os.h"
 
-enum { WORD_SLICES = 64 };
+enum {
+    WORD_SLICES = 64,
+    ARENA_LARGE_SLICES = 16, /* requests of so many are for blocks that programs write, or hardly write, one by one */
+    ARENA_HUGE_LEAST_BYTES = 4 << 20, /* no advice below this size of the arena */
+};
 
 struct arena_word {
     uint64_t used, recent, old;
@@ -36,5 +40,7 @@ ALWAYS_INLINE uintptr_t arena_addr(size_t slice)
 {
     return window.arena + (slice << SLICE_SHIFT);
 }
+
+void arena_advise_huge(size_t first, size_t n, size_t n_wanted); /* n new slices, for a request of n_wanted. The lock is held */
 
 #endif

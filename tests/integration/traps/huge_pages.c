@@ -1,5 +1,5 @@
-/* Huge pages are asked for by advice once the heap is large, for small blocks sooner where those before
- * were written; never for a small heap, never with hugepages=no. What is given back to the kernel afterwards, page by page,
+/* Huge pages are asked for by advice once the heap is large, and what lies before was written: for small blocks all that is there, for
+ * large ones other large ones; never for a small heap, never with hugepages=no. What is given back to the kernel afterwards, page by page,
  * splits none of which most has to stay, but those that are nearly free. Starts itself again without them. */
 #include <malloc.h>
 #include <sys/mman.h>
@@ -42,13 +42,16 @@ static struct sums look(void)
     return sums;
 }
 
-/* Addresses only: no page of these is touched. */
-static void make_larger(int n)
+/* Without writing them addresses only: no page of these is touched. */
+static void make_larger(int n, bool is_written)
 {
     static void *volatile large[N_LARGE];
     static int n_made;
-    for (; n > 0; n--)
+    for (; n > 0; n--) {
         TEST_CHECK((large[n_made++] = malloc(LARGE)) != NULL);
+        if (is_written)
+            memset(large[n_made - 1], 1, LARGE);
+    }
 }
 
 /* Of a page in eight of these anything is written, by malloc itself. Nothing is collected: the pages that marking reads
@@ -107,12 +110,14 @@ int main(int argc, char **argv)
     (void)argv;
     if (gc_inhibit != NULL)
         gc_inhibit();
-    make_larger(N_LARGE / 3);
+    make_larger(N_LARGE / 3, false);
     make_sparse_blocks();
     TEST_CHECK(look().advised_kib == 0);
     make_first_blocks();
     long advised_kib = look().advised_kib;
-    make_larger(N_LARGE - N_LARGE / 3);
+    make_larger(N_LARGE / 3, false);
+    TEST_CHECK(look().advised_kib == advised_kib);
+    make_larger(N_LARGE / 3, true);
     if (argc > 1) {
         TEST_CHECK(look().advised_kib == 0);
         return 0;

@@ -1,7 +1,7 @@
 /* Slices against a shadow: runs never overlap, alignment holds, zero means zero, purged content is gone. */
 #include "heap_harness.h"
 
-enum { N_RUNS = 300, N_STEPS = 6000, HUGE_PAGE_SLICES = 32, BEYOND_ADVICE_SLICES = (320 << 20) >> SLICE_SHIFT };
+enum { N_RUNS = 300, N_STEPS = 6000, HUGE_PAGE_SLICES = 32 };
 
 struct run {
     uintptr_t addr;
@@ -59,6 +59,51 @@ static void huge_pages_are_advised_early_where_all_is_written_but_under_a_limit(
     os_critical_leave();
 }
 
+/* The last of the arena, whatever is free before it; one huge page or more. */
+static uintptr_t take_last(uint32_t n_slices, struct run *taken, int *n_taken)
+{
+    bool is_zero;
+    for (;;) {
+        uintptr_t end = heap_map.arena_base + arena_committed_bytes(), addr = arena_take(n_slices, HUGE_PAGE_SLICES, &is_zero);
+        assert_true(addr != 0 && *n_taken < N_RUNS);
+        taken[(*n_taken)++] = (struct run){addr, n_slices};
+        if (addr + ((uintptr_t)n_slices << SLICE_SHIFT) > end)
+            return addr;
+    }
+}
+
+static bool is_next_huge(struct run *taken, int *n_taken)
+{
+    return arena_is_huge(take_last(2 * HUGE_PAGE_SLICES, taken, n_taken));
+}
+
+/* Each of these is judged by what lies before it: 16 MiB of a block that nobody wrote, of one that is written, of small ones. */
+static void huge_pages_for_large_blocks_are_advised_behind_written_large_ones(void **state)
+{
+    (void)state;
+    enum { N = (16 << 20) >> SLICE_SHIFT };
+    static struct run taken[N_RUNS];
+    int n_taken = 0;
+    harness_needs_hardware();
+    os_critical_enter();
+    uintptr_t block = take_last(N, taken, &n_taken);
+    assert_false(is_next_huge(taken, &n_taken));
+    block = take_last(N, taken, &n_taken);
+    memset((void *)block, 0x5a, (size_t)N << SLICE_SHIFT);
+    for (int i = 0; i < N; i++)
+        slice_of(block + ((uintptr_t)i << SLICE_SHIFT))->recip = 1;
+    assert_false(is_next_huge(taken, &n_taken));
+    for (int i = 0; i < N; i++)
+        slice_of(block + ((uintptr_t)i << SLICE_SHIFT))->recip = 0;
+    block = take_last(N, taken, &n_taken);
+    memset((void *)block, 0x5a, (size_t)N << SLICE_SHIFT);
+    assert_true(is_next_huge(taken, &n_taken));
+    while (n_taken-- > 0)
+        arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
+    arena_purge(true);
+    os_critical_leave();
+}
+
 static void runs_never_overlap_and_zero_means_zero(void **state)
 {
     (void)state;
@@ -112,15 +157,17 @@ static void purge_takes_the_old_generation_first(void **state)
     os_critical_leave();
 }
 
-/* Beyond the size from which huge pages are advised: one that is half in use stays whole, one that is nearly free goes. */
+/* One that is half in use stays whole, one that is nearly free goes. */
 static void a_huge_page_is_split_when_it_is_mostly_free(void **state)
 {
     (void)state;
-    bool is_zero;
+    enum { N = (16 << 20) >> SLICE_SHIFT };
+    static struct run taken[N_RUNS];
+    int n_taken = 0;
+    harness_needs_hardware();
     os_critical_enter();
-    uintptr_t room = arena_take(BEYOND_ADVICE_SLICES, 2 * HUGE_PAGE_SLICES, &is_zero);
-    assert_true(room != 0);
-    uintptr_t used_page = room + (uintptr_t)(BEYOND_ADVICE_SLICES - 4 * HUGE_PAGE_SLICES) * SLICE_SIZE;
+    memset((void *)take_last(N, taken, &n_taken), 0x5a, (size_t)N << SLICE_SHIFT);
+    uintptr_t used_page = take_last(2 * HUGE_PAGE_SLICES, taken, &n_taken);
     uintptr_t free_page = used_page + (uintptr_t)HUGE_PAGE_SLICES * SLICE_SIZE;
     arena_purge(true);
     assert_true(arena_is_huge(used_page));
@@ -130,7 +177,8 @@ static void a_huge_page_is_split_when_it_is_mostly_free(void **state)
     assert_int_equal(arena_purge(true), (HUGE_PAGE_SLICES - 10) * SLICE_SIZE);
     assert_int_equal(arena_dirty_bytes(), 10 * SLICE_SIZE);
     assert_true(arena_take_at(used_page, 10) && arena_take_at(free_page, HUGE_PAGE_SLICES - 10));
-    arena_give(room, BEYOND_ADVICE_SLICES);
+    while (n_taken-- > 0)
+        arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
     os_critical_leave();
 }
 
@@ -209,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(huge_pages_are_advised_early_where_all_is_written_but_under_a_limit),
+        cmocka_unit_test(huge_pages_for_large_blocks_are_advised_behind_written_large_ones),
         cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
         cmocka_unit_test(purge_takes_the_old_generation_first),
         cmocka_unit_test(a_huge_page_is_split_when_it_is_mostly_free),

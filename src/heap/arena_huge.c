@@ -1,0 +1,85 @@
+/* Where huge pages are advised: at growth, from some size of the arena on, as the memory just before has been written; see arena.c.
+ *
+ * What    a page that no program writes costs nothing as long as its huge page is none. So what comes is expected to be written as
+ *         what lies before it was: small blocks are judged by all that is there, large ones by large ones alone, because a program that
+ *         writes all of its small blocks may hardly write its tables.
+ * Not here  when a huge page is split: arena_purge.c, span_trim.c.
+ */
+#include "heap/arena.h"
+#include "heap/arena_int.h"
+
+enum {
+    HUGE_FROM_BYTES = 16 << 20,         /* of the arena, ... */
+    HUGE_DENSE_FROM_BYTES = ARENA_HUGE_LEAST_BYTES, /* ... or where all of it will be written again and again, ... */
+    HUGE_LIMITED_FROM_BYTES = 64 << 20, /* ... or where what is held must not be much more than the blocks */
+    HUGE_UNCOUNTED_FROM_BYTES = 256 << 20,
+    HUGE_LOOK_BYTES = 2 << 20,
+    HUGE_LOOK_BLOCKS_SHARE = 4,
+    HUGE_LOOK_PAGES_SHARE = 2,
+    HUGE_LARGE_LOOK_BYTES = 16 << 20,
+    HUGE_LARGE_MISS_SHARE = 4, /* so much of it may be of other kinds, and unwritten */
+};
+
+/* Between two collections blocks fill what is there, however few they are just now. */
+void arena_expect_dense(void)
+{
+    STORE_ONCE(arena.is_dense, true);
+}
+
+void arena_expect_limit(bool is_limited)
+{
+    STORE_ONCE(arena.is_limited, is_limited);
+}
+
+static size_t huge_from_bytes(void)
+{
+    if (LOAD_ONCE(arena.is_limited))
+        return HUGE_LIMITED_FROM_BYTES;
+    return LOAD_ONCE(arena.is_dense) ? HUGE_DENSE_FROM_BYTES : HUGE_FROM_BYTES;
+}
+
+/* What marking has read of sparse blocks counts, too: mincore does not tell the kernel's zero page from others. */
+static bool huge_is_present(uintptr_t start, size_t size, size_t least_bytes)
+{
+    size_t n = os_vm_count_present((void *)start, size);
+    return n != SIZE_MAX && n * os_page_size() >= least_bytes;
+}
+
+/* Many threads with few blocks each touch a page in sixteen, and have few blocks where huge pages make all of it present. */
+static bool huge_has_blocks(uintptr_t start, uintptr_t end)
+{
+    return LOAD_ONCE(arena.is_dense) || arena.n_slices << SLICE_SHIFT >= HUGE_UNCOUNTED_FROM_BYTES ||
+           span_bytes_between(start, end, 0) >= (end - start) / HUGE_LOOK_BLOCKS_SHARE;
+}
+
+static bool huge_suits_small(uintptr_t end)
+{
+    uintptr_t start = end - HUGE_LOOK_BYTES;
+    return huge_has_blocks(start, end) && huge_is_present(start, HUGE_LOOK_BYTES, HUGE_LOOK_BYTES / HUGE_LOOK_PAGES_SHARE);
+}
+
+/* Slices of large blocks have no reciprocal, and keep that when the block is gone. */
+static bool huge_suits_large(uintptr_t end)
+{
+    size_t n_other = 0;
+    if (end - window.arena < HUGE_LARGE_LOOK_BYTES)
+        return false;
+    uintptr_t start = end - HUGE_LARGE_LOOK_BYTES;
+    for (uintptr_t at = start; at < end; at += SLICE_SIZE)
+        n_other += slice_of(at)->recip != 0;
+    return n_other <= (HUGE_LARGE_LOOK_BYTES >> SLICE_SHIFT) / HUGE_LARGE_MISS_SHARE &&
+           huge_is_present(start, HUGE_LARGE_LOOK_BYTES, HUGE_LARGE_LOOK_BYTES - HUGE_LARGE_LOOK_BYTES / HUGE_LARGE_MISS_SHARE);
+}
+
+void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
+{
+    uintptr_t start = arena_addr(first);
+    if (first << SLICE_SHIFT < huge_from_bytes())
+        return;
+    if (!(n_wanted < ARENA_LARGE_SLICES ? huge_suits_small(start) : huge_suits_large(start)))
+        return;
+    if (os_vm_hugepages((void *)start, n << SLICE_SHIFT, true) != 0)
+        return;
+    for (size_t i = first; i < first + n; i++)
+        arena.words[i / WORD_SLICES].huge |= UINT64_C(1) << (i % WORD_SLICES);
+}
