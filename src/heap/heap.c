@@ -16,6 +16,7 @@ enum heap_init_state { HEAP_INIT_NONE, HEAP_INIT_RUNNING, HEAP_INIT_DONE };
 #define HEAP_COUNT_ALWAYS_BYTES ((size_t)256 << 20)
 #define HEAP_COUNT_NS_PER_MIB ((uint64_t)32 * 1000 * 1000 / 1024)
 enum { HEAP_WALK_AHEAD = 6, HEAP_WALK_BYTES = 448, HEAP_LINE_BYTES = 64 };
+enum { HEAP_TURNOVER_MIN_SLICES = 64 };
 
 static struct {
     uint32_t init_state;   /* enum heap_init_state; atomic */
@@ -24,6 +25,7 @@ static struct {
     uint64_t counted_at_ns; /* 0: there were collections since; atomic */
     uint64_t last_decay_ns; /* atomic */
     uint64_t reuse_ns;      /* atomic */
+    size_t n_new_slices;    /* under new spans of small blocks, since content was last aged; atomic */
 } heap;
 
 /* ---- start ---- */
@@ -82,6 +84,7 @@ struct span *heap_new_span(unsigned class_no, unsigned flavor)
         return NULL;
     }
     span_publish(s);
+    __atomic_fetch_add(&heap.n_new_slices, n_slices, __ATOMIC_RELAXED);
     return s;
 }
 
@@ -252,6 +255,13 @@ static uint64_t heap_decay_ns(void)
     return reuse_ns > HEAP_DECAY_NS ? reuse_ns : HEAP_DECAY_NS;
 }
 
+static void heap_age(void)
+{
+    STORE_ONCE(heap.n_new_slices, 0);
+    heap_purge(false);
+    arena_age();
+}
+
 void heap_decay(uint64_t now_ns)
 {
     uint64_t last = __atomic_load_n(&heap.last_decay_ns, __ATOMIC_RELAXED);
@@ -261,8 +271,17 @@ void heap_decay(uint64_t now_ns)
     tcache_unpark_all();
     tcache_release_of_waiting(false);
     central_release_empty();
-    heap_purge(false);
-    arena_age();
+    heap_age();
+}
+
+/* What lies free while as many slices become spans as there are in use is too much, however short that while was. */
+void heap_decay_by_work(void)
+{
+    size_t n_new = LOAD_ONCE(heap.n_new_slices);
+    if (n_new < HEAP_TURNOVER_MIN_SLICES || n_new < arena_used_bytes() >> SLICE_SHIFT || LOAD_ONCE(heap.reuse_ns) != 0)
+        return;
+    if (__atomic_exchange_n(&heap.n_new_slices, 0, __ATOMIC_RELAXED) >= n_new) /* of two threads one */
+        heap_age();
 }
 
 size_t heap_trim(size_t keep_bytes)

@@ -71,6 +71,7 @@ void heap_set_used(size_t bytes); /* collector, after publishing dead bits */
 /* ---- giving memory back ---- */
 size_t heap_trim(size_t keep_bytes); /* free slices with content, and pages that no block needs, to the kernel; bytes */
 void heap_decay(uint64_t now_ns);    /* same for what has been free for a while; called from slow paths */
+void heap_decay_by_work(void);       /* same for what was free while much was handed out; before new spans */
 /* What is free now is likely to be used again within this time; heap_decay waits for it, at most half a second. 0: nothing is known. */
 void heap_expect_reuse(uint64_t within_ns);
 

@@ -89,6 +89,7 @@ void tcache_make_room(struct tcache *tc, uint32_t n_slices)
     tc->n_new_slices += n_slices;
     if (tc->n_new_slices > TCACHE_ROOM_MIN_SLICES + tc->n_slices_seen / TCACHE_ROOM_SHARE)
         tcache_release_empty(tc);
+    heap_decay_by_work();
 }
 
 /* Looking at many spans takes long, so the next look is then further away: it stays a small share of the time. */

@@ -396,6 +396,38 @@ static void what_will_be_used_again_stays_for_that_time(void **state)
     os_critical_leave();
 }
 
+/* Makes spans anew until content has gone back; how many slices that took, at most some. */
+static size_t turn_over(size_t most)
+{
+    size_t n_slices = 0;
+    while (n_slices < most && arena_dirty_bytes() > MiB) {
+        struct span *s = heap_new_span(0, FLAVOR_MALLOC);
+        n_slices += s->n_slices;
+        assert_true(span_retire_empty(s));
+        heap_release_span(s);
+        heap_decay_by_work();
+    }
+    return n_slices;
+}
+
+/* The clock stands still. */
+static void what_lies_free_goes_back_once_all_was_turned_over(void **state)
+{
+    (void)state;
+    enum { LEAST = (4 << 20) / SLICE_SIZE };
+    os_critical_enter();
+    free_50_mib();
+    size_t n_used = heap_mapped_bytes() / SLICE_SIZE, n_turn = n_used > LEAST ? n_used : LEAST;
+    size_t n = turn_over(8 * n_turn);
+    assert_in_range(n, n_turn, 2 * n_turn); /* the free had aged what there was */
+    assert_true(arena_dirty_bytes() <= MiB);
+    heap_expect_reuse(SECOND);
+    free_50_mib();
+    assert_true(turn_over(8 * n_turn) >= 8 * n_turn && arena_dirty_bytes() >= 50 * MiB);
+    heap_expect_reuse(0);
+    os_critical_leave();
+}
+
 static void alloc_and_end(void *arg)
 {
     (void)arg;
@@ -429,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup(what_a_thread_freed_goes_back_while_it_goes_on, reset),
         cmocka_unit_test_setup(a_program_of_large_blocks_has_a_clock_too, reset),
         cmocka_unit_test_setup(what_will_be_used_again_stays_for_that_time, reset),
+        cmocka_unit_test_setup(what_lies_free_goes_back_once_all_was_turned_over, reset),
         cmocka_unit_test_setup(orphans_that_became_empty_go_back, reset),
         cmocka_unit_test_setup(one_refused_mapping_costs_at_most_one_allocation, reset),
         cmocka_unit_test_setup(no_memory_at_all_is_survived_on_what_there_is, reset),
