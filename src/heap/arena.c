@@ -39,6 +39,7 @@ bool arena_init(size_t cap_bytes, bool hugepages)
         return false;
     arena.n_slices = arena.n_used = arena.n_foreign = 0; /* a second try after a failed one */
     arena.first_free_word = arena.words_mapped = 0;
+    arena.n_split = 0;
     arena.is_short = arena.is_dense = arena.is_limited = false;
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */

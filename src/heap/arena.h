@@ -20,7 +20,7 @@ void arena_give_empty(uintptr_t addr, uint32_t n_slices); /* its pages were move
 void arena_lose(uintptr_t addr, uint32_t n_slices); /* taken ones that became a hole: never used again */
 bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they are free: growth in place */
 bool arena_is_huge(uintptr_t addr); /* in an advised huge page that is worth keeping whole */
-void arena_split_huge(uintptr_t addr); /* it no longer is */
+void arena_split_huge(uintptr_t addr); /* before single pages of it go: it is none any more, nor made one again by the kernel */
 /* Blocks are allocated through all of the memory, over and over: huge pages pay from a few MiB on. */
 void arena_expect_dense(void);
 /* What is held is limited: pages that nobody asked for are not wanted, as long as the heap is small. */

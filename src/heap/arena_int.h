@@ -18,7 +18,7 @@ enum {
 
 struct arena_word {
     uint64_t used, recent, old;
-    uint64_t huge; /* in advised huge pages; from the growth on */
+    uint64_t huge; /* in advised huge pages, from the growth on; of a page that was split the first slice alone */
 };
 
 struct arena {
@@ -30,6 +30,7 @@ struct arena {
     size_t first_free_word; /* no free slice below it */
     size_t table_mapped, words_mapped;
     uint32_t n_claimed;     /* slices that a purge holds just now */
+    uint32_t n_split;       /* huge pages that are none any more */
     bool hugepages;
     bool is_short, is_dense; /* never false again */
     bool is_limited;

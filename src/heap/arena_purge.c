@@ -5,6 +5,7 @@
 enum {
     HUGE_SLICES = 32,      /* slices in a huge page */
     HUGE_KEEP_SLICES = 16, /* in use: fewer do not pay for the rest of a huge page */
+    HUGE_SPLIT_MAX = 8192, /* that lose the advice: each may split a mapping in three, of which a process has some 65000 */
 };
 
 void arena_age(void)
@@ -17,16 +18,26 @@ void arena_age(void)
     os_unlock(&arena.lock);
 }
 
-/* One returned page splits a huge page. It is kept whole while half of it is in use. */
-static bool arena_keeps_huge(size_t w, uint64_t huge)
-{
-    return (arena.words[w].huge & huge) == huge &&
-           bits_popcount64(LOAD_ONCE(arena.words[w].used) & huge) >= HUGE_KEEP_SLICES;
-}
-
 static uint64_t arena_huge_mask(unsigned half)
 {
     return bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
+}
+
+/* What is left of the bits of a huge page that was split. */
+static uint64_t arena_split_mark(uint64_t huge)
+{
+    return huge & -huge;
+}
+
+static bool arena_is_whole(size_t w, uint64_t huge)
+{
+    return (LOAD_ONCE(arena.words[w].huge) & huge) == huge;
+}
+
+/* One returned page splits a huge page. It is kept whole while half of it is in use. */
+static bool arena_keeps_huge(size_t w, uint64_t huge)
+{
+    return arena_is_whole(w, huge) && bits_popcount64(LOAD_ONCE(arena.words[w].used) & huge) >= HUGE_KEEP_SLICES;
 }
 
 bool arena_is_huge(uintptr_t addr)
@@ -35,31 +46,59 @@ bool arena_is_huge(uintptr_t addr)
     return arena_keeps_huge(slice / WORD_SLICES, arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES));
 }
 
+/* Advice follows the bits: what is advised and has one page left is made whole again by the kernel's own thread, within
+ * a minute, with all that was given back. */
+static void arena_advise(size_t w, uint64_t huge, bool on)
+{
+    os_vm_hugepages((void *)arena_addr(w * WORD_SLICES + bits_ctz64(huge)), (size_t)HUGE_SLICES << SLICE_SHIFT, on);
+}
+
+/* Whether the advice has to go. */
+static bool arena_split_locked(size_t w, uint64_t huge)
+{
+    if (!arena_is_whole(w, huge))
+        return false;
+    STORE_ONCE(arena.words[w].huge, (arena.words[w].huge & ~huge) | arena_split_mark(huge));
+    return arena.n_split++ < HUGE_SPLIT_MAX;
+}
+
 void arena_split_huge(uintptr_t addr)
 {
-    size_t slice = (addr - window.arena) >> SLICE_SHIFT;
-    struct arena_word *a = &arena.words[slice / WORD_SLICES];
+    size_t slice = (addr - window.arena) >> SLICE_SHIFT, w = slice / WORD_SLICES;
+    uint64_t huge = arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES);
+    if (!arena_is_whole(w, huge))
+        return;
     os_lock(&arena.lock);
-    STORE_ONCE(a->huge, a->huge & ~arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES));
+    bool is_split = arena_split_locked(w, huge);
     os_unlock(&arena.lock);
+    if (is_split)
+        arena_advise(w, huge, false);
 }
 
-/* What of word w may go. */
-static uint64_t arena_purgeable(size_t w, bool also_recent)
+/* What of half a word may go. Of a huge page that is free all over, all at once. */
+static uint64_t arena_purgeable_half(size_t w, uint64_t huge, bool also_recent)
 {
-    struct arena_word *a = &arena.words[w];
-    uint64_t m = also_recent ? a->old | a->recent : a->old;
-    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++)
-        if (arena_keeps_huge(w, arena_huge_mask(half)))
-            m &= ~arena_huge_mask(half);
-    return m;
+    const struct arena_word *a = &arena.words[w];
+    uint64_t old = a->old & huge, recent = a->recent & huge;
+    if (also_recent)
+        old |= recent;
+    if (arena_keeps_huge(w, huge) || (arena_is_whole(w, huge) && (a->used & huge) == 0 && (recent & ~old) != 0))
+        return 0;
+    return old;
 }
 
-static uint64_t arena_claim(size_t w, bool also_recent)
+/* What of word w may go, and the huge pages that are split by that. */
+static uint64_t arena_claim(size_t w, bool also_recent, uint64_t *split)
 {
     struct arena_word *a = &arena.words[w];
+    uint64_t claimed = 0;
     os_lock(&arena.lock);
-    uint64_t claimed = arena_purgeable(w, also_recent);
+    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
+        uint64_t huge = arena_huge_mask(half), m = arena_purgeable_half(w, huge, also_recent);
+        if (m != 0 && (a->used & huge) != 0 && arena_split_locked(w, huge))
+            *split |= huge;
+        claimed |= m;
+    }
     STORE_ONCE(a->used, a->used | claimed);
     STORE_ONCE(a->old, a->old & ~claimed);
     STORE_ONCE(a->recent, a->recent & ~claimed);
@@ -68,27 +107,54 @@ static uint64_t arena_claim(size_t w, bool also_recent)
     return claimed;
 }
 
-static void arena_unclaim(size_t w, uint64_t claimed)
+/* A huge page that was split, is free all over and has no content becomes one again. */
+static uint64_t arena_rejoin_locked(size_t w)
+{
+    struct arena_word *a = &arena.words[w];
+    uint64_t joined = 0;
+    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
+        uint64_t huge = arena_huge_mask(half);
+        bool is_committed = w * WORD_SLICES + (half + 1) * HUGE_SLICES <= arena.n_slices;
+        if ((a->huge & huge) == arena_split_mark(huge) && is_committed && ((a->used | a->old | a->recent) & huge) == 0)
+            joined |= huge;
+    }
+    STORE_ONCE(a->huge, a->huge | joined);
+    uint32_t n_joined = bits_popcount64(joined) / HUGE_SLICES; /* one may be where growth ended, and never was whole */
+    arena.n_split -= n_joined < arena.n_split ? n_joined : arena.n_split;
+    return joined;
+}
+
+static uint64_t arena_unclaim(size_t w, uint64_t claimed)
 {
     os_lock(&arena.lock);
     STORE_ONCE(arena.words[w].used, arena.words[w].used & ~claimed);
     if (claimed != 0 && w < arena.first_free_word)
         arena.first_free_word = w;
     arena.n_claimed -= bits_popcount64(claimed);
+    uint64_t joined = claimed != 0 ? arena_rejoin_locked(w) : 0;
     os_unlock(&arena.lock);
+    return joined;
+}
+
+static void arena_advise_halves(size_t w, uint64_t halves, bool on)
+{
+    for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++)
+        if ((halves & arena_huge_mask(half)) != 0)
+            arena_advise(w, arena_huge_mask(half), on);
 }
 
 /* Claim the purgeable slices of word w, purge them without the lock, return them clean. */
 static size_t arena_purge_word(size_t w, bool also_recent)
 {
-    uint64_t claimed = arena_claim(w, also_recent);
+    uint64_t split = 0, claimed = arena_claim(w, also_recent, &split);
+    arena_advise_halves(w, split, false);
     for (uint64_t left = claimed; left != 0;) {
         unsigned lo = bits_ctz64(left);
         unsigned n = ~(left >> lo) == 0 ? 64 - lo : bits_ctz64(~(left >> lo));
         os_vm_purge((void *)arena_addr(w * WORD_SLICES + lo), (size_t)n << SLICE_SHIFT);
         left &= ~(bits_low_mask(n) << lo);
     }
-    arena_unclaim(w, claimed);
+    arena_advise_halves(w, arena_unclaim(w, claimed), true);
     return (size_t)bits_popcount64(claimed) << SLICE_SHIFT;
 }
 

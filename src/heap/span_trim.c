@@ -65,9 +65,8 @@ static bool trim_keeps_huge(struct span *s)
 {
     uintptr_t end = s->start + ((uintptr_t)s->n_slices << SLICE_SHIFT);
     for (uintptr_t lo = bits_round_down(s->start, TRIM_HUGE_BYTES); lo < end; lo += TRIM_HUGE_BYTES) {
-        if (!arena_is_huge(lo))
-            continue;
-        if (span_bytes_between(lo, lo + TRIM_HUGE_BYTES, os_page_size()) > TRIM_HUGE_BYTES - TRIM_HUGE_BYTES / TRIM_HUGE_SHARE)
+        if (arena_is_huge(lo) &&
+            span_bytes_between(lo, lo + TRIM_HUGE_BYTES, os_page_size()) > TRIM_HUGE_BYTES - TRIM_HUGE_BYTES / TRIM_HUGE_SHARE)
             return true;
         arena_split_huge(lo);
     }

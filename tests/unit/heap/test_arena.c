@@ -157,7 +157,25 @@ static void purge_takes_the_old_generation_first(void **state)
     os_critical_leave();
 }
 
-/* One that is half in use stays whole, one that is nearly free goes. */
+/* The flags of the mapping with addr, as /proc/self/smaps has them. */
+static bool has_flag(uintptr_t addr, const char *flag)
+{
+    static char line[4096];
+    bool is_it = false, found = false;
+    FILE *f = fopen("/proc/self/smaps", "re");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        unsigned long lo, hi;
+        if (sscanf(line, "%lx-%lx ", &lo, &hi) == 2)
+            is_it = lo <= addr && addr < hi;
+        else if (is_it && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, flag) != NULL;
+    }
+    fclose(f);
+    return found;
+}
+
+/* One that is half in use stays whole, one that is nearly free goes, and is advised again when nothing is left of it. */
 static void a_huge_page_is_split_when_it_is_mostly_free(void **state)
 {
     (void)state;
@@ -170,13 +188,42 @@ static void a_huge_page_is_split_when_it_is_mostly_free(void **state)
     uintptr_t used_page = take_last(2 * HUGE_PAGE_SLICES, taken, &n_taken);
     uintptr_t free_page = used_page + (uintptr_t)HUGE_PAGE_SLICES * SLICE_SIZE;
     arena_purge(true);
-    assert_true(arena_is_huge(used_page));
+    assert_true(arena_is_huge(used_page) && has_flag(free_page, " hg"));
     arena_give(used_page, 10);
     arena_give(free_page, HUGE_PAGE_SLICES - 10);
     assert_true(arena_is_huge(used_page) && !arena_is_huge(free_page));
     assert_int_equal(arena_purge(true), (HUGE_PAGE_SLICES - 10) * SLICE_SIZE);
     assert_int_equal(arena_dirty_bytes(), 10 * SLICE_SIZE);
-    assert_true(arena_take_at(used_page, 10) && arena_take_at(free_page, HUGE_PAGE_SLICES - 10));
+    assert_true(has_flag(used_page, " hg") && has_flag(free_page, " nh"));
+    arena_give(free_page + (HUGE_PAGE_SLICES - 10) * SLICE_SIZE, 10);
+    assert_int_equal(arena_purge(true), 10 * SLICE_SIZE);
+    assert_true(has_flag(free_page, " hg"));
+    assert_true(arena_take_at(used_page, 10) && arena_take_at(free_page, HUGE_PAGE_SLICES));
+    assert_true(arena_is_huge(free_page));
+    while (n_taken-- > 0)
+        arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
+    os_critical_leave();
+}
+
+/* Half of its free slices are older: they wait for the others, which would be split off. */
+static void a_huge_page_that_is_free_goes_at_once(void **state)
+{
+    (void)state;
+    enum { N = (16 << 20) >> SLICE_SHIFT, HALF = HUGE_PAGE_SLICES / 2 };
+    static struct run taken[N_RUNS];
+    int n_taken = 0;
+    harness_needs_hardware();
+    os_critical_enter();
+    memset((void *)take_last(N, taken, &n_taken), 0x5a, (size_t)N << SLICE_SHIFT);
+    uintptr_t page = take_last(HUGE_PAGE_SLICES, taken, &n_taken);
+    arena_purge(true);
+    arena_give(page, HALF);
+    arena_age();
+    arena_give(page + HALF * SLICE_SIZE, HALF);
+    assert_int_equal(arena_purge(false), 0);
+    arena_age();
+    assert_int_equal(arena_purge(false), HUGE_PAGE_SLICES * SLICE_SIZE);
+    assert_true(has_flag(page, " hg") && arena_take_at(page, HUGE_PAGE_SLICES));
     while (n_taken-- > 0)
         arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
     os_critical_leave();
@@ -261,6 +308,7 @@ int main(void)
         cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
         cmocka_unit_test(purge_takes_the_old_generation_first),
         cmocka_unit_test(a_huge_page_is_split_when_it_is_mostly_free),
+        cmocka_unit_test(a_huge_page_that_is_free_goes_at_once),
         cmocka_unit_test(growth_in_place_takes_exactly_free_neighbours),
         cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
         cmocka_unit_test(what_is_ours_is_told_apart_from_what_is_not),
