@@ -128,6 +128,8 @@ static void runs_never_overlap_and_zero_means_zero(void **state)
             assert_true(!is_zero || reads_as_zero(r));
             touch(r);
         }
+        if (r->addr != 0 && unit_below(&rng, 16) == 0)
+            arena_split_huge(r->addr);
         if (step % 500 == 0) {
             arena_purge(step % 1000 == 0);
             arena_age();
