@@ -15,6 +15,7 @@ static const struct neighbour_runtime {
 } neighbour_runtimes[] = {
     {"PL_initialise", "SWI-Prolog"},
     {"Sscheme_init", "Chez Scheme"},
+    {"MVM_vm_create_instance", "MoarVM"},
 };
 
 /* ---- asking without a miss ---------------------------------------------------------------------------------------- */

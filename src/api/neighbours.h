@@ -4,7 +4,7 @@
  *         are handed on to its, which are never ours to answer.
  *         Some runtimes hold blocks of malloc only by words that are no addresses of them: SWI-Prolog has
  *         arrays that begin before their blocks, Chez Scheme (Racket) has addresses as numbers, shifted by three
- *         bits. There blocks of malloc count as reachable in mode auto.
+ *         bits, MoarVM (Rakudo) stores them at any even address. There blocks of malloc count as reachable in mode auto.
  * Not here  what is loaded later: SWI-Prolog's library is known by its name among the mappings (gc/roots_maps.c).
  */
 #ifndef API_NEIGHBOURS_H
