@@ -41,7 +41,7 @@ bool api_heap_init(const struct heap_config *config)
 
 COLD static bool alloc_first_use(void)
 {
-    static const struct heap_config defaults = {.reserve_bytes = 0, .hugepages = false};
+    static const struct heap_config defaults = {.reserve_bytes = 0, .hugepages = ARENA_HUGE_NEVER};
 
     return api_heap_init(&defaults);
 }

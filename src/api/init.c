@@ -77,7 +77,7 @@ static void init_heap(void)
 {
     struct heap_config config = {
         .reserve_bytes = init_options.reserve_bytes,
-        .hugepages = init_options.hugepages,
+        .hugepages = (enum arena_hugepages)init_options.hugepages,
     };
 
     api_heap_init(&config);

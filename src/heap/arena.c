@@ -33,13 +33,14 @@ enum {
 
 struct arena arena = {.lock = OS_LOCK_INIT(OS_RANK_ARENA)};
 
-bool arena_init(size_t cap_bytes, bool hugepages)
+bool arena_init(size_t cap_bytes, enum arena_hugepages hugepages)
 {
     if (!window_init(cap_bytes))
         return false;
     arena.n_slices = arena.n_used = arena.n_foreign = 0; /* a second try after a failed one */
     arena.first_free_word = arena.words_mapped = 0;
     arena.n_split = 0;
+    arena.cost = (struct arena_cost){0};
     arena.is_short = arena.is_dense = arena.is_limited = false;
     arena.words = (struct arena_word *)window.arena_words;
     arena.table_mapped = TABLE_STEP_BYTES; /* by window_init */
@@ -92,7 +93,7 @@ static int arena_grow_by(size_t n, size_t n_wanted)
     int e = os_vm_map_at((void *)arena_addr(arena.n_slices), n << SLICE_SHIFT, true, false);
     if (e != 0)
         return e;
-    if (arena.hugepages && arena.n_slices << SLICE_SHIFT >= ARENA_HUGE_LEAST_BYTES) /* the page with the rest is none of a start's */
+    if (arena.hugepages != ARENA_HUGE_NEVER && arena.n_slices << SLICE_SHIFT >= ARENA_HUGE_LEAST_BYTES) /* the page with the rest is none of a start's */
         arena_advise_huge(arena.n_slices, n, n_wanted);
     arena_committed(n);
     if (arena.n_slices << SLICE_SHIFT >= os_vm_address_limit() / SHORT_SHARE)

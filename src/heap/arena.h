@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-bool arena_init(size_t cap_bytes, bool hugepages);
+enum arena_hugepages { ARENA_HUGE_NEVER, ARENA_HUGE_WHERE_CHEAP, ARENA_HUGE_ALWAYS }; /* as the option has them */
+bool arena_init(size_t cap_bytes, enum arena_hugepages hugepages);
 /* Run of n slices whose address is a multiple of align_slices slices; 0: no memory. is_zero: every byte reads as 0. */
 uintptr_t arena_take(uint32_t n_slices, uint32_t align_slices, bool *is_zero);
 void arena_give(uintptr_t addr, uint32_t n_slices); /* content may remain */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/bits.h"
+#include "heap/arena.h"
 #include "heap/span.h"
 #include "heap/window.h"
 #include "os/os.h"
@@ -21,6 +22,13 @@ struct arena_word {
     uint64_t huge; /* in advised huge pages, from the growth on; of a page that was split the first slice alone */
 };
 
+/* What the first writes to pages take on this machine, just now; arena_huge.c */
+struct arena_cost {
+    uint64_t page_ns;   /* of small ones, smoothed; 0: not known */
+    size_t again_bytes; /* huge pages were dear: no advice before the arena has this size, ... */
+    size_t pause_bytes; /* ... so much more than it had */
+};
+
 struct arena {
     struct os_lock lock;
     struct arena_word *words;
@@ -31,7 +39,8 @@ struct arena {
     size_t table_mapped, words_mapped;
     uint32_t n_claimed;     /* slices that a purge holds just now */
     uint32_t n_split;       /* huge pages that are none any more */
-    bool hugepages;
+    enum arena_hugepages hugepages;
+    struct arena_cost cost;
     bool is_short, is_dense; /* never false again */
     bool is_limited;
 };
@@ -42,6 +51,9 @@ ALWAYS_INLINE uintptr_t arena_addr(size_t slice)
     return window.arena + (slice << SLICE_SHIFT);
 }
 
+void arena_cost_note_page(struct arena_cost *cost, uint64_t ns);
+/* The arena has so many bytes. true: the next huge pages are better small ones. */
+bool arena_cost_note_huge(struct arena_cost *cost, uint64_t ns, size_t arena_bytes);
 void arena_advise_huge(size_t first, size_t n, size_t n_wanted); /* n new slices, for a request of n_wanted. The lock is held */
 
 #endif

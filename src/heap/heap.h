@@ -6,12 +6,13 @@
 #ifndef HEAP_HEAP_H
 #define HEAP_HEAP_H
 
+#include "heap/arena.h"
 #include "heap/span.h"
 #include "heap/tcache.h"
 
 struct heap_config {
     size_t reserve_bytes; /* cap on the arena; 0: as large as the address space allows */
-    bool hugepages;
+    enum arena_hugepages hugepages;
 };
 bool heap_init(const struct heap_config *config); /* idempotent; false: not even one slice could be had */
 bool heap_is_ready(void);

@@ -108,9 +108,20 @@ static void give_single_pages_back(void)
         TEST_FAIL("of %ld KiB advised %ld still are, where hardly anything is in use", before.advised_kib, after.advised_kib);
 }
 
+static void again(char *how, const char *options)
+{
+    char *arguments[] = {(char *)"again", how, NULL};
+    setenv("GCMALLOC", options, 1);
+    execv("/proc/self/exe", arguments);
+    _exit(127);
+}
+
 int main(int argc, char **argv)
 {
-    (void)argv;
+    char with[] = "with", without[] = "without";
+    if (argc == 1)
+        again(with, "hugepages=always"); /* by default what they cost just now is asked */
+    bool is_without = strcmp(argv[1], without) == 0;
     if (gc_inhibit != NULL)
         gc_inhibit();
     make_larger(N_LARGE / 3, false);
@@ -121,16 +132,13 @@ int main(int argc, char **argv)
     make_larger(N_LARGE / 3, false);
     TEST_CHECK(look().advised_kib == advised_kib);
     make_larger(N_LARGE / 3, true);
-    if (argc > 1) {
+    if (is_without) {
         TEST_CHECK(look().advised_kib == 0);
         return 0;
     }
     pid_t child = fork();
-    if (child == 0) {
-        setenv("GCMALLOC", "hugepages=no", 1);
-        execl("/proc/self/exe", "again", "without", NULL);
-        _exit(127);
-    }
+    if (child == 0)
+        again(without, "hugepages=no");
     int status = 0;
     TEST_CHECK(waitpid(child, &status, 0) == child && status == 0);
     if (access("/sys/kernel/mm/transparent_hugepage", F_OK) != 0)

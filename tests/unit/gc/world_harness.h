@@ -30,7 +30,7 @@
 
 static inline void harness_init(void)
 {
-    static const struct heap_config config = {.reserve_bytes = 0, .hugepages = false};
+    static const struct heap_config config = {.reserve_bytes = 0, .hugepages = ARENA_HUGE_NEVER};
 
     os_process_init();
     os_critical_enter();

@@ -33,7 +33,7 @@ static inline void harness_needs_hardware(void)
 
 static inline void harness_init(void)
 {
-    static const struct heap_config config = {.reserve_bytes = 0, .hugepages = true};
+    static const struct heap_config config = {.reserve_bytes = 0, .hugepages = ARENA_HUGE_ALWAYS};
     os_critical_enter();
     assert_true(heap_init(&config));
     os_critical_leave();

@@ -1,4 +1,5 @@
 /* Slices against a shadow: runs never overlap, alignment holds, zero means zero, purged content is gone. */
+#include "heap/arena_int.h"
 #include "heap_harness.h"
 
 enum { N_RUNS = 300, N_STEPS = 6000, HUGE_PAGE_SLICES = 32 };
@@ -102,6 +103,40 @@ static void huge_pages_for_large_blocks_are_advised_behind_written_large_ones(vo
         arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
     arena_purge(true);
     os_critical_leave();
+}
+
+/* One huge page stands for 512 small ones (of 4 KiB): 300 us where each takes one. */
+static void huge_pages_that_cost_more_than_small_ones_wait(void **state)
+{
+    (void)state;
+    const uint64_t n_pages = ((size_t)HUGE_PAGE_SLICES << SLICE_SHIFT) / os_page_size(), us = 1000;
+    const size_t mib = (size_t)1 << 20;
+    struct arena_cost cost = {0};
+    assert_false(arena_cost_note_huge(&cost, n_pages * 1000 * us, mib)); /* nothing to compare with */
+    for (int i = 0; i < 20; i++)
+        arena_cost_note_page(&cost, us);
+    assert_int_equal(cost.page_ns, us);
+    arena_cost_note_page(&cost, 1000 * us); /* it met something else */
+    assert_true(cost.page_ns < 2 * us);
+    for (int i = 0; i < 20; i++)
+        arena_cost_note_page(&cost, us);
+    assert_false(arena_cost_note_huge(&cost, n_pages * us / 2, 20 * mib));
+    assert_int_equal(cost.again_bytes, 0);
+    assert_true(arena_cost_note_huge(&cost, n_pages * us * 7, 20 * mib));
+    assert_int_equal(cost.again_bytes, 148 * mib);
+    size_t pause = 128 * mib;
+    for (int i = 0; i < 10; i++) { /* longer and longer, up to a bound */
+        size_t at = cost.again_bytes;
+        assert_true(arena_cost_note_huge(&cost, n_pages * us * 7, at));
+        assert_true(cost.again_bytes - at >= pause && cost.again_bytes - at <= 1024 * mib);
+        pause = cost.again_bytes - at;
+    }
+    assert_false(arena_cost_note_huge(&cost, n_pages * us / 2, 9000 * mib));
+    assert_true(arena_cost_note_huge(&cost, n_pages * us * 7, 9000 * mib));
+    assert_int_equal(cost.again_bytes, 9128 * mib);
+    for (int i = 0; i < 20; i++)
+        arena_cost_note_page(&cost, 7 * us); /* where small ones are dear, too */
+    assert_false(arena_cost_note_huge(&cost, n_pages * us * 6, 9500 * mib));
 }
 
 static void runs_never_overlap_and_zero_means_zero(void **state)
@@ -306,6 +341,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(huge_pages_are_advised_early_where_all_is_written_but_under_a_limit),
+        cmocka_unit_test(huge_pages_that_cost_more_than_small_ones_wait),
         cmocka_unit_test(huge_pages_for_large_blocks_are_advised_behind_written_large_ones),
         cmocka_unit_test(runs_never_overlap_and_zero_means_zero),
         cmocka_unit_test(purge_takes_the_old_generation_first),
