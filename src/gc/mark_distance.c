@@ -8,6 +8,8 @@
  *             character set    int n_users, n; distance of the leaves; distance of the numbers (2 bytes each)
  *             leaves           distances from the array to each leaf
  *
+ *         While a set grows, it refers to arrays that realloc has just freed, with distances that count from there, and the last
+ *         leaf may lie one place behind the others: so a free block will do for an array, whose content is still there.
  *         Both heads have 24 bytes. A block that Python got from malloc for an integer has 32, and up to 24 more in its debug
  *         mode. What looks like one by chance keeps a block for longer, no more.
  * Callers  when everything that words lead to is marked. What is found leads on, so it goes round until nothing is new.
@@ -37,15 +39,23 @@ static struct {
     size_t n_new;
 } distances;
 
-/* The block of at least n_bytes that starts there; 0: there is none. */
-static uintptr_t distance_block(uintptr_t from, uintptr_t distance, size_t n_bytes)
+/* The block of at least n_bytes that starts there, in use or free; 0: there is none. */
+static uintptr_t distance_array(uintptr_t from, uintptr_t distance, size_t n_bytes)
 {
     struct heap_obj obj;
     uintptr_t to = from + distance;
+    enum heap_find found = distance == 0 ? HEAP_NOT_A_BLOCK : heap_find_object(to, &obj);
 
-    if (distance == 0 || heap_find_object(to, &obj) != HEAP_LIVE || obj.start != to || obj.size_bytes < n_bytes)
-        return 0;
-    return to;
+    return (found == HEAP_LIVE || found == HEAP_FREE) && obj.start == to && obj.size_bytes >= n_bytes ? to : 0;
+}
+
+/* In use. */
+static uintptr_t distance_block(uintptr_t from, uintptr_t distance, size_t n_bytes)
+{
+    struct heap_obj obj;
+    uintptr_t to = distance_array(from, distance, n_bytes);
+
+    return to != 0 && heap_find_object(to, &obj) == HEAP_LIVE ? to : 0;
 }
 
 static void distance_keep(uintptr_t start)
@@ -63,17 +73,26 @@ static void distance_look_for_pattern(const struct distance_head *h)
     distance_keep(distance_block((uintptr_t)h, h->distance_first, (size_t)h->n_second * DISTANCE_ELEMENT_BYTES));
 }
 
+/* One more than are counted, where the array has room: memmove may be making place for another. */
+static size_t distance_n_leaves(uintptr_t leaves, size_t n)
+{
+    struct heap_obj obj;
+
+    heap_find_object(leaves, &obj);
+    return (n + 1) * sizeof(uintptr_t) <= obj.size_bytes ? n + 1 : n;
+}
+
 static void distance_look_for_set(const struct distance_head *h)
 {
     size_t n = h->n_second > 0 ? (size_t)h->n_second : 0;
-    uintptr_t leaves = distance_block((uintptr_t)h, h->distance_first, n * sizeof(uintptr_t));
-    uintptr_t numbers = distance_block((uintptr_t)h, h->distance_second, n * DISTANCE_NUMBER_BYTES);
+    uintptr_t leaves = distance_array((uintptr_t)h, h->distance_first, n * sizeof(uintptr_t));
+    uintptr_t numbers = distance_array((uintptr_t)h, h->distance_second, n * DISTANCE_NUMBER_BYTES);
 
     if (n == 0 || leaves == 0 || numbers == 0)
         return;
-    distance_keep(leaves);
-    distance_keep(numbers);
-    for (size_t i = 0; i < n; i++)
+    distance_keep(distance_block((uintptr_t)h, h->distance_first, 1));
+    distance_keep(distance_block((uintptr_t)h, h->distance_second, 1));
+    for (size_t i = 0; i < distance_n_leaves(leaves, n); i++)
         distance_keep(distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
 }
 
