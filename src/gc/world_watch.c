@@ -18,7 +18,7 @@
 #define WATCH_STUCK_LOOKS 3u
 #define WATCH_BUSY_NS UINT64_C(20000)  /* a fast path is some 50 instructions, but its thread may have been preempted */
 #define WATCH_REFUSED_PASSES 20u    /* the kernel queues no signal for anybody: the user's limit is used up */
-#define WATCH_SILENT_NS UINT64_C(1000000)
+#define WATCH_SILENT_NS UINT64_C(100000)
 #define WATCH_MANY 128u              /* with more threads than this open, passes are limited by time: */
 #define WATCH_MANY_NS UINT64_C(100000)
 
@@ -137,7 +137,7 @@ static void watch_pause(size_t n_busy)
     if (world.n_open > WATCH_MANY)
         os_futex_wait(&watch_never, 0, WATCH_MANY_NS);
     else
-        os_stop_wait(n_busy != 0 ? WATCH_BUSY_NS : WATCH_SILENT_NS);
+        os_stop_wait((uint32_t)world.n_open, n_busy != 0 ? WATCH_BUSY_NS : WATCH_SILENT_NS);
 }
 
 enum cycle_skip world_await(void)

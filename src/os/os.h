@@ -296,7 +296,8 @@ void os_stop_begin(struct os_stop_slot *slots, size_t n_slots);
  * the next signal would find it at the same instruction, for ever. */
 int os_stop_send(uint32_t slot_idx);
 void os_stop_end(void); /* epoch becomes even, all parked and held threads run. Never waits for them */
-void os_stop_wait(uint64_t timeout_ns); /* until some slot changed state, or timeout */
+/* Until so many more answers have come, or one of a thread that has to be signalled again, or timeout. */
+void os_stop_wait(uint32_t n_answers, uint64_t timeout_ns);
 void os_stop_poll_pending(void);        /* called by os_critical_leave (outermost) when stop_pending is set */
 void os_stop_mend_fast(void);           /* called by os_critical_enter when is_fast_cut is set */
 bool os_stop_is_world_stopped(void);

@@ -125,6 +125,7 @@ void os_stop_begin(struct os_stop_slot *slots, size_t n_slots)
     os_stop_state.slots = slots;
     os_stop_state.n_slots = n_slots;
     os_stop_state.n_seen = __atomic_load_n(&os_stop_state.n_answers, __ATOMIC_RELAXED);
+    os_stop_state.n_busy_seen = __atomic_load_n(&os_stop_state.n_busy_answers, __ATOMIC_RELAXED);
     __atomic_add_fetch(&os_stop_state.epoch, 1, __ATOMIC_SEQ_CST); /* pairs with the handler's look at it */
 }
 
@@ -188,16 +189,19 @@ int os_stop_send(uint32_t slot_idx)
 
 /* Store of is_waiting before the look at n_answers, against the handler's growth of n_answers before its look
  * at is_waiting: one of the two sees the other, and the kernel compares n_answers once more. */
-void os_stop_wait(uint64_t timeout_ns)
+void os_stop_wait(uint32_t n_answers, uint64_t timeout_ns)
 {
     uint32_t n;
 
+    __atomic_store_n(&os_stop_state.wake_at, os_stop_state.n_seen + n_answers, __ATOMIC_SEQ_CST);
     __atomic_store_n(&os_stop_state.is_waiting, 1, __ATOMIC_SEQ_CST);
     n = __atomic_load_n(&os_stop_state.n_answers, __ATOMIC_SEQ_CST);
-    if (n == os_stop_state.n_seen)
+    if ((int32_t)(n - os_stop_state.wake_at) < 0 &&
+        __atomic_load_n(&os_stop_state.n_busy_answers, __ATOMIC_SEQ_CST) == os_stop_state.n_busy_seen)
         os_futex_wait(&os_stop_state.n_answers, n, timeout_ns);
-    __atomic_store_n(&os_stop_state.is_waiting, 0, __ATOMIC_RELAXED);
-    os_stop_state.n_seen = __atomic_load_n(&os_stop_state.n_answers, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&os_stop_state.is_waiting, 0, __ATOMIC_SEQ_CST);
+    os_stop_state.n_busy_seen = __atomic_load_n(&os_stop_state.n_busy_answers, __ATOMIC_SEQ_CST);
+    os_stop_state.n_seen = __atomic_load_n(&os_stop_state.n_answers, __ATOMIC_SEQ_CST);
 }
 
 static void stop_open_gates(void)

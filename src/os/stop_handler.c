@@ -67,8 +67,13 @@ static void stop_answer(struct os_stop_slot *slot, uint32_t state)
 {
     __atomic_store_n(&slot->state, state, __ATOMIC_RELEASE);
     stop_exit();
-    __atomic_add_fetch(&os_stop_state.n_answers, 1, __ATOMIC_SEQ_CST); /* pairs with os_stop_wait */
-    if (__atomic_load_n(&os_stop_state.is_waiting, __ATOMIC_SEQ_CST) != 0)
+    if (state == OS_STOP_BUSY)
+        __atomic_add_fetch(&os_stop_state.n_busy_answers, 1, __ATOMIC_SEQ_CST);
+    uint32_t n = __atomic_add_fetch(&os_stop_state.n_answers, 1, __ATOMIC_SEQ_CST); /* pairs with os_stop_wait */
+    if (__atomic_load_n(&os_stop_state.is_waiting, __ATOMIC_SEQ_CST) == 0)
+        return;
+    /* Woken for each of them, it took the CPU from those that had not answered yet. */
+    if (state == OS_STOP_BUSY || (int32_t)(n - __atomic_load_n(&os_stop_state.wake_at, __ATOMIC_SEQ_CST)) >= 0)
         os_futex_wake(&os_stop_state.n_answers, 1);
 }
 

@@ -15,9 +15,11 @@
 struct stop_state {
     uint32_t epoch;             /* atomic, futex */
     uint32_t n_answers;         /* atomic, futex: grows with each answer of a handler */
+    uint32_t n_busy_answers;    /* atomic: how many of them were that the thread is to be signalled again */
     uint32_t is_waiting;        /* atomic: the collector sleeps on n_answers, or is about to */
+    uint32_t wake_at;           /* atomic: the number of answers that it waits for */
     uint32_t n_inside;          /* atomic: handlers that may be about to write to a slot */
-    uint32_t n_seen;            /* collector: answers up to here were reported by os_stop_wait */
+    uint32_t n_seen, n_busy_seen; /* collector: answers up to here were reported by os_stop_wait */
     uint32_t n_paused;          /* collector: answers at the beginning of the last pause for busy threads */
     pid_t pid;                  /* collector, world running */
     struct os_stop_slot *slots; /* written before the epoch becomes odd */

@@ -138,7 +138,7 @@ static inline bool world_wait(void)
             world_tell_silent();
             return false;
         }
-        os_stop_wait(WORLD_LOOK_AGAIN_MS * 1000000ull);
+        os_stop_wait(1, WORLD_LOOK_AGAIN_MS * 1000000ull);
     }
     return true;
 }

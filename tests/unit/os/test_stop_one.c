@@ -138,7 +138,7 @@ static void begin_with_one_slot(pid_t tid)
 static void wait_for_state(uint32_t state)
 {
     while (__atomic_load_n(&world_slots[0].state, __ATOMIC_ACQUIRE) != state)
-        os_stop_wait(1000000);
+        os_stop_wait(1, 1000000);
 }
 
 static void wait_for_step(uint32_t step)
@@ -158,7 +158,7 @@ static void late_answers_are_dropped(void **state)
     wait_for_step(1);
     begin_with_one_slot(workers[0].tid);
     assert_int_equal(os_stop_send(0), 0);
-    os_stop_wait(20000000);
+    os_stop_wait(1, 20000000);
     assert_int_equal(world_slots[0].state, OS_STOP_SENT);
     assert_int_equal(os_task_state(workers[0].tid, &task), 0);
     assert_true((task.sig_blocked >> 32 & 1) != 0 && os_task_is_stoppable(&task));
@@ -290,7 +290,7 @@ static void sharing_a_section_is_not_being_in_it(void **state)
     begin_with_one_slot(clones[0].tid);
     assert_int_equal(os_stop_send(0), 0);
     while (__atomic_load_n(&world_slots[0].state, __ATOMIC_ACQUIRE) == OS_STOP_SENT)
-        os_stop_wait(1000000);
+        os_stop_wait(1, 1000000);
     assert_int_equal(world_slots[0].state, OS_STOP_STOPPED);
     assert_null(os_tls.stop_pending);
     assert_nothing_moves(1000);
