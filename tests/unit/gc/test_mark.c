@@ -3,6 +3,7 @@
 #include "gc/mark.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "gc_blocks.h"
@@ -16,14 +17,30 @@ static void *roots[8];
 
 /* ---- which words count ---- */
 
-static bool word_marks(uint64_t word, const void *p)
+static bool words_mark(uint64_t *words, size_t n_words, const void *p)
 {
-    uint64_t range[1] = {word};
     gc_block_mark_begin();
-    GC_MARK_WORDS(range);
+    mark_words((uintptr_t)words, (uintptr_t)(words + n_words));
     assert_true(mark_drain());
     bool is_marked = GC_IS_MARKED(p);
     gc_block_mark_end();
+    return is_marked;
+}
+
+/* Among roots, and wherever it lies in a block: small ones are read in another way. */
+static bool word_marks(uint64_t word, const void *p)
+{
+    bool is_marked = words_mark(&word, 1, p);
+    for (size_t n_words = 2; n_words <= 8; n_words += 2) {
+        uint64_t *holder = gc_block(FLAVOR_GC, n_words * sizeof(word)), root = (uintptr_t)holder;
+        memset(holder, 0, n_words * sizeof(word));
+        for (size_t i = 0; i < n_words; i++) {
+            holder[i] = word;
+            assert_int_equal(words_mark(&root, 1, p), is_marked);
+            holder[i] = 0;
+        }
+        gc_block_free(holder);
+    }
     return is_marked;
 }
 

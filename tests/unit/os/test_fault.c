@@ -123,6 +123,27 @@ static void *fault_often(void *arg)
     return (void *)n_wrong;
 }
 
+/* The collector's signals are open from the beginning to the end, and blocked again then. */
+static void mask_comes_back_at_the_end(void **state)
+{
+    sigset_t blocked, now;
+    char *p = forbidden_page();
+    uintptr_t addr;
+
+    (void)state;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGSEGV);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+    assert_int_equal(os_fault_guard_begin(), 0);
+    for (int i = 0; i < 2; i++)
+        assert_false(os_fault_guard(read_byte, p, &addr));
+    os_fault_guard_end();
+    pthread_sigmask(SIG_UNBLOCK, &blocked, &now);
+    assert_true(sigismember(&now, SIGSEGV) == 1 && sigismember(&now, SIGBUS) == 0);
+    assert_false(os_fault_guard(read_byte, p, &addr));
+    munmap(p, os_page_size());
+}
+
 static void markers_fault_side_by_side(void **state)
 {
     pthread_t threads[N_THREADS];
@@ -262,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_fault_is_reported_and_survived),
         cmocka_unit_test(a_read_behind_the_end_of_a_file_is_one),
         cmocka_unit_test(masks_and_actions_come_back),
+        cmocka_unit_test(mask_comes_back_at_the_end),
         cmocka_unit_test(guards_nest),
         cmocka_unit_test(markers_fault_side_by_side),
         cmocka_unit_test(the_program_gets_its_own),
