@@ -17,7 +17,7 @@
  *                the limit is held, in whatever form: blocks, holes between them, free memory that the kernel has
  *                not got back, structures of ours; and, where it is a control group's, what everybody else in the
  *                group takes. Free memory goes back first, and an eighth of the holes is filled in between. Of the
- *                budget only b = 50 binds it: a limit that is too small for what is alive halves the speed, and
+ *                budget only b = 48 binds it: a limit that is too small for what is alive halves the speed, and
  *                then memory goes beyond it.
  *     garbage    once the program uses gc_malloc, it leaves freeing to us: floor is a quarter, stretch is
  *                always 1 and b at least 50, and 75 where used exceeds the goal by the whole distance. What grows and lives then costs a logarithmic number of cycles
@@ -53,7 +53,8 @@ enum {
     PACER_DEFAULT_PERCENT = 100,
     PACER_DEFAULT_BUDGET = 10,
     PACER_FAIR_BUDGET = 25, /* after a cycle that recovered something */
-    PACER_MOST_BUDGET = 50, /* after one that recovered much, and for the limit */
+    PACER_MOST_BUDGET = 50, /* after one that recovered much */
+    PACER_LIMIT_BUDGET = 48, /* for the limit: half, with what a cycle does before and after the stop, which is not counted */
     PACER_FAR_BUDGET = 75,  /* where nobody but us frees, and the goal is far behind */
     PACER_GARBAGE_FLOOR_SHARE = 4,
     PACER_OVERDUE_SHARE = 4,
@@ -461,7 +462,7 @@ static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_
     uint64_t now_ns = os_clock_cpu_ns();
     STORE_ONCE(pacer.cpu_done_ns, now_ns);
     STORE_ONCE(pacer.cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, pacer_budget(live_bytes, dead_bytes)));
-    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_MOST_BUDGET));
+    STORE_ONCE(pacer.limit_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_LIMIT_BUDGET));
     STORE_ONCE(pacer.far_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_FAR_BUDGET));
 }
 
