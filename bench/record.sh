@@ -50,7 +50,7 @@ trap 'rm -f "$tables"' EXIT
 
 losses=()
 plain="glibc,mimalloc?,jemalloc?,tcmalloc?$peers" gc='free:exe=free'
-mimalloc=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 ~ /^libmimalloc\.so/ { print $NF; exit }')
+mimalloc=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p | awk '$1 ~ /^libmimalloc\.so/ && !n++ { print $NF }')
 [ -z "$mimalloc" ] || gc+=",mimalloc-free=$mimalloc:exe=free"
 gc+=',boehm?:exe=boehm'
 if [ -n "$library" ]; then

@@ -19,9 +19,9 @@ enum {
     HUGE_LOOK_BLOCKS_SHARE = 4,
     HUGE_LOOK_PAGES_SHARE = 2,
     HUGE_PAGE_BYTES = 2 << 20,
+    HUGE_ASK_PAGES = 8,
     HUGE_PAUSE_BYTES = 128 << 20,
     HUGE_PAUSE_MAX_BYTES = 1 << 30,
-    HUGE_SMOOTH_SHARE = 4, /* of what is new in what is remembered, which it may exceed so many times */
     HUGE_LARGE_LOOK_BYTES = 16 << 20,
     HUGE_LARGE_MISS_SHARE = 4, /* so much of it may be of other kinds, and unwritten */
 };
@@ -79,13 +79,11 @@ static bool huge_suits_large(uintptr_t end)
 
 /* ---- what it costs ---- */
 
-/* One that met something else meanwhile counts as a slow one, no more. */
+/* The least that was seen: the first one in new memory may meet anything. */
 void arena_cost_note_page(struct arena_cost *cost, uint64_t ns)
 {
-    if (cost->page_ns == 0)
+    if (cost->page_ns == 0 || ns < cost->page_ns)
         cost->page_ns = ns;
-    uint64_t most_ns = cost->page_ns * HUGE_SMOOTH_SHARE;
-    cost->page_ns = (cost->page_ns * (HUGE_SMOOTH_SHARE - 1) + (ns < most_ns ? ns : most_ns)) / HUGE_SMOOTH_SHARE;
 }
 
 bool arena_cost_note_huge(struct arena_cost *cost, uint64_t ns, size_t arena_bytes)
@@ -130,15 +128,21 @@ static size_t huge_try(uintptr_t start, size_t size)
     return rest - start;
 }
 
-/* Without advice the first page tells what small ones cost: it is the next that is handed out. */
+/* The last few pages tell, which may lack a huge page by that: once in most processes. */
+static void huge_ask_small(uintptr_t end)
+{
+    for (size_t i = 1; i <= HUGE_ASK_PAGES; i++)
+        arena_cost_note_page(&arena.cost, huge_first_write_ns(end - i * os_page_size()));
+}
+
 void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
 {
     uintptr_t start = arena_addr(first);
     size_t size = n << SLICE_SHIFT;
-    if (!huge_suits(first, n_wanted)) {
-        arena_cost_note_page(&arena.cost, huge_first_write_ns(start));
+    if (!huge_suits(first, n_wanted))
         return;
-    }
+    if (arena.hugepages != ARENA_HUGE_ALWAYS && arena.cost.page_ns == 0)
+        huge_ask_small(start + size);
     if (os_vm_hugepages((void *)start, size, true) != 0)
         return;
     if (arena.hugepages != ARENA_HUGE_ALWAYS)

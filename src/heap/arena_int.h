@@ -24,7 +24,7 @@ struct arena_word {
 
 /* What the first writes to pages take on this machine, just now; arena_huge.c */
 struct arena_cost {
-    uint64_t page_ns;   /* of small ones, smoothed; 0: not known */
+    uint64_t page_ns;   /* of small ones, the least; 0: not known */
     size_t again_bytes; /* huge pages were dear: no advice before the arena has this size, ... */
     size_t pause_bytes; /* ... so much more than it had */
 };
