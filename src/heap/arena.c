@@ -93,9 +93,10 @@ static int arena_grow_by(size_t n, size_t n_wanted)
     int e = os_vm_map_at((void *)arena_addr(arena.n_slices), n << SLICE_SHIFT, true, false);
     if (e != 0)
         return e;
-    if (arena.hugepages != ARENA_HUGE_NEVER && arena.n_slices << SLICE_SHIFT >= ARENA_HUGE_LEAST_BYTES) /* the page with the rest is none of a start's */
-        arena_advise_huge(arena.n_slices, n, n_wanted);
-    arena_committed(n);
+    size_t first = arena.n_slices;
+    arena_committed(n); /* first: a fork meanwhile would leave its child a mapping that nobody knows */
+    if (arena.hugepages != ARENA_HUGE_NEVER && first << SLICE_SHIFT >= ARENA_HUGE_LEAST_BYTES) /* the page with the rest is none of a start's */
+        arena_advise_huge(first, n, n_wanted);
     if (arena.n_slices << SLICE_SHIFT >= os_vm_address_limit() / SHORT_SHARE)
         STORE_ONCE(arena.is_short, true);
     return 0;
@@ -281,7 +282,7 @@ bool arena_take_at(uintptr_t addr, uint32_t n_slices)
     bool is_zero, ok = true;
     os_lock(&arena.lock);
     if (first + n_slices > arena.n_slices && arena_next(first, false) >= arena.n_slices)
-        ok = arena_grow_locked(first + n_slices - arena.n_slices, n_slices);
+        ok = arena_grow_locked(first + n_slices - arena.n_slices, ARENA_LARGE_SLICES); /* for a large block, whatever it lacks */
     for (size_t i = first; ok && i < first + n_slices; i++)
         ok = arena_is_free(i);
     if (ok)

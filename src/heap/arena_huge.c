@@ -20,6 +20,7 @@ enum {
     HUGE_LOOK_PAGES_SHARE = 2,
     HUGE_PAGE_BYTES = 2 << 20,
     HUGE_ASK_PAGES = 8,
+    HUGE_TRIES = 2,
     HUGE_PAUSE_BYTES = 128 << 20,
     HUGE_PAUSE_MAX_BYTES = 1 << 30,
     HUGE_LARGE_LOOK_BYTES = 16 << 20,
@@ -86,9 +87,14 @@ void arena_cost_note_page(struct arena_cost *cost, uint64_t ns)
         cost->page_ns = ns;
 }
 
+static bool arena_cost_is_dear(const struct arena_cost *cost, uint64_t ns)
+{
+    return cost->page_ns != 0 && ns > cost->page_ns * (HUGE_PAGE_BYTES / os_page_size());
+}
+
 bool arena_cost_note_huge(struct arena_cost *cost, uint64_t ns, size_t arena_bytes)
 {
-    if (cost->page_ns == 0 || ns <= cost->page_ns * (HUGE_PAGE_BYTES / os_page_size())) {
+    if (!arena_cost_is_dear(cost, ns)) {
         cost->pause_bytes = 0;
         return false;
     }
@@ -117,36 +123,50 @@ static bool huge_suits(size_t first, size_t n_wanted)
     return n_wanted < ARENA_LARGE_SLICES ? huge_suits_small(arena_addr(first)) : huge_suits_large(arena_addr(first));
 }
 
-/* How much of what is advised stays so: one huge page, where that turned out to be dear. */
-static size_t huge_try(uintptr_t start, size_t size)
+/* The last few pages tell. Whatever the system does of itself, they are small ones as long as they are asked; what is advised after
+ * that may lack a huge page by them: once in most processes. */
+static void huge_ask_small(uintptr_t start, size_t size)
 {
-    uintptr_t page = bits_round_up(start, HUGE_PAGE_BYTES), rest = page + HUGE_PAGE_BYTES;
-    if (rest > start + size || !arena_cost_note_huge(&arena.cost, huge_first_write_ns(page), start + size - window.arena))
-        return size;
-    if (rest < start + size)
-        os_vm_hugepages((void *)rest, start + size - rest, false);
-    return rest - start;
+    size_t bytes = HUGE_ASK_PAGES * os_page_size();
+    bytes = bytes < size ? bytes : size;
+    uintptr_t end = start + size;
+    if (os_vm_hugepages((void *)(end - bytes), bytes, false) != 0)
+        return;
+    for (uintptr_t page = end - bytes; page < end; page += os_page_size())
+        arena_cost_note_page(&arena.cost, huge_first_write_ns(page));
 }
 
-/* The last few pages tell, which may lack a huge page by that: once in most processes. */
-static void huge_ask_small(uintptr_t end)
+/* One huge page is advised and written, and if it is dear a second one, for the first may have met something else. How much is advised. */
+static size_t huge_try(uintptr_t start, size_t size)
 {
-    for (size_t i = 1; i <= HUGE_ASK_PAGES; i++)
-        arena_cost_note_page(&arena.cost, huge_first_write_ns(end - i * os_page_size()));
+    uintptr_t page = bits_round_up(start, HUGE_PAGE_BYTES), end = start + size;
+    uint64_t least_ns = UINT64_MAX;
+    for (int i = 0; i < HUGE_TRIES && page + HUGE_PAGE_BYTES <= end; i++, page += HUGE_PAGE_BYTES) {
+        if (os_vm_hugepages((void *)start, page + HUGE_PAGE_BYTES - start, true) != 0)
+            return 0;
+        uint64_t ns = huge_first_write_ns(page);
+        least_ns = ns < least_ns ? ns : least_ns;
+        if (!arena_cost_is_dear(&arena.cost, least_ns))
+            break;
+    }
+    if (least_ns != UINT64_MAX && arena_cost_note_huge(&arena.cost, least_ns, end - window.arena))
+        return page - start;
+    return os_vm_hugepages((void *)start, size, true) == 0 ? size : 0;
 }
 
 void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
 {
     uintptr_t start = arena_addr(first);
-    size_t size = n << SLICE_SHIFT;
+    size_t size = n << SLICE_SHIFT, advised = size;
     if (!huge_suits(first, n_wanted))
         return;
-    if (arena.hugepages != ARENA_HUGE_ALWAYS && arena.cost.page_ns == 0)
-        huge_ask_small(start + size);
-    if (os_vm_hugepages((void *)start, size, true) != 0)
-        return;
-    if (arena.hugepages != ARENA_HUGE_ALWAYS)
-        size = huge_try(start, size);
-    for (size_t i = first; i < first + (size >> SLICE_SHIFT); i++)
+    if (arena.hugepages != ARENA_HUGE_ALWAYS) {
+        if (arena.cost.page_ns == 0)
+            huge_ask_small(start, size);
+        advised = huge_try(start, size);
+    } else if (os_vm_hugepages((void *)start, size, true) != 0) {
+        advised = 0;
+    }
+    for (size_t i = first; i < first + (advised >> SLICE_SHIFT); i++)
         arena.words[i / WORD_SLICES].huge |= UINT64_C(1) << (i % WORD_SLICES);
 }

@@ -5,7 +5,7 @@
 enum {
     HUGE_SLICES = 32,      /* slices in a huge page */
     HUGE_KEEP_SLICES = 16, /* in use: fewer do not pay for the rest of a huge page */
-    HUGE_SPLIT_MAX = 8192, /* that lose the advice: each may split a mapping in three, of which a process has some 65000 */
+    HUGE_SPLIT_MAX = 1024, /* that lose the advice: each may split a mapping in three, and collections read the list of them */
 };
 
 void arena_age(void)

@@ -280,8 +280,10 @@ void heap_decay_by_work(void)
     size_t n_new = LOAD_ONCE(heap.n_new_slices);
     if (n_new < HEAP_TURNOVER_MIN_SLICES || n_new < arena_used_bytes() >> SLICE_SHIFT || LOAD_ONCE(heap.reuse_ns) != 0)
         return;
-    if (__atomic_exchange_n(&heap.n_new_slices, 0, __ATOMIC_RELAXED) >= n_new) /* of two threads one */
-        heap_age();
+    if (__atomic_exchange_n(&heap.n_new_slices, 0, __ATOMIC_RELAXED) < n_new) /* of two threads one */
+        return;
+    __atomic_store_n(&heap.last_decay_ns, os_clock_coarse_ns(), __ATOMIC_RELAXED); /* aged twice at once, all would go that has just become free */
+    heap_age();
 }
 
 size_t heap_trim(size_t keep_bytes)

@@ -63,13 +63,13 @@ size_t span_bytes_between(uintptr_t lo, uintptr_t hi, size_t more_each)
  * more pages than it fills and one. */
 static bool trim_keeps_huge(struct span *s)
 {
-    uintptr_t end = s->start + ((uintptr_t)s->n_slices << SLICE_SHIFT);
-    for (uintptr_t lo = bits_round_down(s->start, TRIM_HUGE_BYTES); lo < end; lo += TRIM_HUGE_BYTES) {
+    uintptr_t first = bits_round_down(s->start, TRIM_HUGE_BYTES), end = s->start + ((uintptr_t)s->n_slices << SLICE_SHIFT);
+    for (uintptr_t lo = first; lo < end; lo += TRIM_HUGE_BYTES)
         if (arena_is_huge(lo) &&
             span_bytes_between(lo, lo + TRIM_HUGE_BYTES, os_page_size()) > TRIM_HUGE_BYTES - TRIM_HUGE_BYTES / TRIM_HUGE_SHARE)
             return true;
+    for (uintptr_t lo = first; lo < end; lo += TRIM_HUGE_BYTES)
         arena_split_huge(lo);
-    }
     return false;
 }
 
