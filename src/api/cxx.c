@@ -146,6 +146,24 @@ CXX(void, _ZdaPvSt11align_val_t, (void *p, size_t align))
     cxx_bases.delete_aligned(p, align);
 }
 
+/* The runtime's forms of new that do not throw. Looked up by the constructor where each call goes there: later, whoever loads a library
+ * holds the lock of ld.so, and may wait for the thread that asks. */
+enum cxx_runtime_new { CXX_NEW, CXX_NEW_ARRAY, CXX_NEW_ALIGNED, CXX_NEW_ALIGNED_ARRAY, CXX_RUNTIME_N };
+
+static void *cxx_runtime(enum cxx_runtime_new which)
+{
+    static const char names[CXX_RUNTIME_N][40] = {"_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t", "_ZnwmSt11align_val_tRKSt9nothrow_t",
+                                                  "_ZnamSt11align_val_tRKSt9nothrow_t"};
+    static void *found[CXX_RUNTIME_N];
+    void *p = LOAD_ONCE(found[which]);
+
+    if (p == NULL) {
+        p = dlsym(RTLD_NEXT, names[which]);
+        STORE_ONCE(found[which], p);
+    }
+    return p;
+}
+
 /* An array's operator that the program did not replace is that of one object, whichever that is. */
 void cxx_find_replaced(void)
 {
@@ -163,27 +181,30 @@ void cxx_find_replaced(void)
     CXX_FIND(new_aligned, _ZnwmSt11align_val_t, new_aligned_array, _ZnamSt11align_val_t);
     CXX_FIND(delete_aligned, _ZdlPvSt11align_val_t, delete_aligned_array, _ZdaPvSt11align_val_t);
 #undef CXX_FIND
+    if (cxx_bases.new_array != _Znwm || cxx_bases.new_aligned_array != _ZnwmSt11align_val_t)
+        for (int i = 0; i < CXX_RUNTIME_N; i++)
+            cxx_runtime((enum cxx_runtime_new)i);
 }
 
 /* ---- new that does not throw ---- */
 
 /* The runtime's own calls the one that throws, the program's or ours, and catches. Where there is no runtime: the program's. */
-COLD static void *cxx_nothrow_runtime(const char *name, size_t size_bytes, const struct cxx_nothrow *tag, void *(*program_new)(size_t))
+COLD static void *cxx_nothrow_runtime(enum cxx_runtime_new which, size_t size_bytes, const struct cxx_nothrow *tag,
+                                      void *(*program_new)(size_t))
 {
-    void *(*runtime_new)(size_t, const struct cxx_nothrow *);
+    void *(*runtime_new)(size_t, const struct cxx_nothrow *) = (void *(*)(size_t, const struct cxx_nothrow *))cxx_runtime(which);
 
-    runtime_new = (void *(*)(size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT, name);
     if (runtime_new != NULL)
         return runtime_new(size_bytes, tag);
     return program_new != NULL ? program_new(size_bytes) : NULL;
 }
 
-COLD static void *cxx_nothrow_aligned_runtime(const char *name, size_t size_bytes, size_t align, const struct cxx_nothrow *tag,
+COLD static void *cxx_nothrow_aligned_runtime(enum cxx_runtime_new which, size_t size_bytes, size_t align, const struct cxx_nothrow *tag,
                                               void *(*program_new)(size_t, size_t))
 {
-    void *(*runtime_new)(size_t, size_t, const struct cxx_nothrow *);
+    void *(*runtime_new)(size_t, size_t, const struct cxx_nothrow *) =
+        (void *(*)(size_t, size_t, const struct cxx_nothrow *))cxx_runtime(which);
 
-    runtime_new = (void *(*)(size_t, size_t, const struct cxx_nothrow *))dlsym(RTLD_NEXT, name);
     if (runtime_new != NULL)
         return runtime_new(size_bytes, align, tag);
     return program_new != NULL ? program_new(size_bytes, align) : NULL;
@@ -194,17 +215,17 @@ CXX(void *, _ZnwmRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *t
     void *p;
 
     if (UNLIKELY(cxx_bases.new_one != _Znwm))
-        return cxx_nothrow_runtime("_ZnwmRKSt9nothrow_t", size_bytes, tag, cxx_bases.new_one);
+        return cxx_nothrow_runtime(CXX_NEW, size_bytes, tag, cxx_bases.new_one);
     p = malloc(size_bytes);
     if (UNLIKELY(p == NULL) && cxx_handler() != NULL)
-        p = cxx_nothrow_runtime("_ZnwmRKSt9nothrow_t", size_bytes, tag, NULL);
+        p = cxx_nothrow_runtime(CXX_NEW, size_bytes, tag, NULL);
     return p;
 }
 
 CXX(void *, _ZnamRKSt9nothrow_t, (size_t size_bytes, const struct cxx_nothrow *tag))
 {
     if (UNLIKELY(cxx_bases.new_array != _Znwm))
-        return cxx_nothrow_runtime("_ZnamRKSt9nothrow_t", size_bytes, tag, cxx_bases.new_array);
+        return cxx_nothrow_runtime(CXX_NEW_ARRAY, size_bytes, tag, cxx_bases.new_array);
     return _ZnwmRKSt9nothrow_t(size_bytes, tag);
 }
 
@@ -214,10 +235,10 @@ CXX(void *, _ZnwmSt11align_val_tRKSt9nothrow_t,
     void *p;
 
     if (UNLIKELY(cxx_bases.new_aligned != _ZnwmSt11align_val_t))
-        return cxx_nothrow_aligned_runtime("_ZnwmSt11align_val_tRKSt9nothrow_t", size_bytes, align, tag, cxx_bases.new_aligned);
+        return cxx_nothrow_aligned_runtime(CXX_NEW_ALIGNED, size_bytes, align, tag, cxx_bases.new_aligned);
     p = cxx_try(size_bytes, align);
     if (UNLIKELY(p == NULL) && cxx_handler() != NULL)
-        p = cxx_nothrow_aligned_runtime("_ZnwmSt11align_val_tRKSt9nothrow_t", size_bytes, align, tag, NULL);
+        p = cxx_nothrow_aligned_runtime(CXX_NEW_ALIGNED, size_bytes, align, tag, NULL);
     return p;
 }
 
@@ -225,27 +246,27 @@ CXX(void *, _ZnamSt11align_val_tRKSt9nothrow_t,
     (size_t size_bytes, size_t align, const struct cxx_nothrow *tag))
 {
     if (UNLIKELY(cxx_bases.new_aligned_array != _ZnwmSt11align_val_t))
-        return cxx_nothrow_aligned_runtime("_ZnamSt11align_val_tRKSt9nothrow_t", size_bytes, align, tag,
+        return cxx_nothrow_aligned_runtime(CXX_NEW_ALIGNED_ARRAY, size_bytes, align, tag,
                                            cxx_bases.new_aligned_array);
     return _ZnwmSt11align_val_tRKSt9nothrow_t(size_bytes, align, tag);
 }
 
 /* ---- delete: the address says all; what else the caller knows is only checked in checking builds ---- */
-static void cxx_check_size(const void *p, size_t size_bytes)
+static void cxx_check_size(bool is_ours, const void *p, size_t size_bytes)
 {
-    if (GCM_CHECKING && cxx_bases.delete_one == free && p != NULL && heap_contains((uintptr_t)p) && size_bytes > usable_size((void *)p))
+    if (GCM_CHECKING && is_ours && p != NULL && heap_contains((uintptr_t)p) && size_bytes > usable_size((void *)p))
         check_misuse(MISUSE_WRONG_SIZE, (uintptr_t)p);
 }
 
 CXX(void, _ZdlPvm, (void *p, size_t size_bytes))
 {
-    cxx_check_size(p, size_bytes);
+    cxx_check_size(cxx_bases.delete_one == free, p, size_bytes);
     cxx_bases.delete_one(p);
 }
 
 CXX(void, _ZdaPvm, (void *p, size_t size_bytes))
 {
-    cxx_check_size(p, size_bytes);
+    cxx_check_size(cxx_bases.delete_array == free, p, size_bytes);
     cxx_bases.delete_array(p);
 }
 
@@ -263,13 +284,13 @@ CXX(void, _ZdaPvRKSt9nothrow_t, (void *p, const struct cxx_nothrow *tag))
 
 CXX(void, _ZdlPvmSt11align_val_t, (void *p, size_t size_bytes, size_t align))
 {
-    cxx_check_size(p, size_bytes);
+    cxx_check_size(cxx_bases.delete_aligned == _ZdlPvSt11align_val_t, p, size_bytes);
     cxx_bases.delete_aligned(p, align);
 }
 
 CXX(void, _ZdaPvmSt11align_val_t, (void *p, size_t size_bytes, size_t align))
 {
-    cxx_check_size(p, size_bytes);
+    cxx_check_size(cxx_bases.delete_aligned_array == _ZdlPvSt11align_val_t, p, size_bytes);
     cxx_bases.delete_aligned_array(p, align);
 }
 

@@ -37,10 +37,10 @@ EXPORT int gc_snapshot_write(const char *path)
 
     if (path == NULL || path[0] == 0 || strlen(path) >= OPTION_PATH_MAX)
         return EINVAL;
-    if (!api_enter_slow() || api_state.is_passthrough)
-        return ECANCELED;
     if (!os_file_may_be_replaced(path))
         return EEXIST;
+    if (!api_enter_slow() || api_state.is_passthrough)
+        return ECANCELED;
     if (!snapshot_claim())
         return EAGAIN;
     fmt_str(&f, path);

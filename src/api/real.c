@@ -101,6 +101,17 @@ static bool real_is_libcs(uintptr_t fn)
     return real_n_modules == 0;
 }
 
+/* A program that was linked to a fixed address and takes malloc's address has it at an entry of its own jump table: an
+ * undefined symbol with a value, which dlsym finds first. Debian's python3 is one. */
+static bool real_is_jump_entry(void *found)
+{
+    const ElfW(Sym) *symbol = NULL;
+    Dl_info info;
+
+    return dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol != NULL &&
+           symbol->st_shndx == SHN_UNDEF;
+}
+
 static const struct link_map *real_owner(void *fn)
 {
     struct link_map *map = NULL;
@@ -114,7 +125,8 @@ bool real_is_watched(void)
 {
     void *found = dlsym(_r_debug.r_map, "dl_iterate_phdr");
 
-    return found != NULL && !real_is_libcs((uintptr_t)found) && real_owner(found) == real_owner(dlsym(_r_debug.r_map, "malloc"));
+    return found != NULL && !real_is_libcs((uintptr_t)found) && !real_is_jump_entry(found) &&
+           real_owner(found) == real_owner(dlsym(_r_debug.r_map, "malloc"));
 }
 
 /* ---- looking up ---- */
@@ -212,17 +224,6 @@ void real_lookup_all(void)
     for (int fn = 0; fn < REAL_N; fn++)
         if (real_table[fn] == NULL && !(are_listed && real_lookup_quickly(&others, (enum real_fn)fn)))
             real_lookup((enum real_fn)fn);
-}
-
-/* A program that was linked to a fixed address and takes malloc's address has it at an entry of its own jump table: an
- * undefined symbol with a value, which dlsym finds first. Debian's python3 is one. */
-static bool real_is_jump_entry(void *found)
-{
-    const ElfW(Sym) *symbol = NULL;
-    Dl_info info;
-
-    return dladdr1(found, &info, (void **)&symbol, RTLD_DL_SYMENT) != 0 && symbol != NULL &&
-           symbol->st_shndx == SHN_UNDEF;
 }
 
 /* Those that are searched before us: the program, the kernel's, what is preloaded earlier. In another namespace (dlmopen) we are

@@ -109,7 +109,7 @@ static bool option_parse_word(struct slice s, const char *const *words, int64_t 
             return true;
         }
     }
-    return false;
+    return strcmp(words[0], "no") == 0 && option_parse_bool(s, out); /* no and yes have other names */
 }
 
 /* The number that s means for this row; bounds are not looked at. pre: not a path. */

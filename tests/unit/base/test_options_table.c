@@ -221,8 +221,14 @@ static void test_words_of_enums(void **state)
         }
         assert_int_equal(i, row->hi + 1);
         assert_false(row_accepts(row, ""));
-        assert_false(row_accepts(row, "0"));
+        assert_int_equal(row_accepts(row, "0"), strcmp(row->words[0], "no") == 0);
         assert_false(row_accepts(row, "no such word"));
+    }
+    static const char *const hugepages[][2] = {{"0", "no"}, {"off", "no"}, {"false", "no"}, {"1", "yes"}, {"on", "yes"}, {"true", "yes"}};
+    for (size_t i = 0; i < sizeof(hugepages) / sizeof(hugepages[0]); i++) { /* as other options that are yes or no */
+        const struct option_row *row = options_find("hugepages", 9);
+        assert_true(row_accepts(row, hugepages[i][0]));
+        assert_string_equal(value_text(row, &after), hugepages[i][1]);
     }
     static const char *const modes[] = {"off", "report", "explicit", "reclaim", "auto"};
     for (uint32_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
