@@ -11,8 +11,11 @@
 
 enum {
     MARK_SPARSE_MIN_BYTES = 256 * 1024, /* from here on untouched pages are worth a system call to find */
-    MARK_MAX_RUNS = 32,
+    MARK_MAX_RUNS = 30, /* with what is left, and the first one taken apart, they have the room that whoever begins has made */
 };
+_Static_assert((MARK_MAX_RUNS + 2) * MARKSTACK_BIG_ENTRIES <= MARKSTACK_MIN_ENTRIES / 2 &&
+                   (MARK_MAX_RUNS + 2) * MARKSTACK_BIG_ENTRIES <= MARKSTACK_SHIFT_ROOM,
+               "a sparse range fits");
 
 /* ---- long ranges ---- */
 

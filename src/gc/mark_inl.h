@@ -281,7 +281,7 @@ ALWAYS_INLINE uint64_t marker_put_word(struct marker *m, struct mark_map map, si
     return put_bytes + sizeof e;
 }
 
-/* A block of an even number of words, of which two are read before anything changes; all state is in memory again before the
+/* A block or a small range, of an even number of words, of which two are read before anything changes; all state is in memory again before the
  * next two are. For nodes of lists and trees 50 instructions less than by way of an array, where nothing is told apart by a branch. */
 ALWAYS_INLINE void marker_scan_pairs(struct marker *m, uintptr_t lo, size_t n_bytes)
 {

@@ -53,11 +53,11 @@ bool markstack_has_long(const struct markstack *s)
     return !markstack_is_empty(s) && markstack_oldest(s).n_bytes >= MARKSTACK_LONG_BYTES;
 }
 
-/* Its second half; both in the form that the whole had. */
+/* Its second half; both in the form that the whole had, and of an even number of words, as small ranges are read. */
 static size_t markstack_give_half(struct markstack *s, uint64_t *out)
 {
     struct mark_range r = markstack_oldest(s);
-    size_t width = markstack_width(s->base[0]), keep = bits_round_down(r.n_bytes / 2, MARKSTACK_UNIT);
+    size_t width = markstack_width(s->base[0]), keep = bits_round_down(r.n_bytes / 2, 2 * MARKSTACK_UNIT);
     markstack_set(out, width, (struct mark_range){r.lo + keep, r.n_bytes - keep, r.is_sparse});
     markstack_set(s->base, width, (struct mark_range){r.lo, keep + MARKSTACK_OVERLAP_BYTES, r.is_sparse});
     return width;

@@ -133,7 +133,7 @@ static size_t pacer_growth_goal(size_t live)
     if (percent < 0)
         return SIZE_MAX;
     size_t to_floor = floor_bytes > live ? floor_bytes - live : 0;
-    size_t by_percent = thrift_limit(pacer_mul(live / 100, (size_t)percent), pacer.thrifty_bytes);
+    size_t by_percent = thrift_limit(pacer_mul(live / 100, (size_t)percent), LOAD_ONCE(pacer.thrifty_bytes));
     size_t base = pacer_max(pacer_max(by_percent, to_floor), PACER_PAGE_BYTES);
     if (pacer.stretch == 1)
         return pacer_add(live, base);
@@ -410,7 +410,7 @@ static void pacer_adapt(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
         uint64_t begin_ns = os_clock_cpu_ns() - cpu_ns, done_ns = LOAD_ONCE(pacer.cpu_done_ns);
         struct thrift_past past = {LOAD_ONCE(pacer.live_bytes), live_bytes, dead_bytes,
                                    begin_ns > done_ns ? begin_ns - done_ns : 0, cpu_ns};
-        pacer.thrifty_bytes = thrift_distance(&past, pacer.config.budget_percent);
+        STORE_ONCE(pacer.thrifty_bytes, thrift_distance(&past, pacer.config.budget_percent));
     }
     if (dead_bytes < used / 8 && !pacer.expects_garbage)
         pacer.stretch = pacer.stretch < PACER_STRETCH_MAX ? pacer.stretch * 2 : PACER_STRETCH_MAX;

@@ -25,7 +25,7 @@ static void digits_look(uint64_t before, uint64_t word)
     uintptr_t addr = digits_address(before, word);
 
     if (addr != 0)
-        roots.sink->words((uintptr_t)&addr, (uintptr_t)(&addr + 1));
+        roots.sink->addr_block(addr);
 }
 
 ALWAYS_INLINE bool digits_may_be(const struct mark_halves *halves, const uint64_t *p)

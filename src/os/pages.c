@@ -226,7 +226,7 @@ static void pages_close(int *fd)
     *fd = PAGES_FD_NONE;
 }
 
-/* Both here, where a failure makes the cycle skip: one for want of a descriptor later on would look like a guard page. */
+/* Both here, where who asks is told of a failure: one for want of a descriptor later on would look like a guard page. */
 int os_pages_prepare(void)
 {
     int err;
