@@ -1,14 +1,14 @@
 # MoarVM compiles at run time from structures at any even address: what only they refer to has to stay.
 needs="raku"
-stress=20
+stress=100 limit_s=180
 case_setup() {
     cat >script.raku <<'T'
 my %h;
-for ^20000 { %h{"k{$_ % 5003}"} = [$_, $_ * 2] }
+for ^6000 { %h{"k{$_ % 5003}"} = [$_, $_ * 2] }
 say %h.elems;
-say (^4).map({ start { [+] (^3000).map(*.chars) } }).map({ await $_ });
+say (^4).map({ start { [+] (^1000).map(*.chars) } }).map({ await $_ });
 my $s = "a" x 10;
-for ^200 { $s ~~ s/a/bb/ }
+for ^100 { $s ~~ s/a/bb/ }
 say $s.chars;
 say run("echo", "from a child", :out).out.slurp;
 T
