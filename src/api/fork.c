@@ -16,6 +16,7 @@
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "gc/snapshot.h"
+#include "gc/twin.h"
 #include "gc/world.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -48,6 +49,7 @@ static void fork_rebuild(void)
     interpose_signal_fork_child();
     control_fork_child();
     snapshot_fork_child();
+    twin_fork_child();
     pacer_fork_child();
     cycle_fork_child();
     os_critical_leave();

@@ -14,6 +14,7 @@
 #include "gc/finalizer.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
+#include "gc/twin.h"
 #include "os/critical_inl.h"
 
 enum { GC_PERCENT_MAX = 100000 };
@@ -189,6 +190,7 @@ EXPORT void *gc_find_object(const void *address, size_t *size_bytes)
     enum heap_find found;
 
     os_critical_enter();
+    twin_doubt();
     found = heap_find_object((uintptr_t)address, &obj);
     os_critical_leave();
     api_exit_slow();

@@ -25,6 +25,7 @@
 #include "gc/mark_team.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
+#include "gc/twin.h"
 #include "heap/tcache.h"
 #include "heap/probation.h"
 #include "os/os.h"
@@ -121,6 +122,7 @@ static void init_collector(bool is_watched)
     os_stop_set_fast_hooks(tcache_cut, tcache_mend);
     probation_set(init_options.probation == OPTION_PROBATION_CAREFUL);
     pacer_init(&pacer);
+    twin_enable((enum twin_use)init_options.concurrent);
     cycle_init(&cycle);
     if (neighbours.has_python)
         roots_expect_python();

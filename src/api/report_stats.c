@@ -87,6 +87,8 @@ static void stats_put_cycles(struct out *o)
     stats_put_counter(o, ", limit ", COUNTER_CYCLES_BY_LIMIT);
     stats_put_counter(o, ", explicit ", COUNTER_CYCLES_EXPLICIT);
     stats_put_counter(o, ", stress ", COUNTER_CYCLES_STRESS);
+    if (counter_get(COUNTER_CLONES) != 0)
+        stats_put_counter(o, "; marked by a clone ", COUNTER_CYCLES_CONCURRENT);
     out_end_line(o);
     out_label(o, "reclaimed");
     stats_put_counter(o, "", COUNTER_BLOCKS_RECLAIMED);

@@ -21,6 +21,8 @@
     X(CYCLES_BY_LIMIT, "cycles_by_limit", "of these, because a memory limit was near")                       \
     X(CYCLES_EXPLICIT, "cycles_explicit", "of these, because the program asked")                             \
     X(CYCLES_STRESS, "cycles_stress", "of these, because of option stress")                                  \
+    X(CYCLES_CONCURRENT, "cycles_concurrent", "of these, marked by a clone of the process")                  \
+    X(CLONES, "clones", "clones of the process that were made to mark")                                      \
     X(CYCLES_SKIPPED, "cycles_skipped", "collections given up: nothing was reclaimed")                       \
     X(SKIP_INHIBITED, "skip_inhibited", "skipped: the program inhibits collection")                          \
     X(SKIP_FORK, "skip_fork", "skipped: a fork is in progress")                                              \

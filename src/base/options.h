@@ -27,6 +27,7 @@ enum option_mode {
 };
 
 enum option_hugepages { OPTION_HUGEPAGES_NO, OPTION_HUGEPAGES_YES, OPTION_HUGEPAGES_ALWAYS };
+enum option_concurrent { OPTION_CONCURRENT_NO, OPTION_CONCURRENT_YES, OPTION_CONCURRENT_ALWAYS };
 enum option_probation { OPTION_PROBATION_EAGER, OPTION_PROBATION_CAREFUL };
 
 /* The first word of a row that takes bytes or a word is stored as the highest number, the next as the one below. */
@@ -53,6 +54,7 @@ struct options {
     uint64_t floor_bytes;   /* no cycle by growth below it */
     int32_t budget_percent; /* of the process's CPU time */
     int32_t markers;        /* 0: as many as pay */
+    uint32_t concurrent;    /* enum option_concurrent */
     uint32_t hugepages; /* enum option_hugepages */
     uint64_t reserve_bytes; /* most the arena may grow to; 0: all there is */
     bool finalizer_thread;

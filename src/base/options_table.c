@@ -11,6 +11,7 @@
 
 static const char *const option_words_mode[] = {"off", "report", "explicit", "reclaim", "auto", NULL};
 static const char *const option_words_probation[] = {"eager", "careful", NULL};
+static const char *const option_words_concurrent[] = {"no", "yes", "always", NULL};
 static const char *const option_words_hugepages[] = {"no", "yes", "always", NULL};
 static const char *const option_words_limit[] = {"cgroup", NULL};
 static const char *const option_words_profile[] = {"on", "off", NULL};
@@ -73,6 +74,9 @@ static const struct option_row option_rows[] = {
                 "share of the process's CPU time that collections by growth may use while they recover little; at "
                 "least 50 where they recover much"),
     ROW_INT("markers", markers, 0, 64, 0, "threads that mark; 0: as many as pay"),
+    ROW_ENUM("concurrent", concurrent, option_words_concurrent, OPTION_CONCURRENT_NO,
+             "`yes`: a clone of the process marks while the program runs on: two short pauses instead of one, for up to half as much "
+             "memory again and a second process meanwhile; `always`: small heaps, too"),
     ROW_ENUM("hugepages", hugepages, option_words_hugepages, OPTION_HUGEPAGES_YES,
              "advise huge pages once the heap is large; `yes`: while the first write to one takes no longer than those to the small "
              "pages in its place; `always`: whatever it takes"),

@@ -13,6 +13,7 @@
 #include "gc/sweep.h"
 #include "gc/trace.h"
 #include "gc/tracked.h"
+#include "gc/twin.h"
 #include "gc/weak.h"
 #include "gc/world.h"
 #include "heap/heap.h"
@@ -28,13 +29,18 @@ struct cycle {
     struct trace_cycle trace; /* cause, skip, times, totals */
     uint64_t lap_ns;          /* end of the last phase */
     uint64_t cpu_ns;          /* of the process, when the world stood */
+    bool may_split;           /* marking may be left to a clone */
+    bool has_split;           /* it was, just now */
+    bool is_marked;           /* a clone has done it: this is the second stop of two */
     char *stack_top;
     struct os_altstack_hold altstack;
 };
 
 static struct {
-    uint64_t n_completed, n_tried; /* atomic */
+    uint64_t n_completed; /* atomic */
+    uint64_t n_tried;
     bool is_checking, has_hider;
+    struct trace_cycle first; /* of a cycle that waits for its second stop */
 } cycle_state;
 
 /* ---- reasons ---- */
@@ -59,6 +65,7 @@ static const struct {
     [SKIP_IO_URING] = {"io_uring in use", COUNTER_SKIP_IO_URING},
     [SKIP_NO_MEMORY] = {"no memory for tables", COUNTER_SKIP_NO_MEMORY},
     [SKIP_TOO_MANY_ROOTS] = {"too many roots", COUNTER_SKIP_TOO_MANY_ROOTS},
+    [SKIP_TWIN] = {"a clone is marking", COUNTER_COUNT},
     [SKIP_NESTED] = {"nested call", COUNTER_SKIP_NESTED},
 };
 
@@ -139,20 +146,47 @@ static bool cycle_drain(void)
     return mark_drain() && cycle_mark_distances(&n_found);
 }
 
-static enum cycle_skip cycle_mark(struct cycle *c)
+static bool cycle_mark_in_clone(void)
 {
-    mark_begin();
+    return mark_drain() && cycle_mark_indirect();
+}
+
+static enum cycle_skip cycle_mark_here(struct cycle *c)
+{
     enum cycle_skip skip = cycle_give_roots();
     c->trace.roots_bytes = roots_scanned_bytes();
     cycle_lap(c, PHASE_ROOTS);
     if (skip != SKIP_NONE)
         return skip;
+    c->has_split = c->may_split && twin_begin(cycle_mark_in_clone);
+    if (c->has_split) {
+        cycle_lap(c, PHASE_MARK);
+        return SKIP_TWIN;
+    }
     bool is_complete = mark_drain();
     if (is_complete && cycle_state.is_checking)
         is_complete = mark_check(cycle_give_roots_again, NULL);
     is_complete = is_complete && cycle_mark_indirect();
     cycle_lap(c, PHASE_MARK);
     return is_complete ? SKIP_NONE : SKIP_FAULT;
+}
+
+/* What finalizers and the like hold may have changed since the clone was made. */
+static enum cycle_skip cycle_take_over(struct cycle *c)
+{
+    finalizer_mark_roots();
+    bool is_complete = mark_drain() && cycle_mark_indirect();
+    cycle_lap(c, PHASE_MARK);
+    return is_complete ? SKIP_NONE : SKIP_FAULT;
+}
+
+static enum cycle_skip cycle_mark(struct cycle *c)
+{
+    mark_begin();
+    if (c->is_marked && twin_import())
+        return cycle_take_over(c);
+    c->trace.beside_ns = 0; /* nothing came of it */
+    return cycle_mark_here(c);
 }
 
 /* Short links first: what only a finalizer will still see is gone for everybody else. */
@@ -264,10 +298,52 @@ static enum cycle_skip cycle_make_stack(struct cycle *c)
     return SKIP_NONE;
 }
 
+/* The times of the first stop are the cycle's, too. */
+static void cycle_resume(struct cycle *c)
+{
+    const struct trace_cycle *first = &cycle_state.first;
+    c->is_marked = true;
+    c->trace.beside_ns = os_clock_ns() - first->end_ns;
+    c->trace.start_ns = first->start_ns;
+    c->trace.roots_bytes = first->roots_bytes;
+    for (int i = 0; i < PHASE_N; i++)
+        c->trace.phase_ns[i] = first->phase_ns[i];
+}
+
+/* Whoever asked for a collection waits for its end. Growth does once it is far beyond the goal. */
+static bool cycle_awaits_twin(const struct cycle *c)
+{
+    return c->trace.cause != CYCLE_GROWTH || pacer_is_overdue();
+}
+
+/* A clone is on its way: has it marked, or will this cycle not wait for it? One that was made before somebody asked for a
+ * collection knows nothing of what was lost since. */
+static enum cycle_skip cycle_meet_twin(struct cycle *c)
+{
+    if (c->trace.cause != CYCLE_GROWTH && c->trace.cause != CYCLE_STRESS && !c->has_split) {
+        twin_end();
+        return SKIP_NONE;
+    }
+    c->may_split = false;
+    switch (twin_poll(cycle_awaits_twin(c))) {
+    case TWIN_RUNNING:
+        return SKIP_TWIN;
+    case TWIN_DONE:
+        cycle_resume(c);
+        break;
+    case TWIN_LOST:
+        break;
+    }
+    return SKIP_NONE;
+}
+
 static void cycle_attempt(struct cycle *c)
 {
     c->trace.start_ns = os_clock_ns();
     c->trace.skip = cycle_gate_reason();
+    c->may_split = !c->has_split && twin_is_wanted(c->trace.cause);
+    if (c->trace.skip == SKIP_NONE && UNLIKELY(twin_is_on_its_way()))
+        c->trace.skip = cycle_meet_twin(c);
     if (c->trace.skip == SKIP_NONE)
         c->trace.skip = cycle_make_stack(c);
     if (c->trace.skip == SKIP_NONE) {
@@ -277,6 +353,10 @@ static void cycle_attempt(struct cycle *c)
     }
     roots_finish();
     mark_finish();
+    if (c->is_marked) {
+        c->trace.cpu_ns += cycle_state.first.cpu_ns + twin_cpu_ns();
+        twin_end();
+    }
 }
 
 static void cycle_count_complete(const struct trace_cycle *t)
@@ -289,6 +369,7 @@ static void cycle_count_complete(const struct trace_cycle *t)
     __atomic_add_fetch(&cycle_state.n_completed, 1, __ATOMIC_RELAXED);
     counter_add(COUNTER_CYCLES, 1);
     counter_add(by_cause[t->cause], 1);
+    counter_add(COUNTER_CYCLES_CONCURRENT, t->beside_ns != 0);
     counter_add(COUNTER_BLOCKS_MARKED, t->totals.n_live);
     counter_add(COUNTER_BYTES_MARKED, t->totals.live_bytes);
     counter_add(COUNTER_ROOTS_SCANNED_BYTES, t->roots_bytes);
@@ -324,6 +405,11 @@ static void cycle_raise_events(const struct trace_cycle *t)
 static void cycle_account(struct cycle *c)
 {
     struct trace_cycle *t = &c->trace;
+    if (t->skip == SKIP_TWIN) {
+        pacer_look_again();
+        return;
+    }
+    t->cycle_no = ++cycle_state.n_tried;
     if (t->skip == SKIP_NONE)
         cycle_count_complete(t);
     else if (cycle_skips[t->skip].counter != COUNTER_COUNT)
@@ -347,12 +433,17 @@ enum cycle_skip cycle_run(enum cycle_cause cause)
         counter_add_skip(cycle_skips[SKIP_BUSY].counter);
         return SKIP_BUSY;
     }
-    c.trace.cycle_no = __atomic_add_fetch(&cycle_state.n_tried, 1, __ATOMIC_RELAXED);
     cycle_attempt(&c);
+    if (c.has_split) {
+        c.trace.end_ns = os_clock_ns();
+        cycle_state.first = c.trace;
+    }
+    if (c.has_split && cause == CYCLE_EXPLICIT)
+        cycle_attempt(&c);
     cycle_account(&c);
     cycle_gate_leave();
     os_critical_leave();
-    if (c.trace.skip != SKIP_OFF)
+    if (c.trace.skip != SKIP_OFF && c.trace.skip != SKIP_TWIN)
         trace_write(&c.trace);
     finalizer_wake();
     return c.trace.skip;

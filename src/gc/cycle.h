@@ -32,6 +32,7 @@ enum cycle_skip {
     SKIP_IO_URING,
     SKIP_NO_MEMORY,
     SKIP_TOO_MANY_ROOTS,
+    SKIP_TWIN,   /* the cycle goes on when a clone has marked (twin.h) */
     SKIP_NESTED, /* called from a handler that interrupted us, or in a finalizer phase */
     SKIP_N
 };

@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "gc/mark_team.h"
+#include "gc/twin.h"
 #include "os/os.h"
 
 static struct {
@@ -82,9 +83,11 @@ enum cycle_mode cycle_mode(void)
     return (enum cycle_mode)gate_load(&gate.mode);
 }
 
+/* What is revealed from here on may be what a clone did not see. */
 void cycle_inhibit(void)
 {
     gate_add(&gate.n_inhibits, 1);
+    twin_doubt();
 }
 
 void cycle_uninhibit(void)

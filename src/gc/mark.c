@@ -132,6 +132,11 @@ void mark_finish(void)
     markstack_release(mark_stats.stack_peak_bytes);
 }
 
+void mark_alone(void)
+{
+    mark_n_markers = 1;
+}
+
 static void mark_clear_span(struct span *s, void *ctx)
 {
     (void)ctx;

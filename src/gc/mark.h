@@ -31,6 +31,7 @@ bool mark_distances(bool has_fontconfig, bool has_python, size_t *n_found);
 /* after the restart: gives back what an unusually deep stack used */
 void mark_finish(void);
 void mark_clear_all(void); /* the cycle is void: no block is marked */
+void mark_alone(void); /* in a clone, where no helper is: before mark_drain */
 
 /* ---- input; nothing is final until the next mark_drain ---- */
 /* 8-byte words of [lo, hi); bounds need no alignment, partial words at the ends are left out */

@@ -50,6 +50,7 @@ enum {
     PACER_LOOK_SHARE = 32,
     PACER_ANNOUNCED_SHARE = 8, /* of the distance: what is left of it when the next cycle is announced */
     PACER_MAX_SKIP_SHIFT = 6,
+    PACER_TWIN_LOOKS = 4, /* in the time of one: a clone that is done should not wait for long */
     PACER_DEFAULT_PERCENT = 100,
     PACER_DEFAULT_BUDGET = 10,
     PACER_FAIR_BUDGET = 25, /* after a cycle that recovered something */
@@ -327,6 +328,12 @@ static void pacer_look_later(size_t used)
     at = pacer_min(at, pacer_room_look_bytes(used));
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes);
     STORE_ONCE(pacer.check_at_bytes, limit > used ? pacer_min(at, limit) : at);
+}
+
+void pacer_look_again(void)
+{
+    size_t used = heap_used_estimate();
+    STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_look_step(used) / PACER_TWIN_LOOKS));
 }
 
 static bool pacer_announce(size_t wanted)

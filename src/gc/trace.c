@@ -16,6 +16,7 @@
  *     roots       bytes of roots read;  threads: how many stood, the collecting one included
  *     cpu         share of the process's CPU time that all cycles took so far
  *     never finalized N   only where there are such: blocks with a finalizer that reach themselves
+ *     two stops N us apart   only where a clone marked meanwhile (concurrent=yes): the phases are those of both
  */
 #include "gc/trace.h"
 
@@ -103,10 +104,15 @@ static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
     fmt_u64(f, c->n_threads);
     fmt_str(f, ", cpu ");
     trace_put_percent(f, counter_get(COUNTER_CYCLE_CPU_NS_TOTAL), os_clock_cpu_ns());
-    if (c->n_cyclic == 0)
-        return;
-    fmt_str(f, ", never finalized ");
-    fmt_u64(f, c->n_cyclic);
+    if (c->n_cyclic != 0) {
+        fmt_str(f, ", never finalized ");
+        fmt_u64(f, c->n_cyclic);
+    }
+    if (c->beside_ns != 0) {
+        fmt_str(f, ", two stops ");
+        fmt_u64(f, c->beside_ns / 1000);
+        fmt_str(f, " us apart");
+    }
 }
 
 static void trace_put_line(const char *line, size_t len)

@@ -22,6 +22,7 @@ struct trace_cycle {
     uint64_t start_ns; /* monotonic */
     uint64_t phase_ns[PHASE_N];
     uint64_t cpu_ns;
+    uint64_t end_ns, beside_ns; /* of a first stop; between it and the second, while a clone marked */
     enum cycle_cause cause;
     enum cycle_skip skip;
     size_t goal_bytes;

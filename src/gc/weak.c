@@ -20,6 +20,13 @@ struct gc_weak {
     uintptr_t reserved; /* 0 */
 };
 
+static bool weak_was_used;
+
+bool weak_is_used(void)
+{
+    return LOAD_ONCE(weak_was_used);
+}
+
 /* ---- links; FIN held or world stopped ---- */
 
 static void weak_link(struct finalizer_record *handle, struct finalizer_record *target)
@@ -171,6 +178,7 @@ struct gc_weak *weak_new(void *obj, int *error)
 {
     struct gc_weak *weak = NULL;
     os_critical_enter();
+    STORE_ONCE(weak_was_used, true);
     *error = weak_new_critical((uintptr_t)obj, &weak);
     os_critical_leave();
     return *error == 0 ? weak : NULL;
@@ -254,6 +262,7 @@ static int weak_unlock_leave(int error)
 int weak_link_set(void **link, void *obj, bool is_long)
 {
     weak_lock_enter();
+    STORE_ONCE(weak_was_used, true);
     return weak_unlock_leave(weak_link_locked((uintptr_t)link, (uintptr_t)obj, is_long));
 }
 

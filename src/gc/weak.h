@@ -17,6 +17,7 @@ struct gc_weak;
 /* NULL and *error (positive errno): EINVAL obj is not the start of a block, ENOMEM. */
 struct gc_weak *weak_new(void *obj, int *error);
 void *weak_get(struct gc_weak *weak); /* the target, or NULL once it is gone. Takes no lock */
+bool weak_is_used(void); /* the program ever made a handle or a link */
 
 /* 0 or a positive errno as gc_weak_link and its like document. */
 int weak_link_set(void **link, void *obj, bool is_long);

@@ -250,6 +250,10 @@ void span_unpublish(struct span *s, enum slice_tomb t); /* leaves the slice tabl
  * empty, and from now on nobody else touches it. false: a block or a message is left. Owner, or whoever holds the lock of
  * an orphan's class. */
 bool span_retire_empty(struct span *s);
+static inline uint64_t span_generation(const struct span *s) /* how often that was done to this descriptor */
+{
+    return atomic_load_explicit(&s->flags, memory_order_relaxed) / SPAN_GENERATION;
+}
 void span_delete(struct span *s);                       /* gives the descriptor back */
 size_t span_descriptor_bytes(uint32_t n_words);
 /* Unit 0 of meta: what slices without a span resolve to. Every slot is free, so nobody marks or frees anything in it. It is

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +17,19 @@
 long os_clone_process(void)
 {
     return os_syscall(SYS_clone, 0, 0, 0, 0, 0, 0);
+}
+
+/* Where the parent is gone already, no signal comes any more. */
+void os_clone_follow(pid_t parent)
+{
+    os_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+    if (os_clone_parent() != parent)
+        os_exit_group(0);
+}
+
+void os_clone_kill(pid_t pid)
+{
+    os_syscall(SYS_kill, pid, SIGKILL, 0, 0, 0, 0);
 }
 
 pid_t os_clone_parent(void)

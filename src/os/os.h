@@ -65,6 +65,7 @@ size_t os_page_size(void);
  * where noreserve. Marked MADV_DONTDUMP where dontdump. */
 int os_vm_map_at(void *addr, size_t size, bool noreserve, bool dontdump);
 int os_vm_unmap(void *addr, size_t size);
+void *os_vm_map_shared(size_t size); /* zeroed, wherever there is room; a clone writes to the same. NULL: none */
 /* Pages of [addr, addr + size) that are in memory. SIZE_MAX: not all of it is mapped, or there is a seccomp filter. */
 size_t os_vm_count_present(void *addr, size_t size);
 /* Give pages back; they read as zero afterwards (whatever it takes: where the
@@ -385,6 +386,8 @@ uint64_t os_pointer_guard(void);
 /* ---- clone.c: a copy of the process, which the program's wait and SIGCHLD never see -------------------------- */
 long os_clone_process(void); /* as fork, without handlers: 0 in the copy, which never returns; its pid, or -errno */
 pid_t os_clone_parent(void); /* in the copy: the process */
+void os_clone_follow(pid_t parent); /* in the copy: it ends with the thread that made it */
+void os_clone_kill(pid_t pid);
 /* 0: it has ended, and is gone from the kernel's table. -EAGAIN: it runs, and is_awaited is false. Else -errno: it is gone
  * already. */
 int os_clone_wait(pid_t pid, bool is_awaited, bool *is_success);

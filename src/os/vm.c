@@ -72,6 +72,14 @@ int os_vm_unmap(void *addr, size_t size)
     return (int)os_syscall(SYS_munmap, (long)addr, (long)size, 0, 0, 0, 0);
 }
 
+void *os_vm_map_shared(size_t size)
+{
+    int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+    long got = os_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+    return kernel_is_error(got) ? NULL : (void *)got;
+}
+
 /* Addresses without a mapping are told by an error. */
 size_t os_vm_count_present(void *addr, size_t size)
 {

@@ -4,7 +4,7 @@
 # failure and prints how to run it again. LIBRARY may be empty: then without preload (a program with us built in).
 set -u
 library=$1 program=$2 module=$3 seconds=$4 seed=${5-}
-sets=("" "stress=200" "check=yes,stress=2000" "percent=10,floor=1M" "mode=report,floor=4M" "mode=off" "floor=4M,markers=4")
+sets=("" "concurrent=always,percent=10,floor=1M" "stress=200" "check=yes,stress=2000" "percent=10,floor=1M" "mode=report,floor=4M" "mode=off" "floor=4M,markers=4")
 shapes=("GCM_THREADS=4" "GCM_THREADS=1 GCM_FORKS=0 GCM_SIGNALS=0" "GCM_THREADS=16 GCM_OPS=3000" "GCM_THREADS=2 GCM_OPS=200000")
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT

@@ -29,7 +29,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(another_interposer|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_report|probation_sites|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads|stands_aside)$")
+  if(trap MATCHES "^(another_interposer|concurrent|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_report|probation_sites|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads|stands_aside)$")
     continue()
   endif()
   set(label quick)
@@ -126,6 +126,14 @@ gcm_preload_test(trap.probation_report LABEL quick TIMEOUT 120 COMMAND probation
 foreach(probation careful eager)
   gcm_preload_test(trap.probation_sites_${probation} LABEL quick TIMEOUT 120 COMMAND probation_sites ${probation}
     ENV GCMALLOC=probation=${probation},floor=1M,budget=100,trace=1,trace_file=probation_sites_${probation}.trace)
+endforeach()
+
+# Marking beside the program: a clone of the process does it.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/concurrent.c lines REGEX "^ \\*     [a-z]+   ")
+foreach(line IN LISTS lines)
+  string(REGEX REPLACE "^ \\*     ([a-z]+) .*" "\\1" case "${line}")
+  gcm_preload_test(trap.concurrent_${case} LABEL quick TIMEOUT 120 COMMAND concurrent ${case}
+    ENV GCMALLOC=concurrent=always,floor=1M,budget=100,percent=20)
 endforeach()
 
 gcm_preload_test(trap.profile_after_main_exit LABEL quick TIMEOUT 60 COMMAND profile_after_main_exit ENV GCMALLOC=profile=1)

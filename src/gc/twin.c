@@ -1,0 +1,253 @@
+/* See twin.h.
+ *
+ * The clone writes into one piece of shared memory: for each span in which it found unreachable blocks a record with their bits.
+ * Such a span outlives the clone, because a block that nobody reaches is freed by nobody; where the program does free one
+ * all the same (by a pointer that we cannot see), the record no longer fits its span and is passed over.
+ */
+#include "gc/twin.h"
+
+#include <errno.h>
+
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/counters.h"
+#include "gc/mark.h"
+#include "gc/roots_doctor.h"
+#include "gc/weak.h"
+#include "heap/heap.h"
+#include "heap/meta.h"
+#include "os/os.h"
+
+enum {
+    TWIN_MIN_BYTES = 16 << 20, /* of heap in use; below it marking takes a few ms, and a clone one or two */
+    TWIN_EXIT_FAILED = 1,
+    TWIN_MEMORY_SHARE = 2, /* of the heap: so much must be available, for pages that are written before the clone ends */
+    TWIN_LOOK_NS = 500 * 1000,
+};
+#define TWIN_PATIENCE_NS (UINT64_C(5) * 1000 * 1000 * 1000)
+
+struct twin_span {
+    uint32_t ref, n_words;
+    uint64_t generation;
+    uint64_t dead[]; /* n_words */
+};
+
+struct twin_result {
+    uint64_t is_complete; /* written last */
+    uint64_t cpu_ns;
+    struct mark_stats stats;
+    size_t n_bytes; /* of records */
+    _Alignas(8) char records[];
+};
+
+static struct {
+    enum twin_use use;
+    pid_t pid; /* of the clone, 0: none that is not reaped */
+    struct twin_result *result; /* NULL: no twin is on its way */
+    size_t result_bytes;
+    uint32_t n_doubts; /* atomic */
+    uint32_t n_doubts_before;
+} twin;
+
+void twin_enable(enum twin_use use)
+{
+    twin.use = use;
+}
+
+void twin_doubt(void)
+{
+    __atomic_add_fetch(&twin.n_doubts, 1, __ATOMIC_RELAXED);
+}
+
+bool twin_is_on_its_way(void)
+{
+    return twin.result != NULL;
+}
+
+uint64_t twin_cpu_ns(void)
+{
+    return twin.result->cpu_ns;
+}
+
+/* ---- before -------------------------------------------------------------------------------------------------- */
+
+bool twin_is_wanted(enum cycle_cause cause)
+{
+    size_t n_bytes = heap_mapped_bytes();
+
+    if (LIKELY(twin.use == TWIN_NEVER) || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY)
+        return false;
+    return twin.use == TWIN_ALWAYS || (n_bytes >= TWIN_MIN_BYTES && os_vm_available() >= n_bytes / TWIN_MEMORY_SHARE);
+}
+
+/* Room for a record of each span, should all have the smallest blocks. */
+static size_t twin_room_bytes(void)
+{
+    size_t n_slices = __atomic_load_n((const uintptr_t *)&heap_map.arena_bytes, __ATOMIC_RELAXED) >> SLICE_SHIFT;
+    size_t n_words = SLICE_SIZE / SIZECLASS_ALIGN / 64 + 1;
+
+    return sizeof(struct twin_result) + n_slices * (sizeof(struct twin_span) + n_words * sizeof(uint64_t));
+}
+
+/* ---- the clone ----------------------------------------------------------------------------------------------- */
+
+/* A record begins behind the last one, and counts only where something is dead. */
+static void twin_export_span(struct span *s, void *ctx)
+{
+    struct twin_result *result = ctx;
+    struct twin_span *record = (struct twin_span *)(result->records + result->n_bytes);
+    uint64_t any = 0;
+
+    for (uint32_t w = 0; w < s->n_words; w++) {
+        uint64_t dead = ~s->words[w].free & ~s->words[w].mark & span_valid_mask(s, w);
+        any |= dead;
+        record->dead[w] = dead;
+    }
+    if (any == 0)
+        return;
+    record->ref = meta_ref(s);
+    record->n_words = s->n_words;
+    record->generation = span_generation(s);
+    result->n_bytes += sizeof(*record) + s->n_words * sizeof(uint64_t);
+}
+
+/* What peers of the program wait for must not be held open for longer than the program itself does. */
+static NORETURN void twin_run(pid_t parent, bool (*mark)(void))
+{
+    bool is_complete;
+
+    os_clone_follow(parent);
+    os_close_all_but(-1);
+    mark_alone();
+    is_complete = roots_reopen_in_clone() && mark();
+    if (is_complete) {
+        heap_walk_spans(twin_export_span, twin.result);
+        twin.result->stats = mark_stats;
+        twin.result->cpu_ns = os_clock_cpu_ns();
+        __atomic_store_n(&twin.result->is_complete, 1, __ATOMIC_RELEASE);
+    }
+    os_exit_group(is_complete ? 0 : TWIN_EXIT_FAILED);
+}
+
+/* A weak reference may be read between the stops, and lead to what nothing else leads to. */
+bool twin_begin(bool (*mark)(void))
+{
+    pid_t parent = os_getpid();
+    long pid;
+
+    ASSERT(twin.result == NULL && twin.pid == 0);
+    if (weak_is_used())
+        return false;
+    twin.result_bytes = bits_round_up(twin_room_bytes(), os_page_size());
+    twin.result = os_vm_map_shared(twin.result_bytes);
+    if (twin.result == NULL)
+        return false;
+    twin.n_doubts_before = __atomic_load_n(&twin.n_doubts, __ATOMIC_RELAXED);
+    pid = os_clone_process();
+    if (pid == 0)
+        twin_run(parent, mark);
+    twin.pid = pid > 0 ? (pid_t)pid : 0;
+    if (pid < 0)
+        twin_end();
+    counter_add(COUNTER_CLONES, pid > 0);
+    return pid > 0;
+}
+
+/* ---- after --------------------------------------------------------------------------------------------------- */
+
+/* false: it runs. */
+static bool twin_reap(bool is_awaited)
+{
+    bool is_success;
+
+    if (twin.pid != 0 && os_clone_wait(twin.pid, is_awaited, &is_success) != -EAGAIN)
+        twin.pid = 0;
+    return twin.pid == 0;
+}
+
+/* Whoever stopped it for good is not waited for. */
+static void twin_await(void)
+{
+    uint64_t end_ns = os_clock_ns() + TWIN_PATIENCE_NS;
+    uint32_t nobody = 0;
+
+    while (!twin_reap(false) && os_clock_ns() < end_ns)
+        os_futex_wait(&nobody, 0, TWIN_LOOK_NS);
+    if (twin.pid != 0)
+        os_clone_kill(twin.pid);
+    twin_reap(true);
+}
+
+/* Somebody else may have reaped it, who waits for any child there is: its result tells. */
+enum twin_state twin_poll(bool is_awaited)
+{
+    if (is_awaited)
+        twin_await();
+    else if (!twin_reap(false))
+        return TWIN_RUNNING;
+    if (__atomic_load_n(&twin.result->is_complete, __ATOMIC_ACQUIRE) != 0)
+        return TWIN_DONE;
+    twin_end();
+    return TWIN_LOST;
+}
+
+static void twin_mark_span(struct span *s, void *ctx)
+{
+    (void)ctx;
+    for (uint32_t w = 0; w < s->n_words; w++)
+        s->words[w].mark |= ~s->words[w].free & span_valid_mask(s, w);
+}
+
+/* NULL: it is not the span that the clone saw. */
+static struct span *twin_span_of(const struct twin_span *record)
+{
+    struct span *s = span_of_ref(record->ref);
+
+    if (!s->is_ready || s->n_words != record->n_words || span_generation(s) != record->generation)
+        return NULL;
+    return slice_of(s->start)->span == record->ref ? s : NULL;
+}
+
+static void twin_walk(void (*fn)(struct span *s, const struct twin_span *record))
+{
+    for (size_t at = 0; at < twin.result->n_bytes;) {
+        const struct twin_span *record = (const struct twin_span *)(twin.result->records + at);
+        struct span *s = twin_span_of(record);
+        if (s != NULL)
+            fn(s, record);
+        at += sizeof(*record) + record->n_words * sizeof(uint64_t);
+    }
+}
+
+static void twin_unmark(struct span *s, const struct twin_span *record)
+{
+    for (uint32_t w = 0; w < s->n_words; w++)
+        s->words[w].mark &= ~record->dead[w];
+}
+
+bool twin_import(void)
+{
+    if (__atomic_load_n(&twin.n_doubts, __ATOMIC_RELAXED) != twin.n_doubts_before)
+        return false;
+    heap_walk_spans(twin_mark_span, NULL);
+    twin_walk(twin_unmark);
+    mark_stats = twin.result->stats;
+    return true;
+}
+
+void twin_end(void)
+{
+    if (twin.pid != 0)
+        os_clone_kill(twin.pid);
+    twin_reap(true);
+    if (twin.result != NULL)
+        os_vm_unmap(twin.result, twin.result_bytes);
+    twin.result = NULL;
+}
+
+/* The clone is the parent's. */
+void twin_fork_child(void)
+{
+    twin.pid = 0;
+    twin_end();
+}
