@@ -19,7 +19,7 @@
 #include "os/os.h"
 
 enum {
-    TWIN_MIN_BYTES = 16 << 20, /* of heap in use; below it marking takes a few ms, and a clone one or two */
+    TWIN_MIN_BYTES = 64 << 20, /* of heap in use; below it marking takes some ms, and a clone that is waited for costs more */
     TWIN_EXIT_FAILED = 1,
     TWIN_MEMORY_SHARE = 2, /* of the heap: so much must be available, for pages that are written before the clone ends */
     TWIN_LOOK_NS = 500 * 1000,
