@@ -3,6 +3,7 @@
 #include "interface.h"
 
 #include <malloc.h>
+#include "test_counter.h"
 
 static struct gc_stats stats(void)
 {
@@ -160,20 +161,10 @@ static void all_say_the_same(void)
     TEST_CHECK(s.metadata_bytes > 0 && s.goal_bytes > 0);
 }
 
-static uint64_t counter(const char *wanted)
-{
-    const char *name;
-    uint64_t value;
-    for (unsigned i = 0; gc_get_counter(i, &name, &value) == 0; i++)
-        if (strcmp(name, wanted) == 0)
-            return value;
-    TEST_FAIL("there is no counter %s", wanted);
-}
-
 static void counters_count(void)
 {
     const char *name;
-    uint64_t value, explicit_before = counter("cycles_explicit"), skips_before = counter("skip_inhibited");
+    uint64_t value, explicit_before = test_counter("cycles_explicit"), skips_before = test_counter("skip_inhibited");
     TEST_CHECK(gc_get_counter(100000, &name, &value) == EINVAL);
     static void *held;
     held = gc_malloc(100, 0);
@@ -184,7 +175,7 @@ static void counters_count(void)
     TEST_CHECK(gc_collect_level(GC_FULL) == ECANCELED);
     gc_uninhibit();
     struct gc_stats after = stats();
-    TEST_CHECK(counter("cycles_explicit") == explicit_before + 1 && counter("skip_inhibited") >= skips_before + 1);
+    TEST_CHECK(test_counter("cycles_explicit") == explicit_before + 1 && test_counter("skip_inhibited") >= skips_before + 1);
     TEST_CHECK(after.n_cycles >= before.n_cycles + 1 && after.n_cycles_skipped >= before.n_cycles_skipped + 1);
     TEST_CHECK(after.n_cycles_explicit == before.n_cycles_explicit + 1);
     TEST_CHECK(after.pause_ns_total > before.pause_ns_total && after.pause_ns_max > 0);

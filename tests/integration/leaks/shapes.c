@@ -11,6 +11,7 @@
  */
 #include <stddef.h>
 #include "gcmalloc.h"
+#include "test_counter.h"
 #include "test_util.h"
 #include "trap.h"
 
@@ -167,16 +168,6 @@ static void frames_run(size_t n)
 
 /* ---- deep and wide ---- */
 
-static uint64_t counter_named(const char *wanted)
-{
-    const char *name;
-    uint64_t value;
-    for (unsigned i = 0; gc_get_counter(i, &name, &value) == 0; i++)
-        if (strcmp(name, wanted) == 0)
-            return value;
-    TEST_FAIL("no counter %s", wanted);
-}
-
 static void collect_within(size_t heap_bytes)
 {
     size_t most_kib = heap_bytes / 1024 / MARK_SHARE;
@@ -185,7 +176,7 @@ static void collect_within(size_t heap_bytes)
     long grown_kib = test_proc_status("VmHWM") - before_kib;
     if (grown_kib > (long)most_kib + RSS_SLACK_KIB)
         TEST_FAIL("marking took %ld KiB, allowed %zu", grown_kib, most_kib + RSS_SLACK_KIB);
-    size_t stack_bytes = counter_named("mark_stack_max");
+    size_t stack_bytes = test_counter("mark_stack_max");
     printf("mark stack: %zu bytes of %zu\n", stack_bytes, heap_bytes);
     if (stack_bytes == 0 || stack_bytes > heap_bytes / MARK_SHARE + STACK_SLACK_BYTES)
         TEST_FAIL("the mark stack held %zu bytes of %zu", stack_bytes, heap_bytes);

@@ -18,9 +18,9 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include "gcmalloc.h"
+#include "test_counter.h"
 #include "trap.h"
 
-extern __typeof__(gc_get_counter) gc_get_counter __attribute__((weak));
 extern __typeof__(gc_malloc) gc_malloc __attribute__((weak));
 extern __typeof__(gc_inhibit) gc_inhibit __attribute__((weak));
 extern __typeof__(gc_uninhibit) gc_uninhibit __attribute__((weak));
@@ -35,16 +35,6 @@ struct node {
 };
 static struct node *list;
 static uintptr_t lost[N_LOST]; /* hidden */
-
-static uint64_t counter(const char *wanted)
-{
-    const char *name;
-    uint64_t value;
-    for (unsigned i = 0; gc_get_counter(i, &name, &value) == 0; i++)
-        if (strcmp(name, wanted) == 0)
-            return value;
-    TEST_FAIL("there is no counter %s", wanted);
-}
 
 /* One after the other: a marker waits for memory at each. */
 static void list_make(void)
@@ -81,27 +71,26 @@ static __attribute__((noinline)) void make_garbage(void)
     p[0] = 1;
 }
 
-static void until_clone(void)
+static void until(const char *counted)
 {
-    uint64_t before = counter("clones");
+    uint64_t before = test_counter(counted);
     for (int i = 0; i < MAX_GARBAGE; i++) {
         make_garbage();
-        if (counter("clones") != before)
+        if (test_counter(counted) != before)
             return;
     }
-    TEST_FAIL("no clone was made");
+    TEST_FAIL("%s: none more", counted);
+}
+
+static void until_clone(void)
+{
+    until("clones");
 }
 
 /* The cycle that is under way, and none that begins later: that would be one more. */
 static void until_cycle(void)
 {
-    uint64_t before = counter("cycles");
-    for (int i = 0; i < MAX_GARBAGE; i++) {
-        make_garbage();
-        if (counter("cycles") != before)
-            return;
-    }
-    TEST_FAIL("the cycle never ended");
+    until("cycles");
 }
 
 static pid_t clone_pid(void)
@@ -137,8 +126,8 @@ static void moves(void)
     } *from = calloc(N_MOVED, sizeof(*from)), *to;
     for (uint32_t i = 0; i < N_MOVED; i++)
         test_fill(from[i].moved = malloc(LOST_BYTES), LOST_BYTES, i);
-    uint64_t before = counter("cycles_concurrent");
-    while (counter("cycles_concurrent") < before + 4) {
+    uint64_t before = test_counter("cycles_concurrent");
+    while (test_counter("cycles_concurrent") < before + 4) {
         to = calloc(N_MOVED, sizeof(*to)); /* newer than the clone, which must not miss what moves here */
         for (uint32_t i = 0; i < N_MOVED; i++) {
             to[i].moved = from[i].moved;
@@ -157,12 +146,12 @@ static void moves(void)
 
 static void found(void)
 {
-    uint64_t before = counter("cycles_concurrent");
+    uint64_t before = test_counter("cycles_concurrent");
     char *p = gc_find_object((void *)~lost[7], NULL);
     TEST_CHECK(p != NULL); /* the clone does not know of p */
     until_cycle();
     TEST_CHECK(test_is_filled(p, LOST_BYTES, 7) && gc_find_object(p, NULL) == p);
-    TEST_CHECK(counter("cycles_concurrent") == before);
+    TEST_CHECK(test_counter("cycles_concurrent") == before);
 }
 
 static void inhibited(void)
@@ -178,20 +167,20 @@ static void inhibited(void)
 static void weak(void)
 {
     struct gc_weak *w = gc_weak_new(list);
-    uint64_t before = counter("clones");
+    uint64_t before = test_counter("clones");
     until_cycle(); /* the one that is under way */
     until_cycle();
-    TEST_CHECK(counter("clones") == before && gc_weak_get(w) == list);
+    TEST_CHECK(test_counter("clones") == before && gc_weak_get(w) == list);
 }
 
 static void killed(void)
 {
-    uint64_t before = counter("cycles_concurrent");
+    uint64_t before = test_counter("cycles_concurrent");
     pid_t pid = clone_pid();
     if (pid == 0 || kill(pid, SIGKILL) != 0)
         TEST_SKIP("the clone was too fast");
     until_cycle();
-    TEST_CHECK(counter("cycles_concurrent") <= before + 1 && n_lost_gone() >= N_LOST * 9 / 10);
+    TEST_CHECK(test_counter("cycles_concurrent") <= before + 1 && n_lost_gone() >= N_LOST * 9 / 10);
 }
 
 static void stopped(void)

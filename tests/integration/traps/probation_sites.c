@@ -4,8 +4,8 @@
  * usage: probation_sites careful|eager, under GCMALLOC=probation=$1,floor=1M,budget=100,trace=1,trace_file=probation_sites_$1.trace */
 #include <dlfcn.h>
 #include <malloc.h>
+#include "test_counter.h"
 #include "trap_growth.h"
-extern __typeof__(gc_get_counter) gc_get_counter __attribute__((weak));
 
 enum how { FREE, REALLOC, USABLE };
 enum state {
@@ -65,16 +65,6 @@ static bool collect_now(void)
     bool is_done = trap_collect();
     gc_inhibit();
     return is_done;
-}
-
-static uint64_t counter(const char *wanted)
-{
-    const char *name;
-    uint64_t value;
-    for (unsigned i = 0; gc_get_counter(i, &name, &value) == 0; i++)
-        if (strcmp(name, wanted) == 0)
-            return value;
-    TEST_FAIL("no counter %s", wanted);
 }
 
 static unsigned n_blocks(size_t size)
@@ -190,7 +180,7 @@ static void use_one(const struct site *site)
 {
     static const char *const taken_names[] = {"taken_freed", "taken_realloc", "taken_usable"};
     const char *name = site->state == SUSPECT ? "suspects_used" : taken_names[site->how];
-    uint64_t n_before = counter(name);
+    uint64_t n_before = test_counter(name);
     note_trace_end();
     if (site->is_elsewhere) {
         pthread_t id;
@@ -203,8 +193,8 @@ static void use_one(const struct site *site)
         TEST_CHECK(gc_find_object(trap_reveal(victim), NULL) == trap_reveal(victim)); /* it lives again */
     if (site->state == DEAD && site->is_elsewhere && site->how == FREE)
         TEST_CHECK(collect_now()); /* its message is read now */
-    if (counter(name) != n_before + 1)
-        TEST_FAIL("%s: %lu, not %lu", name, counter(name), n_before + 1);
+    if (test_counter(name) != n_before + 1)
+        TEST_FAIL("%s: %lu, not %lu", name, test_counter(name), n_before + 1);
 }
 
 static void run_site(const struct site *site)

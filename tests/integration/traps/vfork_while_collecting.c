@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include "test_counter.h"
 #include "trap.h"
 extern char **environ;
 
@@ -62,32 +63,20 @@ static void popen_once(void)
     TEST_CHECK(pclose(f) == 0);
 }
 
-int gc_get_counter(unsigned number, const char **name, uint64_t *value) __attribute__((weak));
-
-static uint64_t counter(const char *wanted)
-{
-    const char *name;
-    uint64_t value;
-    for (unsigned i = 0; gc_get_counter(i, &name, &value) == 0; i++)
-        if (strcmp(name, wanted) == 0)
-            return value;
-    TEST_FAIL("no counter %s", wanted);
-}
-
 /* While a child of vfork uses our memory, a thread beside its parent does not try to stop anybody: its skips are counted as
  * what they are, not as a thread that would not stop. */
 static void check_beside_vfork(void)
 {
-    uint64_t skipped = counter("skip_vfork_child");
+    uint64_t skipped = test_counter("skip_vfork_child");
     pid_t pid = vfork();
     TEST_CHECK(pid >= 0);
     if (pid == 0) {
-        for (int i = 0; i < 10000 && counter("skip_vfork_child") < skipped + 3; i++)
+        for (int i = 0; i < 10000 && test_counter("skip_vfork_child") < skipped + 3; i++)
             usleep(1000);
         _exit(0);
     }
     TEST_CHECK(waitpid(pid, NULL, 0) == pid);
-    if (counter("skip_vfork_child") < skipped + 3)
+    if (test_counter("skip_vfork_child") < skipped + 3)
         TEST_FAIL("collections wait for the parent");
 }
 
