@@ -102,6 +102,8 @@ static void roots_begin(void)
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;
+    roots.did_ask_closed = false;
+    roots.has_closed_content = false;
 }
 
 /* The table has room for twice the mappings of the last time; the first time they are counted, with more and more

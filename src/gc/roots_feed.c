@@ -4,8 +4,12 @@
  *         read of the range is lost in part: it reads in chunks and, by the rule of stacks, twice. So what lies
  *         before the page of the fault is given once more, the page is fetched through the kernel, which also reads
  *         what is protected by permission or by key, and the range goes on behind it.
+ * Rules   shared memory of which the kernel says that no page is there has no content. Where it does not say so (it may not be
+ *         asked, or would say so of any protected page), the roots are not complete.
  */
 #include "gc/roots_int.h"
+
+#include <errno.h>
 
 #include "base/bits.h"
 #include "base/check.h"
@@ -46,54 +50,67 @@ void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words
     feed_sink(&f);
 }
 
-/* One buffer of it: as much as could be read, 0 where the first page cannot. */
-static size_t feed_copy_piece(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+/* One buffer of it: as much as could be read; 0 or -errno where the first page cannot. */
+static long feed_copy_piece(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
 {
     size_t len = hi - lo < ROOTS_COPY_BYTES ? hi - lo : ROOTS_COPY_BYTES;
     long n = os_mem_read(lo, roots.copy, len);
     struct feed f;
 
     if (n <= 0)
-        return 0;
+        return n;
     f = (struct feed){rule, (uintptr_t)roots.copy, (uintptr_t)roots.copy + (size_t)n};
     feed_sink(&f);
-    return (size_t)n;
+    return n;
 }
 
-/* A shared page that even the kernel cannot read lies behind the end of its file, and so do all that follow, if the
- * last one does. */
-static bool feed_is_end_of_file(uintptr_t hi)
-{
-    char byte;
-
-    return os_mem_read(hi - 1, &byte, 1) != 1;
-}
-
-/* Up to the first page that cannot be read; hi where all could. */
-static uintptr_t feed_copy(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
+/* Up to the first page that cannot be read; hi where all could. *result: of the last read. */
+static uintptr_t feed_copy(enum roots_rule rule, uintptr_t lo, uintptr_t hi, long *result)
 {
     while (lo < hi) {
-        size_t n = feed_copy_piece(rule, lo, hi);
+        long n = *result = feed_copy_piece(rule, lo, hi);
 
-        if (n == 0)
+        if (n <= 0)
             break;
-        lo += n;
+        lo += (size_t)n;
         if (lo < hi && lo % sizeof(uintptr_t) != 0)
             break; /* the kernel stops at pages: this is no place that can be gone on from */
     }
     return lo;
 }
 
+/* Where to go on behind the page at lo, which could not be read with that result; 0 on failure. Each page is asked for: what lies
+ * behind one that is not there is mostly not there, either (end of the file), but a file has holes, too, for which a full file
+ * system has no page. */
+static uintptr_t feed_skip(uintptr_t lo, uintptr_t hi, bool is_shared, long result)
+{
+    size_t page_size = os_page_size();
+    char byte;
+
+    if (!is_shared || result != -EIO)
+        return roots_fail(SKIP_FAULT);
+    lo = bits_round_down(lo, page_size);
+    do {
+        lo += page_size;
+        if (lo >= hi)
+            return hi;
+        result = os_mem_read(lo, &byte, 1);
+    } while (result == -EIO);
+    return result == 1 ? lo : roots_fail(SKIP_FAULT);
+}
+
 bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is_shared)
 {
+    long result = 0;
+
     if (!feed_count(lo, hi))
         return false;
-    while ((lo = feed_copy(rule, lo, hi)) < hi) {
-        if (!is_shared)
+    while ((lo = feed_copy(rule, lo, hi, &result)) < hi) {
+        if (!os_mem_is_forced())
             return roots_fail(SKIP_FAULT);
-        if (feed_is_end_of_file(hi))
-            return true;
-        lo = bits_round_down(lo, os_page_size()) + os_page_size();
+        lo = feed_skip(lo, hi, is_shared, result);
+        if (lo == 0)
+            return false;
     }
     return true;
 }
@@ -103,12 +120,11 @@ static uintptr_t feed_page_of_fault(const struct feed *f, uintptr_t page, bool i
 {
     uintptr_t lo = page > f->lo ? page : f->lo;
     uintptr_t next = page + os_page_size() < f->hi ? page + os_page_size() : f->hi;
+    long result = 0;
 
-    if (feed_copy(f->rule, lo, next) == next)
+    if (feed_copy(f->rule, lo, next, &result) == next)
         return next;
-    if (!is_shared)
-        return roots_fail(SKIP_FAULT);
-    return feed_is_end_of_file(f->hi) ? f->hi : next;
+    return feed_skip(page, f->hi, is_shared, result);
 }
 
 /* What was read before a fault, again. It cannot fault, unless it changes under us: then the cycle is void. */

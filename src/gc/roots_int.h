@@ -55,6 +55,11 @@ static inline bool roots_map_is_shared(const struct roots_map *m)
 {
     return m->kind == ROOTS_MAP_SHMEM || m->kind == ROOTS_MAP_SHARED;
 }
+/* A private mapping of a file without permission to read. */
+static inline bool roots_map_is_closed_file(const struct roots_map *m)
+{
+    return m->kind == ROOTS_MAP_PRIVATE && !m->is_readable && !m->is_anonymous;
+}
 
 enum roots_zone_kind { ROOTS_ZONE_PLAIN, ROOTS_ZONE_STACK, ROOTS_ZONE_DEAD };
 struct roots_zone {
@@ -87,6 +92,7 @@ struct roots {
     bool has_uring;       /* the kernel holds pointers that nobody can list */
     bool did_ask_userfault;
     bool has_userfault;   /* a page that is not there may be a stopped thread's to deliver */
+    bool did_ask_closed, has_closed_content, is_at_closed; /* is_at_closed: while it is asked */
     struct roots_map *maps; /* SCRATCH_MAPS, behind the text buffer */
     size_t n_maps, max_maps, n_maps_hint;
     size_t n_scanned;       /* of the mappings, the first so many; the rest was not reached */
@@ -150,6 +156,7 @@ void roots_kernel_finish(void);
 uint64_t roots_kernel_shmem_device(void); /* of shared anonymous memory and memory files of small pages; 0 unknown */
 bool roots_kernel_scan(void);
 bool roots_kernel_has_no_userfault(void); /* asked once per scan, by who wants to touch pages that may not be there */
+bool roots_kernel_has_no_closed_content(void); /* nor do any of these have pages of their own: roots_map_is_closed_file */
 
 /* ---- roots_table.c ------------------------------------------------------------------------------------------- */
 size_t roots_table_n_excluded(void); /* world running, in a critical section */

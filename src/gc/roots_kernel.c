@@ -197,6 +197,39 @@ bool roots_kernel_has_no_userfault(void)
     return !roots.has_userfault || roots_fail(SKIP_FAULT);
 }
 
+/* ---- what cannot be read ------------------------------------------------------------------------------------- */
+
+/* The figures of a mapping follow the line that begins with its address:
+ * Anonymous:             4 kB */
+static void kernel_take_smaps_line(const char *line)
+{
+    const char *behind;
+    uint64_t number;
+
+    if (strncmp(line, "Anonymous:", 10) == 0 || strncmp(line, "Swap:", 5) == 0) {
+        for (line = strchr(line, ':') + 1; *line == ' '; line++)
+            continue;
+        text_number(line, 10, &number);
+        roots.has_closed_content |= roots.is_at_closed && number != 0;
+        return;
+    }
+    behind = text_number(line, 16, &number);
+    if (*behind == '-') {
+        const struct roots_map *m = roots_maps_find(number);
+        roots.is_at_closed = m != NULL && roots_map_is_closed_file(m);
+    }
+}
+
+bool roots_kernel_has_no_closed_content(void)
+{
+    if (!roots.did_ask_closed && kernel_read_file("/proc/thread-self/smaps", kernel_take_smaps_line) != 0)
+        return roots_fail(SKIP_NO_PROC);
+    roots.did_ask_closed = true;
+    return !roots.has_closed_content || roots_fail(SKIP_FAULT);
+}
+
+/* ---- timers, alternate stack --------------------------------------------------------------------------------- */
+
 /* A kernel without checkpoint support has no list of timers; then they are not seen. */
 static bool kernel_scan_timers(void)
 {

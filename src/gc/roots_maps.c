@@ -13,6 +13,7 @@
  */
 #include "gc/roots_int.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -184,16 +185,17 @@ struct roots_map *roots_maps_find(uintptr_t addr)
 static bool maps_feed_device(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
 {
     char byte;
+    long n = os_mem_read(lo, &byte, 1);
 
-    return os_mem_read(lo, &byte, 1) != 1 || roots_feed_copied(rule, lo, hi, false);
+    return (n == -EIO && os_mem_is_forced()) || roots_feed_copied(rule, lo, hi, false);
 }
 
-/* Where nobody knows which pages have content, an unreadable page of a file counts as the file's: what lies in the gaps
- * between a library's segments is resident with its file. */
+/* Where nobody knows which pages have content, what lies in the gaps between a library's segments is resident with its file: that
+ * none of it was written is asked of the kernel, because nobody can read it. */
 static bool maps_feed_unreadable(const struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
 {
-    if (!roots.has_pagemap && !roots_map_is_shared(m) && !m->is_anonymous)
-        return true;
+    if (!roots.has_pagemap && roots_map_is_closed_file(m))
+        return roots_kernel_has_no_closed_content();
     return roots_feed_copied(rule, lo, hi, roots_map_is_shared(m));
 }
 

@@ -356,8 +356,12 @@ int os_pages_walk(uintptr_t lo, uintptr_t hi, bool (*cb)(uintptr_t lo, uintptr_t
 int os_pages_prepare(void); /* opens the descriptor that a cycle needs; os_pages_finish closes it and what came with it */
 bool os_pages_is_own(int fd); /* one of these */
 void os_pages_finish(void);
-/* Copy memory that may be unreadable, by /proc/thread-self/mem. Bytes copied or -errno. */
+/* Copy memory that may be unreadable, by /proc/thread-self/mem. Bytes copied or -errno: -EIO where no page of memory is at
+ * addr (end of a file, guard page, device), or the page is protected and os_mem_is_forced does not hold. Any other failure says
+ * nothing about the page. */
 long os_mem_read(uintptr_t addr, void *buf, size_t len);
+/* The kernel lets os_mem_read read what is protected: since 6.12 it may be told not to (proc_mem.force_override). */
+bool os_mem_is_forced(void);
 
 /* ---- fault.c: reads that may fault ------------------------------------------------- */
 /* Run fn(arg) with SIGSEGV and SIGBUS of this thread caught. true: fn returned; false: it faulted (address in

@@ -16,10 +16,13 @@
 #include <errno.h>
 #include <linux/ioctl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "base/compiler.h"
+#include "os/kernel.h"
 #include "os/probe.h"
 
 /* ---- the kernel's interface, spelled out: headers older than 6.7 lack it -------------- */
@@ -57,7 +60,8 @@ enum pages_method {
 static struct {
     int pagemap_fd, mem_fd;
     uint32_t method; /* atomic: the best that this kernel has; only ever goes down the list */
-} pages_state = {PAGES_FD_NONE, PAGES_FD_NONE, PAGES_SCAN_WITH_GUARD};
+    bool is_forced;  /* atomic: os_mem_is_forced is known to hold */
+} pages_state = {PAGES_FD_NONE, PAGES_FD_NONE, PAGES_SCAN_WITH_GUARD, false};
 
 /* ---- runs: neighbours are joined before they are handed out ------------------------------ */
 
@@ -65,7 +69,8 @@ struct pages_walk {
     bool (*cb)(uintptr_t lo, uintptr_t hi, void *ctx);
     void *ctx;
     uintptr_t lo, hi; /* the run so far; empty: lo == hi */
-    bool is_ended;    /* cb has had enough */
+    bool is_ended;    /* cb has had enough, or err */
+    int err;          /* 0: none */
     enum pages_method method;
 };
 
@@ -87,14 +92,21 @@ static void pages_add(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
     w->hi = hi;
 }
 
+/* A guard page is what the kernel says no page is at, if it would say so of no protected one. */
 static void pages_add_swapped(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
 {
     size_t page_size = os_page_size();
     char byte;
 
-    for (uintptr_t page = lo; page < hi; page += page_size) {
-        if (os_mem_read(page, &byte, 1) == 1)
+    for (uintptr_t page = lo; page < hi && !w->is_ended; page += page_size) {
+        long n = os_mem_read(page, &byte, 1);
+
+        if (n == 1) {
             pages_add(w, page, page + page_size);
+        } else if (n != -EIO || !os_mem_is_forced()) {
+            w->err = n < 0 ? (int)n : -EIO;
+            w->is_ended = true;
+        }
     }
 }
 
@@ -196,7 +208,7 @@ static int pages_walk_once(struct pages_walk *w, uintptr_t lo, uintptr_t hi)
     int err = w->method == PAGES_READ_ENTRIES ? pages_read_entries(w, lo, hi) : pages_scan(w, lo, hi);
 
     pages_flush(w);
-    return err;
+    return err != 0 ? err : w->err;
 }
 
 /* A kernel that does not know a method says so before it hands out anything, so the next one begins from
@@ -265,4 +277,26 @@ long os_mem_read(uintptr_t addr, void *buf, size_t len)
     if (fd != pages_state.mem_fd)
         os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
     return n;
+}
+
+/* A page without permission that nobody ever wrote reads as zero where it may be read at all. */
+static bool pages_try_forced(void)
+{
+    size_t page_size = os_page_size();
+    long page = os_syscall(SYS_mmap, 0, (long)page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char byte;
+    bool is_forced;
+
+    if (kernel_is_error(page))
+        return false;
+    is_forced = os_mem_read((uintptr_t)page, &byte, 1) == 1;
+    os_syscall(SYS_munmap, page, (long)page_size, 0, 0, 0, 0);
+    return is_forced;
+}
+
+bool os_mem_is_forced(void)
+{
+    if (!LOAD_ONCE(pages_state.is_forced) && pages_try_forced())
+        STORE_ONCE(pages_state.is_forced, true);
+    return LOAD_ONCE(pages_state.is_forced);
 }

@@ -5,8 +5,12 @@
 #include "world_harness.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/resource.h>
 #include <ucontext.h>
@@ -198,6 +202,37 @@ static inline char *map_shared(int fd, size_t size)
     char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
 
     assert_ptr_not_equal(p, MAP_FAILED);
+    return p;
+}
+
+/* From now on the call is not made and has this result. For a child. */
+static inline void deny(unsigned nr, unsigned error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {N_ELEMENTS(code), code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        _exit(0);
+}
+
+/* Pages of a file among the devices, which the kernel lets be read; size 0: without any, which it refuses. */
+static inline char *map_device(off_t size)
+{
+    char path[] = "/dev/gcm-roots-XXXXXX";
+    int fd = mkstemp(path);
+
+    if (fd < 0)
+        skip();
+    unlink(path);
+    assert_int_equal(ftruncate(fd, size), 0);
+    char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    assert_ptr_not_equal(p, MAP_FAILED);
+    close(fd);
     return p;
 }
 

@@ -2,6 +2,9 @@
  * can be. */
 #include "roots_harness.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+
 /* ---- private memory ------------------------------------------------------------------------------------------ */
 
 static uintptr_t in_data = 1;
@@ -142,6 +145,80 @@ static void test_shared_memory(void **state)
     unlink(shm);
 }
 
+/* A failure to read says nothing of a page, but that there is none: where the kernel says so, and would not say so of any
+ * page that is protected. Refused here by a filter: this process may read itself. */
+static int refusal;
+
+static bool scan_while_reading_is_refused(void)
+{
+    deny(SYS_pread64, (unsigned)refusal);
+    return scan() == SKIP_FAULT;
+}
+
+static void check_while_reading_is_refused(void)
+{
+    static const int refusals[] = {EIO, EACCES, 0};
+
+    for (size_t i = 0; i < N_ELEMENTS(refusals); i++) {
+        refusal = refusals[i];
+        in_child(scan_while_reading_is_refused);
+    }
+}
+
+/* The first of all: that the kernel reads what is protected is asked once. */
+static void test_shared_memory_that_nobody_may_read(void **state)
+{
+    char *p = map_shared(-1, PAGE);
+
+    (void)state;
+    plant(p + 8, 0);
+    assert_int_equal(mprotect(p, PAGE, PROT_NONE), 0);
+    check_while_reading_is_refused();
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_true(found[0] != 0);
+    munmap(p, PAGE);
+    p = map_device(PAGE);
+    plant(p + 8, 1);
+    refusal = EACCES;
+    in_child(scan_while_reading_is_refused);
+    munmap(p, PAGE);
+}
+
+/* A full file system has no page for a hole, as there is none behind the end, but what lies between two holes is there. */
+static bool scan_beside_holes(void)
+{
+    char path[] = "/tmp/gcm-roots-XXXXXX/full", *slash = strrchr(path, '/');
+    char page[PAGE] = {0};
+    int fds[2];
+
+    *slash = '\0';
+    if (mkdtemp(path) == NULL || unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", path, "tmpfs", 0, "size=64k") != 0)
+        return rmdir(path) == 0; /* not root: nothing to be seen */
+    *slash = '/';
+    for (int i = 0; i < 2; i++) {
+        fds[i] = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        unlink(path);
+    }
+    if (ftruncate(fds[0], 3 * PAGE) != 0)
+        return false;
+    char *p = map_shared(fds[0], 4 * PAGE);
+    plant(p + PAGE + 8, 0);
+    while (write(fds[1], page, PAGE) == PAGE)
+        continue;
+    bool is_found = scan() == SKIP_NONE && found[0] != 0;
+    mprotect(p, 4 * PAGE, PROT_NONE);
+    is_found = is_found && scan() == SKIP_NONE && found[0] != 0;
+    *slash = '\0';
+    return umount2(path, MNT_DETACH) == 0 && rmdir(path) == 0 && is_found;
+}
+
+static void test_holes_are_not_the_end(void **state)
+{
+    (void)state;
+    in_child(scan_beside_holes);
+}
+
 /* Who has one may be asked for pages of shared memory: nothing of it may be touched while that thread stands still. */
 static void test_userfaultfd(void **state)
 {
@@ -261,11 +338,13 @@ static void test_sparse_shared_memory_stays_sparse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_shared_memory_that_nobody_may_read, next_seeds),
         cmocka_unit_test_setup(test_private_memory, next_seeds),
         cmocka_unit_test_setup(test_sparse_reservations_are_cheap, next_seeds),
         cmocka_unit_test_setup(test_guard_pages, next_seeds),
         cmocka_unit_test_setup(test_page_closed_by_key, next_seeds),
         cmocka_unit_test_setup(test_shared_memory, next_seeds),
+        cmocka_unit_test_setup(test_holes_are_not_the_end, next_seeds),
         cmocka_unit_test_setup(test_userfaultfd, next_seeds),
         cmocka_unit_test_setup(test_end_of_file_inside_a_chunk, next_seeds),
         cmocka_unit_test_setup(test_private_mapping_of_a_memory_file, next_seeds),

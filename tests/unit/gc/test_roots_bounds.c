@@ -1,11 +1,6 @@
 /* Where a scan ends or gives up: its bounds, what it trusts, lists that are cut short; and zones. */
 #include "roots_harness.h"
 
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-
 #include "gc/roots_int.h"
 #include "os/probe.h"
 
@@ -55,21 +50,6 @@ static enum cycle_skip scan_with(void (*before)(void), void (*at_first)(void))
     at_first_words = NULL;
     scan_sink = &recorder;
     return skip;
-}
-
-/* From now on the call is not made and has this result. For a child. */
-static void deny(unsigned nr, unsigned error)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {N_ELEMENTS(code), code};
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        _exit(0);
 }
 
 static void without_pagemap(void)
@@ -159,21 +139,6 @@ static void test_swapped_out_memory_is_no_empty_memory(void **state)
 }
 
 /* ---- devices ------------------------------------------------------------------------------------------------- */
-
-static char *map_device(off_t size)
-{
-    char path[] = "/dev/gcm-roots-XXXXXX";
-    int fd = mkstemp(path);
-
-    if (fd < 0)
-        skip();
-    unlink(path);
-    assert_int_equal(ftruncate(fd, size), 0);
-    char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    assert_ptr_not_equal(p, MAP_FAILED);
-    close(fd);
-    return p;
-}
 
 /* Where nobody says which pages have content, the kernel is asked for those of devices: what it lets be read is a root, what it
  * refuses, here for want of a file behind it, is none, and no reason to give up. */
