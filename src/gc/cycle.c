@@ -200,6 +200,8 @@ static enum cycle_skip cycle_finalize(struct cycle *c)
     c->trace.n_cyclic = split.n_cyclic;
     counter_add(COUNTER_FINALIZER_CYCLES, split.n_cyclic_new);
     bool is_complete = cycle_drain();
+    if (is_complete)
+        finalizer_end(&split);
     cycle_lap(c, PHASE_FINALIZE);
     return is_complete ? SKIP_NONE : SKIP_FAULT;
 }

@@ -1,7 +1,7 @@
 /* Finalizers, cleanups and pins: tables in meta keyed by block start, the queue, and the thread that runs it.
  *
  * Locks   FIN for the tables; none while a user function runs.
- * Phases  finalizer_mark_roots / _args / _reachable / _split are called by cycle.c in the stopped world.
+ * Phases  finalizer_mark_roots / _args / _reachable / _split / _end are called by cycle.c in the stopped world.
  */
 #ifndef GC_FINALIZER_H
 #define GC_FINALIZER_H
@@ -66,9 +66,11 @@ struct finalizer_split_result {
     size_t n_cyclic;     /* blocks that only cycles through finalizers hold */
     size_t n_cyclic_new; /* of these, seen for the first time */
 };
-/* Unmarked blocks with a finalizer are queued and marked; then cleanups of all blocks still unmarked are
- * queued. */
+/* Unmarked blocks with a finalizer are queued and marked. */
 struct finalizer_split_result finalizer_split(void);
+/* Once all that these reach is marked, by whatever way: cleanups of blocks still unmarked are queued, and the records of
+ * these blocks end. */
+void finalizer_end(struct finalizer_split_result *result);
 /* The finalizer of the first block that was found to reach itself, whose name tells the block's type; NULL: none. */
 finalizer_fn finalizer_first_cyclic(void);
 void finalizer_note_first_cyclic(finalizer_fn fn);

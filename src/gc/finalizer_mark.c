@@ -200,9 +200,12 @@ struct finalizer_split_result finalizer_split(void)
         result.n_cyclic = 0;
     else if (result.n_cyclic != 0)
         finalizer_table_walk(finalizer_note_cyclic, &result);
-    if (mark_drain())
-        finalizer_table_walk(finalizer_end_dead, &result);
-    finalizer_table_settle_spans();
     counter_add(COUNTER_FINALIZERS_QUEUED, result.n_queued);
     return result;
+}
+
+void finalizer_end(struct finalizer_split_result *result)
+{
+    finalizer_table_walk(finalizer_end_dead, result);
+    finalizer_table_settle_spans();
 }

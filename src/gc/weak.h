@@ -25,7 +25,7 @@ int weak_link_remove(void **link);
 int weak_link_move(void **from, void **to);
 
 /* Stopped world, after the roots were drained: links whose target is unmarked become NULL. Records of dead
- * handles go later (finalizer_split), because a block that waits for its finalizer may hold a handle. */
+ * handles go later (finalizer_end), because a block that waits for its finalizer may hold a handle. */
 void weak_clear(void);
 /* FIN held: the record's block is freed by the program; its links become NULL, and it is forgotten as a
  * handle. */

@@ -95,6 +95,7 @@ static inline struct finalizer_split_result gc_block_cycle(void *roots, size_t s
     assert_true(mark_drain());
     struct finalizer_split_result result = finalizer_split();
     assert_true(mark_drain());
+    finalizer_end(&result);
     *totals = sweep_publish();
     heap_check();
     os_fault_guard_end();
