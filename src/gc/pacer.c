@@ -82,6 +82,7 @@ static struct {
     uint64_t far_cpu_allowed_ns;   /* and far beyond the goal */
     uint64_t cpu_done_ns;          /* process CPU time when the last cycle was over */
     uint64_t done_ns;              /* when that was; 0: there was none */
+    uint64_t live_cpu_ns;          /* process CPU time when live_bytes were, and that of cycles given up since; UINT64_MAX: unknown */
     size_t thrifty_bytes;          /* distance at which cycles take the share of the time that is asked for */
     size_t available_bytes;        /* what the kernel said ... */
     uint64_t available_until_ns;   /* ... and how long that counts */
@@ -232,7 +233,7 @@ void pacer_init(const struct pacer_config *config)
     pacer.live_bytes = 0;
     pacer.stretch = 1;
     pacer.n_skips = 0;
-    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = 0;
+    pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = pacer.live_cpu_ns = 0;
     pacer.expects_garbage = pacer.is_announced = false;
     pacer.thrifty_bytes = SIZE_MAX;
     pacer.n_slow_paths = 0;
@@ -414,10 +415,11 @@ static void pacer_adapt(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
     if (used < pacer_goal_bytes() - pacer_goal_bytes() / 8)
         return;
     if (pacer.expects_garbage) {
-        uint64_t begin_ns = os_clock_cpu_ns() - cpu_ns, done_ns = LOAD_ONCE(pacer.cpu_done_ns);
+        uint64_t begin_ns = os_clock_cpu_ns() - cpu_ns, from_ns = pacer.live_cpu_ns;
         struct thrift_past past = {LOAD_ONCE(pacer.live_bytes), live_bytes, dead_bytes,
-                                   begin_ns > done_ns ? begin_ns - done_ns : 0, cpu_ns};
-        STORE_ONCE(pacer.thrifty_bytes, thrift_distance(&past, pacer.config.budget_percent));
+                                   begin_ns > from_ns ? begin_ns - from_ns : 0, cpu_ns};
+        if (from_ns != UINT64_MAX)
+            STORE_ONCE(pacer.thrifty_bytes, thrift_distance(&past, pacer.config.budget_percent));
     }
     if (dead_bytes < used / 8 && !pacer.expects_garbage)
         pacer.stretch = pacer.stretch < PACER_STRETCH_MAX ? pacer.stretch * 2 : PACER_STRETCH_MAX;
@@ -480,9 +482,12 @@ void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, ui
         pacer_adapt(live_bytes, dead_bytes, cpu_ns);
     pacer_set_budget(live_bytes, dead_bytes, cpu_ns);
     if (!is_complete) {
+        if (pacer.live_cpu_ns != UINT64_MAX)
+            pacer.live_cpu_ns += cpu_ns;
         pacer_back_off();
         return;
     }
+    pacer.live_cpu_ns = pacer.cpu_done_ns;
     pacer.n_skips = 0;
     pacer_read_limit();
     pacer_expect_reuse(live_bytes, dead_bytes);
@@ -495,4 +500,5 @@ void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, ui
 void pacer_fork_child(void)
 {
     pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = pacer.cpu_done_ns = 0;
+    pacer.live_cpu_ns = UINT64_MAX;
 }

@@ -310,6 +310,52 @@ static void test_budget_of_gc_malloc_far_beyond_the_goal(void **state)
     gc_block_free(p);
 }
 
+static void use_cpu(uint64_t mutator_ns)
+{
+    uint64_t end_ns = os_clock_cpu_ns() + mutator_ns;
+    while (os_clock_cpu_ns() < end_ns)
+        continue;
+}
+
+/* What the program took since the last whole cycle took it the time since then: cycles that were given up meanwhile change nothing,
+ * but that what they cost was not the program's. 100 MB in 40 ms, and cycles of 6 ms: 60 MB for a fifth of the time. */
+static void test_thrift_over_cycles_that_were_given_up(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000;
+    for (int n_given_up = 0; n_given_up <= 3; n_given_up++) {
+        begin();
+        config.floor_bytes = 4 * MB;
+        pacer_init(&config);
+        pacer_expect_garbage();
+        pacer_cycle_done(true, 100 * MB, 100 * MB, 6 * ms);
+        for (int i = 0; i < n_given_up; i++) {
+            use_cpu(10 * ms + 20 * ms);
+            pacer_cycle_done(false, 0, 0, 20 * ms);
+        }
+        use_cpu((uint64_t)(4 - n_given_up) * 10 * ms + 6 * ms);
+        pacer_cycle_done(true, 100 * MB, 100 * MB, 6 * ms);
+        assert_in_range(pacer_goal_bytes(), 150 * MB, 165 * MB);
+    }
+}
+
+/* In a child of fork nobody knows what the time before was worth. */
+static void test_thrift_in_a_fork_child(void **state)
+{
+    (void)state;
+    const uint64_t ms = 1000000;
+    begin();
+    config.floor_bytes = 4 * MB;
+    pacer_init(&config);
+    pacer_expect_garbage();
+    pacer_cycle_done(true, 100 * MB, 100 * MB, 6 * ms);
+    use_cpu(46 * ms);
+    pacer_cycle_done(true, 100 * MB, 100 * MB, 6 * ms);
+    pacer_fork_child();
+    pacer_cycle_done(true, 100 * MB, 100 * MB, 6 * ms);
+    assert_in_range(pacer_goal_bytes(), 150 * MB, 165 * MB); /* as it was */
+}
+
 static void test_overdue_a_quarter_beyond_the_goal(void **state)
 {
     (void)state;
@@ -430,6 +476,8 @@ int main(void)
         cmocka_unit_test(test_budget_asks_the_kernel_once),
         cmocka_unit_test(test_limit_takes_half_of_the_time),
         cmocka_unit_test(test_expecting_garbage),
+        cmocka_unit_test(test_thrift_over_cycles_that_were_given_up),
+        cmocka_unit_test(test_thrift_in_a_fork_child),
         cmocka_unit_test(test_budget_of_gc_malloc_far_beyond_the_goal),
         cmocka_unit_test(test_overdue_a_quarter_beyond_the_goal),
         cmocka_unit_test(test_skipped_cycles_back_off),
