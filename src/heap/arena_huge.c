@@ -89,7 +89,7 @@ void arena_cost_note_page(struct arena_cost *cost, uint64_t ns)
 
 static bool arena_cost_is_dear(const struct arena_cost *cost, uint64_t ns)
 {
-    return cost->page_ns != 0 && ns > cost->page_ns * (HUGE_PAGE_BYTES / os_page_size());
+    return ns == ARENA_COST_NONE || (cost->page_ns != 0 && ns > cost->page_ns * (HUGE_PAGE_BYTES / os_page_size()));
 }
 
 bool arena_cost_note_huge(struct arena_cost *cost, uint64_t ns, size_t arena_bytes)
@@ -117,40 +117,53 @@ static uint64_t huge_first_write_ns(uintptr_t addr)
 
 static bool huge_suits(size_t first, size_t n_wanted)
 {
-    size_t bytes = first << SLICE_SHIFT;
-    if (bytes < huge_from_bytes() || (arena.hugepages != ARENA_HUGE_ALWAYS && bytes < arena.cost.again_bytes))
+    if (first << SLICE_SHIFT < huge_from_bytes() || arena_is_huge_dear(first))
         return false;
     return n_wanted < ARENA_LARGE_SLICES ? huge_suits_small(arena_addr(first)) : huge_suits_large(arena_addr(first));
 }
 
 /* The last few pages tell. Whatever the system does of itself, they are small ones as long as they are asked; what is advised after
- * that may lack a huge page by them: once in most processes. */
-static void huge_ask_small(uintptr_t start, size_t size)
+ * that may lack a huge page by them: once in most processes. Where they begin. */
+static uintptr_t huge_ask_small(uintptr_t start, size_t size)
 {
     size_t bytes = HUGE_ASK_PAGES * os_page_size();
     bytes = bytes < size ? bytes : size;
     uintptr_t end = start + size;
-    if (os_vm_hugepages((void *)(end - bytes), bytes, false) != 0)
-        return;
-    for (uintptr_t page = end - bytes; page < end; page += os_page_size())
-        arena_cost_note_page(&arena.cost, huge_first_write_ns(page));
+    if (os_vm_hugepages((void *)(end - bytes), bytes, false) == 0)
+        for (uintptr_t page = end - bytes; page < end; page += os_page_size())
+            arena_cost_note_page(&arena.cost, huge_first_write_ns(page));
+    return end - bytes;
 }
 
-/* One huge page is advised and written, and if it is dear a second one, for the first may have met something else. How much is advised. */
-static size_t huge_try(uintptr_t start, size_t size)
+/* Advice is taken where no huge page is to be had, too: the system gives none, or memory is in pieces. */
+static uint64_t huge_page_ns(uintptr_t page)
 {
-    uintptr_t page = bits_round_up(start, HUGE_PAGE_BYTES), end = start + size;
-    uint64_t least_ns = UINT64_MAX;
-    for (int i = 0; i < HUGE_TRIES && page + HUGE_PAGE_BYTES <= end; i++, page += HUGE_PAGE_BYTES) {
+    uint64_t ns = huge_first_write_ns(page);
+    return huge_is_present(page, HUGE_PAGE_BYTES, HUGE_PAGE_BYTES) ? ns : ARENA_COST_NONE;
+}
+
+/* One huge page is advised and written, and if it is dear a second one, for the first may have met something else; none behind
+ * untouched. How much is advised. */
+static size_t huge_try(uintptr_t start, size_t size, uintptr_t untouched)
+{
+    uintptr_t page = bits_round_up(start, HUGE_PAGE_BYTES);
+    uint64_t least_ns = ARENA_COST_NONE;
+    bool is_asked = false;
+    for (int i = 0; i < HUGE_TRIES && page + HUGE_PAGE_BYTES <= untouched; i++, page += HUGE_PAGE_BYTES) {
         if (os_vm_hugepages((void *)start, page + HUGE_PAGE_BYTES - start, true) != 0)
             return 0;
-        uint64_t ns = huge_first_write_ns(page);
+        uint64_t ns = huge_page_ns(page);
         least_ns = ns < least_ns ? ns : least_ns;
+        is_asked = true;
         if (!arena_cost_is_dear(&arena.cost, least_ns))
             break;
     }
-    if (least_ns != UINT64_MAX && arena_cost_note_huge(&arena.cost, least_ns, end - window.arena))
-        return page - start;
+    if (is_asked && arena_cost_note_huge(&arena.cost, least_ns, start + size - window.arena)) {
+        if (least_ns != ARENA_COST_NONE)
+            return page - start;
+        os_vm_hugepages((void *)start, page - start, false);
+        return 0;
+    }
     return os_vm_hugepages((void *)start, size, true) == 0 ? size : 0;
 }
 
@@ -161,9 +174,8 @@ void arena_advise_huge(size_t first, size_t n, size_t n_wanted)
     if (!huge_suits(first, n_wanted))
         return;
     if (arena.hugepages != ARENA_HUGE_ALWAYS) {
-        if (arena.cost.page_ns == 0)
-            huge_ask_small(start, size);
-        advised = huge_try(start, size);
+        uintptr_t untouched = arena.cost.page_ns == 0 ? huge_ask_small(start, size) : start + size;
+        advised = huge_try(start, size, untouched);
     } else if (os_vm_hugepages((void *)start, size, true) != 0) {
         advised = 0;
     }

@@ -23,6 +23,7 @@ struct arena_word {
 };
 
 /* What the first writes to pages take on this machine, just now; arena_huge.c */
+#define ARENA_COST_NONE UINT64_MAX /* of a huge page: there was none to be had */
 struct arena_cost {
     uint64_t page_ns;   /* of small ones, the least; 0: not known */
     size_t again_bytes; /* huge pages were dear: no advice before the arena has this size, ... */
@@ -55,5 +56,11 @@ void arena_cost_note_page(struct arena_cost *cost, uint64_t ns);
 /* The arena has so many bytes. true: the next huge pages are better small ones. */
 bool arena_cost_note_huge(struct arena_cost *cost, uint64_t ns, size_t arena_bytes);
 void arena_advise_huge(size_t first, size_t n, size_t n_wanted); /* n new slices, for a request of n_wanted. The lock is held */
+
+/* By default: what was advised last was, and an arena of so many slices has not grown by the pause since. */
+ALWAYS_INLINE bool arena_is_huge_dear(size_t n_slices)
+{
+    return arena.hugepages != ARENA_HUGE_ALWAYS && n_slices << SLICE_SHIFT < arena.cost.again_bytes;
+}
 
 #endif

@@ -23,6 +23,11 @@ static uint64_t arena_huge_mask(unsigned half)
     return bits_low_mask(HUGE_SLICES) << (half * HUGE_SLICES);
 }
 
+static uint64_t arena_huge_mask_of(size_t slice)
+{
+    return arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES);
+}
+
 /* What is left of the bits of a huge page that was split. */
 static uint64_t arena_split_mark(uint64_t huge)
 {
@@ -43,7 +48,7 @@ static bool arena_keeps_huge(size_t w, uint64_t huge)
 bool arena_is_huge(uintptr_t addr)
 {
     size_t slice = (addr - window.arena) >> SLICE_SHIFT;
-    return arena_keeps_huge(slice / WORD_SLICES, arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES));
+    return arena_keeps_huge(slice / WORD_SLICES, arena_huge_mask_of(slice));
 }
 
 /* Advice follows the bits: what is advised and has one page left is made whole again by the kernel's own thread, within
@@ -65,7 +70,7 @@ static bool arena_split_locked(size_t w, uint64_t huge)
 void arena_split_huge(uintptr_t addr)
 {
     size_t slice = (addr - window.arena) >> SLICE_SHIFT, w = slice / WORD_SLICES;
-    uint64_t huge = arena_huge_mask((slice % WORD_SLICES) / HUGE_SLICES);
+    uint64_t huge = arena_huge_mask_of(slice);
     if (!arena_is_whole(w, huge))
         return;
     os_lock(&arena.lock);
@@ -73,6 +78,19 @@ void arena_split_huge(uintptr_t addr)
     os_unlock(&arena.lock);
     if (is_split)
         arena_advise(w, huge, false);
+}
+
+void arena_moved(uintptr_t from, uintptr_t to, uint32_t n_slices)
+{
+    size_t source = (from - window.arena) >> SLICE_SHIFT, slice = (to - window.arena) >> SLICE_SHIFT, end = slice + n_slices;
+    os_lock(&arena.lock);
+    for (; slice < end; slice++, source++) {
+        struct arena_word *a = &arena.words[slice / WORD_SLICES];
+        uint64_t bit = UINT64_C(1) << (slice % WORD_SLICES);
+        bool is_advised = arena_is_whole(source / WORD_SLICES, arena_huge_mask_of(source));
+        STORE_ONCE(a->huge, is_advised ? a->huge | bit : a->huge & ~bit);
+    }
+    os_unlock(&arena.lock);
 }
 
 /* What of half a word may go. Of a huge page that is free all over, all at once. */
@@ -107,11 +125,13 @@ static uint64_t arena_claim(size_t w, bool also_recent, uint64_t *split)
     return claimed;
 }
 
-/* A huge page that was split, is free all over and has no content becomes one again. */
+/* A huge page that was split, is free all over and has no content becomes one again, unless they are dear just now. */
 static uint64_t arena_rejoin_locked(size_t w)
 {
     struct arena_word *a = &arena.words[w];
     uint64_t joined = 0;
+    if (arena_is_huge_dear(arena.n_slices))
+        return 0;
     for (unsigned half = 0; half < WORD_SLICES / HUGE_SLICES; half++) {
         uint64_t huge = arena_huge_mask(half);
         bool is_committed = w * WORD_SLICES + (half + 1) * HUGE_SLICES <= arena.n_slices;

@@ -1,4 +1,6 @@
 /* Slices against a shadow: runs never overlap, alignment holds, zero means zero, purged content is gone. */
+#include <sys/prctl.h>
+
 #include "heap/arena_int.h"
 #include "heap_harness.h"
 
@@ -262,6 +264,121 @@ static void a_huge_page_that_is_free_goes_at_once(void **state)
     os_critical_leave();
 }
 
+/* Pages that are given back meanwhile huge pages are dear come again as small ones. */
+static void a_huge_page_is_not_advised_again_while_they_are_dear(void **state)
+{
+    (void)state;
+    enum { N = (16 << 20) >> SLICE_SHIFT, REST = 4 };
+    static struct run taken[N_RUNS];
+    int n_taken = 0;
+    harness_needs_hardware();
+    os_critical_enter();
+    memset((void *)take_last(N, taken, &n_taken), 0x5a, (size_t)N << SLICE_SHIFT);
+    uintptr_t page = take_last(HUGE_PAGE_SLICES, taken, &n_taken);
+    arena.hugepages = ARENA_HUGE_WHERE_CHEAP;
+    arena.cost.again_bytes = SIZE_MAX;
+    arena_give(page + REST * SLICE_SIZE, HUGE_PAGE_SLICES - REST);
+    arena_purge(true);
+    arena_give(page, REST);
+    arena_purge(true);
+    assert_true(has_flag(page, " nh") && !arena_is_huge(page));
+    arena.cost.again_bytes = 0;
+    assert_true(arena_take_at(page, 1));
+    arena_give(page, 1);
+    arena_purge(true);
+    assert_true(has_flag(page, " hg"));
+    arena.hugepages = ARENA_HUGE_ALWAYS;
+    assert_true(arena_take_at(page, HUGE_PAGE_SLICES));
+    while (n_taken-- > 0)
+        arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
+    os_critical_leave();
+}
+
+static bool is_advised(uintptr_t addr)
+{
+    size_t slice = (addr - window.arena) >> SLICE_SHIFT;
+    return (arena.words[slice / WORD_SLICES].huge >> (slice % WORD_SLICES)) & 1;
+}
+
+/* Where the system gives none (here this process; and where thp=never, or all memory is in pieces), nothing counts as one: it would be
+ * kept whole for nothing. The small pages that are asked stay small whatever the system does of itself. */
+static void small_pages_are_not_taken_for_huge_ones(void **state)
+{
+    (void)state;
+    static struct run taken[N_RUNS];
+    int n_taken = 0;
+    harness_needs_hardware();
+    os_critical_enter();
+    arena.hugepages = ARENA_HUGE_WHERE_CHEAP;
+    arena.cost = (struct arena_cost){0};
+    assert_int_equal(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), 0);
+    for (int i = 0; i < 4; i++) {
+        enum { N = (16 << 20) >> SLICE_SHIFT };
+        uintptr_t at = heap_map.arena_base + arena_committed_bytes();
+        bool was_asked = arena.cost.page_ns != 0;
+        memset((void *)take_last(N, taken, &n_taken), 0x5a, (size_t)N << SLICE_SHIFT);
+        uintptr_t end = heap_map.arena_base + arena_committed_bytes();
+        for (; at < end; at += SLICE_SIZE)
+            assert_false(is_advised(at));
+        if (!was_asked && arena.cost.page_ns != 0)
+            assert_true(has_flag(end - os_page_size(), " nh") && has_flag(end - 8 * os_page_size(), " nh"));
+    }
+    assert_true(arena.cost.page_ns != 0 && arena.cost.again_bytes != 0);
+    assert_int_equal(prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0), 0);
+    arena.hugepages = ARENA_HUGE_ALWAYS;
+    arena.cost = (struct arena_cost){0};
+    while (n_taken-- > 0)
+        arena_give(taken[n_taken].addr, taken[n_taken].n_slices);
+    arena_purge(true);
+    os_critical_leave();
+}
+
+static void advise(uintptr_t addr, uint32_t n_slices, bool on)
+{
+    size_t first = (addr - window.arena) >> SLICE_SHIFT;
+    assert_int_equal(os_vm_hugepages((void *)addr, (size_t)n_slices << SLICE_SHIFT, on), 0);
+    for (size_t i = first; i < first + n_slices; i++) {
+        uint64_t bit = UINT64_C(1) << (i % WORD_SLICES);
+        arena.words[i / WORD_SLICES].huge = (arena.words[i / WORD_SLICES].huge & ~bit) | (on ? bit : 0);
+    }
+}
+
+/* Pages that are moved bring their advice along, whatever was advised where they come to lie. */
+static void check_move(bool is_from_advised)
+{
+    enum { N = 2 * HUGE_PAGE_SLICES };
+    const size_t bytes = (size_t)N << SLICE_SHIFT;
+    bool is_zero;
+    char *p = heap_large_alloc(bytes, HUGE_PAGE_SLICES << SLICE_SHIFT, FLAVOR_MALLOC, &is_zero);
+    struct heap_obj obj;
+    memset(p, 0x5a, bytes);
+    advise((uintptr_t)p, N, is_from_advised);
+    bool is_fenced = arena_take_at((uintptr_t)p + bytes, 1); /* it cannot grow in place: what is not taken now was before */
+    uintptr_t to = arena_take(N + N / 2 + (N + N / 2) / 2, 1, &is_zero);
+    advise(to, N + N / 2, !is_from_advised);
+    arena_give_empty(to, N + N / 2 + (N + N / 2) / 2);
+    assert_int_equal(heap_find_object((uintptr_t)p, &obj), HEAP_LIVE);
+    char *q = heap_large_resize(obj.span, bytes + bytes / 2);
+    assert_int_equal((uintptr_t)q, to);
+    for (size_t at = 0; at < bytes; at += SLICE_SIZE)
+        assert_true(is_advised(to + at) == is_from_advised && has_flag(to + at, " hg") == is_from_advised);
+    assert_true(is_advised(to + bytes) != is_from_advised && has_flag(to + bytes, " hg") != is_from_advised);
+    assert_true(is_advised((uintptr_t)p) == is_from_advised && has_flag((uintptr_t)p, " hg") == is_from_advised);
+    heap_free(q);
+    if (is_fenced)
+        arena_give((uintptr_t)p + bytes, 1);
+}
+
+static void pages_that_move_bring_their_advice_along(void **state)
+{
+    (void)state;
+    harness_needs_hardware();
+    os_critical_enter();
+    check_move(true);
+    check_move(false);
+    os_critical_leave();
+}
+
 static void growth_in_place_takes_exactly_free_neighbours(void **state)
 {
     (void)state;
@@ -343,6 +460,9 @@ int main(void)
         cmocka_unit_test(purge_takes_the_old_generation_first),
         cmocka_unit_test(a_huge_page_is_split_when_it_is_mostly_free),
         cmocka_unit_test(a_huge_page_that_is_free_goes_at_once),
+        cmocka_unit_test(a_huge_page_is_not_advised_again_while_they_are_dear),
+        cmocka_unit_test(small_pages_are_not_taken_for_huge_ones),
+        cmocka_unit_test(pages_that_move_bring_their_advice_along),
         cmocka_unit_test(growth_in_place_takes_exactly_free_neighbours),
         cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
         cmocka_unit_test(what_is_ours_is_told_apart_from_what_is_not),
