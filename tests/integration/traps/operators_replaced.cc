@@ -1,9 +1,14 @@
 // A program that replaces only operator new and operator delete has its own called by all the others, as the standard defines
 // them: a header lies before each block, so a block that went the wrong way ends in an abort. In one that defines malloc and free,
-// too, as browsers do (OWN_MALLOC), nothing of it may go to libc.
+// too, as browsers do (OWN_MALLOC), nothing of it may go to libc. One that replaces those of arrays alone (ARRAYS) has these called by
+// all of arrays. None of it may want the lock of whoever loads a library, who may wait for the thread that allocates.
+#include <dlfcn.h>
+#include <unistd.h>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <thread>
 #include <vector>
 
 #include "test_util.h"
@@ -11,7 +16,16 @@
 namespace
 {
 constexpr std::size_t kHeader = 32, kMark = 0x5a5a;
-int n_new, n_deleted;
+thread_local int n_new, n_deleted;
+#ifdef ARRAYS
+constexpr int kOne = 0, kArray = 1; // pairs that are the program's
+#define REPLACED_NEW operator new[]
+#define REPLACED_DELETE operator delete[]
+#else
+constexpr int kOne = 1, kArray = 1;
+#define REPLACED_NEW operator new
+#define REPLACED_DELETE operator delete
+#endif
 struct Small {
     int values[5];
     ~Small() { values[0] = 1; }
@@ -21,7 +35,7 @@ struct alignas(64) Aligned {
 };
 } // namespace
 
-void *operator new(std::size_t size)
+void *REPLACED_NEW(std::size_t size)
 {
     auto *block = static_cast<char *>(malloc(size + kHeader));
     if (block == nullptr || size > PTRDIFF_MAX)
@@ -31,7 +45,7 @@ void *operator new(std::size_t size)
     return block + kHeader;
 }
 
-void operator delete(void *p) noexcept
+void REPLACED_DELETE(void *p) noexcept
 {
     char *block = static_cast<char *>(p) - kHeader;
     if (p == nullptr)
@@ -90,17 +104,17 @@ template <class T> T *use(T *p)
 void all_forms()
 {
     const std::size_t size = 40;
-    counted(2, [] { delete use(new Small), delete use(new Small); });
-    counted(1, [] { delete[] use(new Small[3]); });
-    counted(1, [] { delete[] use(new int[7]); });
-    counted(1, [] { delete use(new (std::nothrow) Small); });
-    counted(1, [] { delete[] use(new (std::nothrow) Small[2]); });
-    counted(1, [=] { ::operator delete(use(::operator new(size)), size); });
-    counted(1, [=] { ::operator delete(use(::operator new(size)), std::nothrow); });
-    counted(1, [=] { ::operator delete[](use(::operator new[](size)), size); });
-    counted(1, [=] { ::operator delete[](use(::operator new[](size)), std::nothrow); });
-    counted(1, [] { std::make_shared<Small>(); });
-    counted(1, [] { std::vector<int> v(100); });
+    counted(2 * kOne, [] { delete use(new Small), delete use(new Small); });
+    counted(kArray, [] { delete[] use(new Small[3]); });
+    counted(kArray, [] { delete[] use(new int[7]); });
+    counted(kOne, [] { delete use(new (std::nothrow) Small); });
+    counted(kArray, [] { delete[] use(new (std::nothrow) Small[2]); });
+    counted(kOne, [=] { ::operator delete(use(::operator new(size)), size); });
+    counted(kOne, [=] { ::operator delete(use(::operator new(size)), std::nothrow); });
+    counted(kArray, [=] { ::operator delete[](use(::operator new[](size)), size); });
+    counted(kArray, [=] { ::operator delete[](use(::operator new[](size)), std::nothrow); });
+    counted(kOne, [] { std::make_shared<Small>(); });
+    counted(kOne, [] { std::vector<int> v(100); });
     counted(0, [] { // aligned ones are defined by libc's
         delete use(new Aligned);
         delete[] use(new Aligned[2]);
@@ -115,10 +129,28 @@ void no_memory()
     TEST_CHECK(::operator new(too_large - 64, std::nothrow) == nullptr);
     TEST_CHECK(::operator new[](too_large - 64, std::nothrow) == nullptr);
 }
+
+std::atomic<bool> was_loaded;
 } // namespace
 
-int main()
+// The constructor of a library calls it while the linker's lock is held.
+extern "C" __attribute__((visibility("default"))) void trap_during_load()
 {
+    std::atomic<bool> is_done{false};
+    std::thread other([&] { all_forms(), is_done = true; });
+    for (int i = 0; i < 20000 && !is_done; i++)
+        usleep(1000);
+    if (!is_done)
+        TEST_FAIL("a thread that allocates waits for one that loads a library");
+    other.join();
+    was_loaded = true;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && dlopen(argv[1], RTLD_NOW) == nullptr) // first: nothing has been looked up yet
+        TEST_FAIL("dlopen: %s", dlerror());
+    TEST_CHECK(was_loaded == (argc == 2));
     for (int i = 0; i < 100; i++)
         all_forms();
     no_memory();

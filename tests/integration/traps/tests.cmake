@@ -39,7 +39,7 @@ foreach(source IN LISTS trap_sources)
   set(arguments)
   if(trap IN_LIST trap_with_module)
     set(arguments $<TARGET_FILE:trap_module>)
-  elseif(trap STREQUAL "malloc_under_locks_of_libc")
+  elseif(trap MATCHES "^(malloc_under_locks_of_libc|operators_replaced)$")
     set(arguments $<TARGET_FILE:trap_module_constructor>)
   elseif(trap STREQUAL "fontconfig_refers_by_distance")
     set(arguments $<TARGET_FILE:trap_fontconfig>)
@@ -53,12 +53,16 @@ foreach(source IN LISTS trap_sources)
   gcm_preload_test(trap.${trap} LABEL ${label} TIMEOUT 240 COMMAND ${trap} ${arguments})
 endforeach()
 
-gcm_test_program(operators_replaced_own_malloc ${CMAKE_CURRENT_LIST_DIR}/operators_replaced.cc)
-target_compile_definitions(operators_replaced_own_malloc PRIVATE OWN_MALLOC)
-foreach(program operators_replaced operators_replaced_own_malloc)
+foreach(variant own_malloc arrays)
+  gcm_test_program(operators_replaced_${variant} ${CMAKE_CURRENT_LIST_DIR}/operators_replaced.cc)
+  string(TOUPPER ${variant} definition)
+  target_compile_definitions(operators_replaced_${variant} PRIVATE ${definition})
+  target_link_libraries(operators_replaced_${variant} PRIVATE ${CMAKE_DL_LIBS})
+  gcm_preload_test(trap.operators_replaced_${variant} LABEL quick TIMEOUT 60 COMMAND operators_replaced_${variant})
+endforeach()
+foreach(program operators_replaced operators_replaced_own_malloc operators_replaced_arrays)
   target_compile_options(${program} PRIVATE -O1 -fsized-deallocation -fno-builtin -Wno-sized-deallocation)
 endforeach()
-gcm_preload_test(trap.operators_replaced_own_malloc LABEL quick TIMEOUT 60 COMMAND operators_replaced_own_malloc)
 
 # A second library that is preloaded, behind ours and before it.
 gcm_preload_path(library)
@@ -80,7 +84,7 @@ target_link_libraries(neighbour_with_our_names PRIVATE trap_runtime_names)
 target_link_libraries(runtime_hides_pointers PRIVATE trap_runtime_hides)
 
 # Calls the program back, out of a library that it loads.
-set_target_properties(malloc_under_locks_of_libc PROPERTIES ENABLE_EXPORTS ON)
+set_target_properties(malloc_under_locks_of_libc operators_replaced PROPERTIES ENABLE_EXPORTS ON)
 
 # Linked to a fixed address, where the address of malloc is an entry of the program's own.
 target_compile_options(malloc_address_in_fixed_program PRIVATE -fno-pie)
