@@ -428,6 +428,32 @@ static void what_lies_free_goes_back_once_all_was_turned_over(void **state)
     os_critical_leave();
 }
 
+/* Work and time both say that free memory is to be aged: it is aged once, or what has just become free would go at once. */
+static void what_work_has_aged_time_does_not_age_again(void **state)
+{
+    (void)state;
+    bool is_zero;
+    os_critical_enter();
+    purge_everything();
+    os_fake_advance_clock(SECOND);
+    heap_decay(os_clock_coarse_ns());
+    heap_free(heap_large_alloc(50 * MiB, 16, FLAVOR_MALLOC, &is_zero));
+    os_fake_advance_clock(SECOND / 4);
+    for (size_t n = 0, n_turn = heap_mapped_bytes() / SLICE_SIZE + (4 << 20) / SLICE_SIZE; n < n_turn;) {
+        struct span *s = heap_new_span(0, FLAVOR_MALLOC);
+        n += s->n_slices;
+        assert_true(span_retire_empty(s));
+        heap_release_span(s);
+    }
+    heap_decay_by_work();
+    heap_decay(os_clock_coarse_ns());
+    assert_true(arena_dirty_bytes() >= 50 * MiB);
+    os_fake_advance_clock(SECOND / 4);
+    heap_decay(os_clock_coarse_ns());
+    assert_true(arena_dirty_bytes() <= MiB);
+    os_critical_leave();
+}
+
 static void alloc_and_end(void *arg)
 {
     (void)arg;
@@ -462,6 +488,7 @@ int main(void)
         cmocka_unit_test_setup(a_program_of_large_blocks_has_a_clock_too, reset),
         cmocka_unit_test_setup(what_will_be_used_again_stays_for_that_time, reset),
         cmocka_unit_test_setup(what_lies_free_goes_back_once_all_was_turned_over, reset),
+        cmocka_unit_test_setup(what_work_has_aged_time_does_not_age_again, reset),
         cmocka_unit_test_setup(orphans_that_became_empty_go_back, reset),
         cmocka_unit_test_setup(one_refused_mapping_costs_at_most_one_allocation, reset),
         cmocka_unit_test_setup(no_memory_at_all_is_survived_on_what_there_is, reset),
