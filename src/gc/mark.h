@@ -28,6 +28,9 @@ bool mark_drain(void);
 /* After mark_drain, in a process that has fontconfig (roots_has_fontconfig) or Python: what blocks refer to by distance or by
  * integers, and everything that reaches; *n_found blocks were referred to by nothing else. false: as mark_drain. mark_distance.c */
 bool mark_distances(bool has_fontconfig, bool has_python, size_t *n_found);
+/* After that: each block that one refers to so, and the offset of what does. Reads memory: may fault. */
+struct span;
+void mark_distances_of(const struct span *s, uint32_t idx, void (*found)(size_t offset, uintptr_t start, void *ctx), void *ctx);
 /* after the restart: gives back what an unusually deep stack used */
 void mark_finish(void);
 void mark_clear_all(void); /* the cycle is void: no block is marked */

@@ -58,19 +58,24 @@ static uintptr_t distance_block(uintptr_t from, uintptr_t distance, size_t n_byt
     return to != 0 && heap_find_object(to, &obj) == HEAP_LIVE ? to : 0;
 }
 
-static void distance_keep(uintptr_t start)
+/* Who is told of what a block refers to. */
+struct distance_look {
+    void (*found)(size_t offset, uintptr_t start, void *ctx);
+    void *ctx;
+};
+
+static void distance_found(const struct distance_look *look, size_t offset, uintptr_t start)
 {
-    if (start == 0 || mark_is_marked(start))
-        return;
-    mark_addr_block(start);
-    distances.n_new++;
+    if (start != 0)
+        look->found(offset, start, look->ctx);
 }
 
-static void distance_look_for_pattern(const struct distance_head *h)
+static void distance_look_for_pattern(const struct distance_head *h, const struct distance_look *look)
 {
     if (h->n_first < 0 || h->n_first > h->n_second)
         return;
-    distance_keep(distance_block((uintptr_t)h, h->distance_first, (size_t)h->n_second * DISTANCE_ELEMENT_BYTES));
+    distance_found(look, offsetof(struct distance_head, distance_first),
+                   distance_block((uintptr_t)h, h->distance_first, (size_t)h->n_second * DISTANCE_ELEMENT_BYTES));
 }
 
 /* One more than are counted, where the array has room: memmove may be making place for another. */
@@ -82,27 +87,28 @@ static size_t distance_n_leaves(uintptr_t leaves, size_t n)
     return (n + 1) * sizeof(uintptr_t) <= obj.size_bytes ? n + 1 : n;
 }
 
-static void distance_look_for_set(const struct distance_head *h)
+static void distance_look_for_set(const struct distance_head *h, const struct distance_look *look)
 {
+    const size_t at_leaves = offsetof(struct distance_head, distance_first);
     size_t n = h->n_second > 0 ? (size_t)h->n_second : 0;
     uintptr_t leaves = distance_array((uintptr_t)h, h->distance_first, n * sizeof(uintptr_t));
     uintptr_t numbers = distance_array((uintptr_t)h, h->distance_second, n * DISTANCE_NUMBER_BYTES);
 
     if (n == 0 || leaves == 0 || numbers == 0)
         return;
-    distance_keep(distance_block((uintptr_t)h, h->distance_first, 1));
-    distance_keep(distance_block((uintptr_t)h, h->distance_second, 1));
+    distance_found(look, at_leaves, distance_block((uintptr_t)h, h->distance_first, 1));
+    distance_found(look, offsetof(struct distance_head, distance_second), distance_block((uintptr_t)h, h->distance_second, 1));
     for (size_t i = 0; i < distance_n_leaves(leaves, n); i++)
-        distance_keep(distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
+        distance_found(look, at_leaves, distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
 }
 
-static void distance_look_for_integers(const uint64_t *words, size_t n_words)
+static void distance_look_for_integers(const uint64_t *words, size_t n_words, const struct distance_look *look)
 {
     for (size_t i = 1; i < n_words; i++) {
         struct heap_obj obj;
         uintptr_t addr = digits_address(words[i - 1], words[i]);
         if (addr != 0 && heap_find_object(addr, &obj) == HEAP_LIVE)
-            distance_keep(obj.start);
+            distance_found(look, i * sizeof(*words), obj.start);
     }
 }
 
@@ -114,20 +120,32 @@ static bool distance_is_of(const struct span *s)
            (distances.has_python && s->size_bytes >= DISTANCE_INTEGER_MIN && s->size_bytes <= DISTANCE_INTEGER_MAX);
 }
 
-static void distance_look(uintptr_t start, size_t size_bytes)
+static void distance_look(uintptr_t start, size_t size_bytes, const struct distance_look *look)
 {
     const struct distance_head *h = (const struct distance_head *)start;
 
     if (size_bytes != DISTANCE_HEAD_BYTES) {
-        distance_look_for_integers((const uint64_t *)start, size_bytes / sizeof(uint64_t));
+        distance_look_for_integers((const uint64_t *)start, size_bytes / sizeof(uint64_t), look);
         return;
     }
-    distance_look_for_pattern(h);
-    distance_look_for_set(h);
+    distance_look_for_pattern(h, look);
+    distance_look_for_set(h, look);
+}
+
+static void distance_keep(size_t offset, uintptr_t start, void *ctx)
+{
+    (void)offset;
+    (void)ctx;
+    if (mark_is_marked(start))
+        return;
+    mark_addr_block(start);
+    distances.n_new++;
 }
 
 static void distance_look_in_span(struct span *s, void *ctx)
 {
+    static const struct distance_look keep = {distance_keep, NULL};
+
     (void)ctx;
     if (!distance_is_of(s))
         return;
@@ -135,7 +153,7 @@ static void distance_look_in_span(struct span *s, void *ctx)
         for (uint64_t left = s->words[w].mark & ~s->words[w].free; left != 0; left &= left - 1) {
             uint32_t idx = w * 64 + bits_ctz64(left);
             if (idx < s->n_blocks)
-                distance_look(span_block(s, idx), s->size_bytes);
+                distance_look(span_block(s, idx), s->size_bytes, &keep);
         }
 }
 
@@ -159,4 +177,12 @@ bool mark_distances(bool has_fontconfig, bool has_python, size_t *n_found)
         *n_found += distances.n_new;
     } while (distances.n_new != 0);
     return true;
+}
+
+void mark_distances_of(const struct span *s, uint32_t idx, void (*found)(size_t offset, uintptr_t start, void *ctx), void *ctx)
+{
+    const struct distance_look look = {found, ctx};
+
+    if (distance_is_of(s))
+        distance_look(span_block(s, idx), s->size_bytes, &look);
 }

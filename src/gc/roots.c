@@ -198,9 +198,15 @@ enum cycle_skip roots_scan_into(const struct roots_sink *sink)
     return roots.skip;
 }
 
+static void roots_mark_block(uintptr_t addr, uintptr_t at)
+{
+    (void)at;
+    mark_addr_block(addr);
+}
+
 enum cycle_skip roots_scan(void)
 {
-    static const struct roots_sink marker = {mark_words, mark_words_unaligned, mark_stack_words, mark_addr_block,
+    static const struct roots_sink marker = {mark_words, mark_words_unaligned, mark_stack_words, roots_mark_block,
                                              mark_words_bytewise};
 
     return roots_scan_into(&marker);

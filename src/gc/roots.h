@@ -40,7 +40,7 @@ struct roots_sink {
     void (*words)(uintptr_t lo, uintptr_t hi);
     void (*words_unaligned)(uintptr_t lo, uintptr_t hi);
     void (*stack_words)(uintptr_t lo, uintptr_t hi);
-    void (*addr_block)(uintptr_t addr);
+    void (*addr_block)(uintptr_t addr, uintptr_t at); /* of the arena; at: where it is written, by other words than it; 0: nowhere */
     void (*words_bytewise)(uintptr_t lo, uintptr_t hi);
 };
 enum cycle_skip roots_scan_into(const struct roots_sink *sink);

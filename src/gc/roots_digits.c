@@ -20,12 +20,12 @@ static struct mark_halves digits_halves(void)
     return (struct mark_halves){{lo, lo, lo, lo}, {hi, hi, hi, hi}};
 }
 
-static void digits_look(uint64_t before, uint64_t word)
+static void digits_look(const uint64_t *word)
 {
-    uintptr_t addr = digits_address(before, word);
+    uintptr_t addr = digits_address(word[-1], word[0]);
 
     if (addr != 0)
-        roots.sink->addr_block(addr);
+        roots.sink->addr_block(addr, (uintptr_t)word);
 }
 
 ALWAYS_INLINE bool digits_may_be(const struct mark_halves *halves, const uint64_t *p)
@@ -51,7 +51,7 @@ void roots_digits(uintptr_t lo, uintptr_t hi)
     for (; i + DIGITS_GROUP_WORDS <= n_words; i += DIGITS_GROUP_WORDS)
         if (UNLIKELY(digits_may_be(&halves, p + i)))
             for (size_t k = i; k < i + DIGITS_GROUP_WORDS; k++)
-                digits_look(p[k - 1], p[k]);
+                digits_look(&p[k]);
     for (; i < n_words; i++)
-        digits_look(p[i - 1], p[i]);
+        digits_look(&p[i]);
 }

@@ -157,13 +157,8 @@ bool roots_feed_direct(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is
     return true;
 }
 
-static void feed_block(void *arg)
-{
-    roots.sink->addr_block(*(const uintptr_t *)arg);
-}
-
 /* The block's content is read later, by the marker, which has its own guard. */
 void roots_feed_block(uintptr_t addr)
 {
-    feed_block(&addr);
+    roots.sink->addr_block(addr, 0);
 }

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
+#include "gc/mark.h"
 #include "gc/mark_filter.h"
+#include "gc/roots.h"
 #include "heap/heap.h"
 #include "heap/layout.h"
 #include "os/os.h"
@@ -89,6 +91,7 @@ struct blocks_scan {
     void (*fn)(size_t offset, uint32_t ordinal, void *ctx);
     void *ctx;
     const struct span *s;
+    uint32_t idx;
 };
 
 /* As the marker reads a block: in one of malloc a word may begin in the middle of one, if it is an address as it stands. */
@@ -116,14 +119,32 @@ static void blocks_scan(void *arg)
     }
 }
 
+static void blocks_distance(size_t offset, uintptr_t start, void *ctx)
+{
+    const struct blocks_scan *scan = ctx;
+    uint32_t ordinal;
+
+    if (snapshot_find(start, &ordinal))
+        scan->fn(offset, ordinal, scan->ctx);
+}
+
+static void blocks_scan_distances(void *arg)
+{
+    struct blocks_scan *scan = arg;
+
+    mark_distances_of(scan->s, scan->idx, blocks_distance, scan);
+}
+
 /* A page that cannot be read is left out; the marker read it through the kernel, so blocks may then lack a referrer. */
 void snapshot_edges(struct span *s, uint32_t idx, void (*fn)(size_t offset, uint32_t ordinal, void *ctx), void *ctx)
 {
     uintptr_t start = span_block(s, idx), fault_addr;
-    struct blocks_scan scan = {start, start + bits_round_down(s->size_bytes, sizeof(uint64_t)), start, fn, ctx, s};
+    struct blocks_scan scan = {start, start + bits_round_down(s->size_bytes, sizeof(uint64_t)), start, fn, ctx, s, idx};
 
     if (flavor_is_noscan(s->flavor))
         return;
     while (!os_fault_guard(blocks_scan, &scan, &fault_addr))
         scan.at = bits_round_down(scan.at, os_page_size()) + os_page_size();
+    if (roots_has_fontconfig() || roots_has_python())
+        os_fault_guard(blocks_scan_distances, &scan, &fault_addr);
 }

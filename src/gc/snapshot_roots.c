@@ -69,12 +69,13 @@ static void sink_stack_words(uintptr_t lo, uintptr_t hi)
     sink_range(lo, hi, sizeof(uint64_t), true);
 }
 
-static void sink_addr_block(uintptr_t addr)
+static void sink_addr_block(uintptr_t addr, uintptr_t at)
 {
     uint32_t ordinal;
 
     if (snapshot_find(addr, &ordinal))
-        roots_list_add(0, ordinal, snapshot_group_named("held by the kernel, or a stack in a block"));
+        roots_list_add(at, ordinal,
+                       at != 0 ? snapshot_group_of(at) : snapshot_group_named("held by the kernel, or a stack in a block"));
 }
 
 /* ---- roots that are no words ---------------------------------------------------------------------------------- */

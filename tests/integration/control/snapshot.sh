@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# usage: snapshot.sh GCRUN TARGET IDLE_TARGET
+# usage: snapshot.sh GCRUN TARGET IDLE_TARGET PYTHON FONTCONFIG
 # Snapshots of a heap of known shape are whole JSON of the form that Chrome reads, agree with the heap's own count, and name
 # what was planted by its chain; gcrun finds chain and growth; one of a running process leaves nothing behind.
-gcrun=$1 target=$2 idle=$3
+gcrun=$1 target=$2 idle=$3 python=$4 fontconfig=$5
 here=$(dirname "$0")
 command -v python3 >/dev/null || { echo "no python3"; exit 77; }
 . "$here/common.sh"
@@ -18,7 +18,7 @@ check "$dir/second" "$(value second_bytes)" 0
 why() { # why NAME TEXT... : the chain to what was planted has these lines, in this order
     local name=$1 out
     shift
-    out=$("$gcrun" --analyze "$dir/first" --why "$(value "$name")") || failed "why $name"
+    out=$("$gcrun" --analyze "${snapshot:-$dir/first}" --why "$(value "$name")") || failed "why $name"
     expect_lines "why $name" "$out" "$@"
 }
 why chain 'snapshot_target+0x' ' (planted_global)' 'bytes) +0x18' 'bytes) +0x28' "-> $(value chain)"
@@ -72,6 +72,18 @@ finish
 "$gcrun" --snapshot="$dir/exit" -- bash -c 'x=$(echo 1); exit 6'
 [ $? -eq 6 ] || failed 'status of a command with --snapshot'
 "$gcrun" --analyze "$dir/exit" | grep -q '^process ' || failed 'the snapshot at exit'
+
+# What no word refers to has its referrer, too.
+mkdir "$dir/hidden"
+snapshot=$dir/hidden/first
+"$gcrun" -- "$target" "$dir/hidden" "$python" "$fontconfig" >"$dir/planted" || failed 'the target with two libraries'
+check "$snapshot" "$(value first_bytes)" 0
+why in_map 'mapping 0x' '+0x50' "-> $(value in_map)"
+why in_malloc ' (planted_hidden)' 'bytes) +0x0' 'bytes) +0x18' "-> $(value in_malloc)"
+why elements ' (planted_hidden)' 'bytes) +0x8' "bytes) +0x8" "-> $(value elements)"
+why leaves ' (planted_hidden)' 'bytes) +0x10' 'bytes) +0x8' "-> $(value leaves)"
+why leaf ' (planted_hidden)' 'bytes) +0x10' 'bytes) +0x8' "-> $(value leaf)"
+why numbers ' (planted_hidden)' 'bytes) +0x10' 'bytes) +0x10' "-> $(value numbers)"
 
 # Where allocations are on record, blocks are called by the call that made them, and their stacks are there.
 mkdir "$dir/recorded"

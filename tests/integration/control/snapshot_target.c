@@ -1,8 +1,10 @@
 /* A heap of known shape, and two snapshots of it.
  *
- * usage: snapshot_target DIRECTORY
+ * usage: snapshot_target DIRECTORY [MODULE MODULE]
+ * With two modules, named as Python's library and fontconfig's are, blocks that no word refers to are planted, too.
  * Prints what it planted, NAME=ADDRESS a line, and how many bytes the heap holds. With the library preloaded.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include "gcmalloc.h"
 #include "test_util.h"
 
+enum { DIGIT_BITS = 30, INTEGER_BYTES = 56, N_ELEMENTS_ROOM = 16, N_LEAVES = 4 };
 enum { N_LIST = 500, LIST_BYTES = 104, N_GROWN = 300, GROWN_BYTES = 1500, MAP_BYTES = 1 << 16 };
 
 struct list {
@@ -28,6 +31,7 @@ static void *volatile planted_array[10]; /* [5] -> 400 bytes. volatile, or a com
 char *planted_packed;       /* -> 1000 bytes, at an offset that is no multiple of 8 */
 static void **grown;
 static __thread void *planted_tls;
+static void **planted_hidden; /* -> an integer, a pattern, a set */
 static volatile sig_atomic_t n_children;
 static int pipe_in[2];
 
@@ -82,6 +86,57 @@ static __attribute__((noinline)) void plant(void)
            (void *)planted_list, in_packed, planted_array[5], map[7], pinned, root);
 }
 
+/* An integer of Python's: the number of digits, and two of them. */
+static __attribute__((noinline)) void plant_integer(uint64_t *words, const char *name, size_t size)
+{
+    const uint64_t mask = (UINT64_C(1) << DIGIT_BITS) - 1;
+    uintptr_t target = (uintptr_t)plant_block(size);
+
+    words[0] = 2;
+    words[1] = (target & mask) | (uint64_t)(target >> DIGIT_BITS) << 32;
+    printf("%s=%p\n", name, (void *)target);
+}
+
+static __attribute__((noinline)) intptr_t plant_distance(const void *from, const char *name, size_t size)
+{
+    void *target = plant_block(size);
+
+    printf("%s=%p\n", name, target);
+    return (intptr_t)target - (intptr_t)from;
+}
+
+/* A pattern of fontconfig's, and a character set. */
+static __attribute__((noinline)) void plant_distances(void)
+{
+    intptr_t *pattern = (intptr_t *)plant_block(24), *set = (intptr_t *)plant_block(24), *leaves;
+
+    pattern[0] = (intptr_t)N_ELEMENTS_ROOM << 32;
+    pattern[1] = plant_distance(pattern, "elements", N_ELEMENTS_ROOM * 16);
+    set[0] = (intptr_t)1 << 32 | 1;
+    set[1] = plant_distance(set, "leaves", N_LEAVES * sizeof(*leaves));
+    set[2] = plant_distance(set, "numbers", N_LEAVES * sizeof(uint16_t));
+    leaves = (intptr_t *)((char *)set + set[1]);
+    leaves[0] = plant_distance(leaves, "leaf", 320);
+    planted_hidden[1] = pattern;
+    planted_hidden[2] = set;
+}
+
+static __attribute__((noinline)) void plant_hidden(char **modules)
+{
+    char *maps = mmap(NULL, 3 * MAP_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint64_t *map = (uint64_t *)(void *)(maps + MAP_BYTES);
+
+    for (int i = 0; i < 2; i++)
+        if (dlopen(modules[i], RTLD_NOW) == NULL)
+            TEST_FAIL("dlopen: %s", dlerror());
+    TEST_CHECK(mprotect(map, MAP_BYTES, PROT_READ | PROT_WRITE) == 0);
+    plant_integer(map + 9, "in_map", 720);
+    planted_hidden = plant_block(sizeof(void *) * 3);
+    planted_hidden[0] = plant_block(INTEGER_BYTES);
+    plant_integer((uint64_t *)planted_hidden[0] + 2, "in_malloc", 740);
+    plant_distances();
+}
+
 static __attribute__((noinline)) void grow(void)
 {
     grown = calloc(N_GROWN, sizeof(void *));
@@ -127,10 +182,12 @@ int main(int argc, char **argv)
     volatile int is_ready = 0;
     static char out[BUFSIZ];
 
-    TEST_CHECK(argc == 2 && pipe(pipe_in) == 0);
+    TEST_CHECK((argc == 2 || argc == 4) && pipe(pipe_in) == 0);
     signal(SIGCHLD, on_child);
     setvbuf(stdout, out, _IOFBF, sizeof(out));
     plant();
+    if (argc == 4)
+        plant_hidden(argv + 2);
     TEST_CHECK(pthread_create(&thread, NULL, sleeper, (void *)&is_ready) == 0);
     while (!is_ready)
         usleep(1000);

@@ -8,7 +8,7 @@ gcm_test_program(snapshot_target ${CMAKE_CURRENT_LIST_DIR}/snapshot_target.c)
 target_link_libraries(snapshot_target PRIVATE gcmalloc)
 add_test(NAME control.snapshot
   COMMAND ${CMAKE_CURRENT_LIST_DIR}/snapshot.sh $<TARGET_FILE:gcrun> $<TARGET_FILE:snapshot_target>
-  $<TARGET_FILE:control_target>)
+  $<TARGET_FILE:control_target> $<TARGET_FILE:trap_python> $<TARGET_FILE:trap_fontconfig>)
 set_tests_properties(control.snapshot PROPERTIES LABELS quick TIMEOUT 240 SKIP_RETURN_CODE 77)
 
 # A leak and a chain in a program of the distribution, which has no symbols.

@@ -106,8 +106,9 @@ static inline void record_stack_words(uintptr_t lo, uintptr_t hi)
     record(lo, hi, FOUND_BY_STACK);
 }
 
-static inline void record_block(uintptr_t addr)
+static inline void record_block(uintptr_t addr, uintptr_t at)
 {
+    (void)at;
     if (n_blocks < N_ELEMENTS(blocks))
         blocks[n_blocks++] = addr;
 }
