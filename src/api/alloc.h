@@ -105,7 +105,8 @@ struct mallinfo malloc_info_clipped(void); /* mallinfo, whose fields are too sma
 
 /* ---- passthrough.c: the other allocator ---- */
 void *passthrough_malloc(size_t size_bytes);
-void *passthrough_calloc(size_t n, size_t size_bytes);
+typedef void *(*passthrough_calloc_fn)(size_t n, size_t size_bytes);
+passthrough_calloc_fn passthrough_calloc(void); /* NULL: it has none */
 void *passthrough_memalign(size_t align, size_t size_bytes);
 void passthrough_find(void); /* constructor */
 void *passthrough_realloc(void *p, size_t size_bytes);

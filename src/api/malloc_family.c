@@ -41,11 +41,12 @@ static void *family_alloc_zeroed(size_t size_bytes)
 EXPORT void *calloc(size_t n, size_t size_bytes)
 {
     size_t total_bytes;
+    passthrough_calloc_fn other_calloc;
 
     if (UNLIKELY(__builtin_mul_overflow(n, size_bytes, &total_bytes)))
         return family_no_memory();
-    if (UNLIKELY(api_state.is_passthrough))
-        return passthrough_calloc(n, size_bytes);
+    if (UNLIKELY(api_state.is_passthrough) && (other_calloc = passthrough_calloc()) != NULL)
+        return other_calloc(n, size_bytes);
     return family_alloc_zeroed(total_bytes);
 }
 

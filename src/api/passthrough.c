@@ -11,7 +11,6 @@
 
 #include <malloc.h>
 #include <stdlib.h>
-#include <string.h>
 #include "api/real.h"
 
 static struct {
@@ -46,20 +45,9 @@ void *passthrough_malloc(size_t size_bytes)
                                : alloc_block(size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, NULL);
 }
 
-/* pre: n * size_bytes does not overflow. */
-void *passthrough_calloc(size_t n, size_t size_bytes)
+passthrough_calloc_fn passthrough_calloc(void)
 {
-    void *(*real_calloc)(size_t, size_t) = REAL_KNOWN(calloc);
-
-    bool is_zero = false;
-    void *p;
-
-    if (real_calloc != NULL)
-        return real_calloc(n, size_bytes);
-    p = alloc_block(n * size_bytes, SIZECLASS_ALIGN, FLAVOR_MALLOC, &is_zero);
-    if (p != NULL && !is_zero)
-        memset(p, 0, n * size_bytes);
-    return p;
+    return REAL_KNOWN(calloc);
 }
 
 void *passthrough_memalign(size_t align, size_t size_bytes)

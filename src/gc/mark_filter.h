@@ -1,7 +1,7 @@
 /* Which words of a range may be addresses of the arena.
  *
- * What    copies the words whose low 47 bits lie in [base, base + n_bytes) to an array; all reads of memory
- *         that might be unreadable happen here and nowhere else in the marker. setjmp stores one register (x86-64: rbp)
+ * What    copies the words whose low 47 bits lie in [base, base + n_bytes) to an array. Of memory that might be unreadable the
+ *         marker itself reads small ranges (MARK_DIRECT_BYTES), typed ones, and what mark_distance.c looks at; all else here. setjmp stores one register (x86-64: rbp)
  *         rotated and xor-ed with a guard; ranges that are long enough for a jmp_buf are searched for such words, too,
  *         and what they hide is copied.
  * Invariants  each word is read once; nothing but `out` is written, so a fault in here leaves the marker

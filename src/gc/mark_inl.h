@@ -3,8 +3,8 @@
  * What    word -> edge (span word prefetched) -> FIFO of edges -> mark bit set -> stack -> FIFO of ranges
  *         (lines prefetched) -> scanned -> words. Each FIFO lets a line travel while the next ones are asked
  *         for: marking waits for memory, not for instructions.
- * Invariants  all state is in struct marker, in memory, whenever mark_filter runs: a fault there leaves it
- *         whole.
+ * Invariants  all state is in struct marker, in memory, whenever memory of the program is read (mark_filter.c,
+ *         mark_typed.c, marker_scan_pairs): a fault there leaves it whole.
  */
 #ifndef GC_MARK_INL_H
 #define GC_MARK_INL_H
