@@ -94,6 +94,7 @@ static void roots_begin(void)
     roots.n_bytes = 0;
     roots.n_asked_bytes = 0;
     roots.n_scanned = 0;
+    roots.last_map = NULL;
     roots.threads.n = 0;
     roots.excluded.n = 0;
     roots.did_trust_resident = false;

@@ -15,6 +15,8 @@
 #include "base/check.h"
 #include "base/compiler.h"
 
+enum { FEED_OVERLAP_BYTES = sizeof(uintptr_t) };
+
 struct feed {
     enum roots_rule rule;
     uintptr_t lo, hi;
@@ -64,7 +66,8 @@ static long feed_copy_piece(enum roots_rule rule, uintptr_t lo, uintptr_t hi)
     return n;
 }
 
-/* Up to the first page that cannot be read; hi where all could. *result: of the last read. */
+/* Up to the first page that cannot be read; hi where all could. *result: of the last read. Pieces share what words across their
+ * border need. */
 static uintptr_t feed_copy(enum roots_rule rule, uintptr_t lo, uintptr_t hi, long *result)
 {
     while (lo < hi) {
@@ -75,6 +78,8 @@ static uintptr_t feed_copy(enum roots_rule rule, uintptr_t lo, uintptr_t hi, lon
         lo += (size_t)n;
         if (lo < hi && lo % sizeof(uintptr_t) != 0)
             break; /* the kernel stops at pages: this is no place that can be gone on from */
+        if (lo < hi && n == ROOTS_COPY_BYTES)
+            lo -= FEED_OVERLAP_BYTES;
     }
     return lo;
 }
@@ -115,14 +120,17 @@ bool roots_feed_copied(enum roots_rule rule, uintptr_t lo, uintptr_t hi, bool is
     return true;
 }
 
-/* The page of a fault: fetched, or known to have no content. Where to go on, 0 on failure. */
+/* The page of a fault: fetched, with what words across its ends need, or known to have no content. Where to go on, 0 on failure. */
 static uintptr_t feed_page_of_fault(const struct feed *f, uintptr_t page, bool is_shared)
 {
     uintptr_t lo = page > f->lo ? page : f->lo;
     uintptr_t next = page + os_page_size() < f->hi ? page + os_page_size() : f->hi;
+    uintptr_t end = next < f->hi ? next + FEED_OVERLAP_BYTES : next;
     long result = 0;
 
-    if (feed_copy(f->rule, lo, next, &result) == next)
+    if (lo > f->lo)
+        feed_copy(f->rule, lo - FEED_OVERLAP_BYTES, lo + FEED_OVERLAP_BYTES, &result);
+    if (feed_copy(f->rule, lo, end, &result) >= next)
         return next;
     return feed_skip(page, f->hi, is_shared, result);
 }

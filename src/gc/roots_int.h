@@ -96,6 +96,8 @@ struct roots {
     struct roots_map *maps; /* SCRATCH_MAPS, behind the text buffer */
     size_t n_maps, max_maps, n_maps_hint;
     size_t n_scanned;       /* of the mappings, the first so many; the rest was not reached */
+    const struct roots_map *last_map; /* where the range lies that ended at last_hi, if words of it may lie at other places than multiples of 8 */
+    uintptr_t last_hi;
     char *text;             /* SCRATCH_MAPS */
     struct roots_zones threads, excluded; /* SCRATCH_ROOTS */
     uintptr_t *copy;        /* SCRATCH_ROOTS, ROOTS_COPY_BYTES */

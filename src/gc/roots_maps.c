@@ -98,14 +98,15 @@ static enum roots_map_kind maps_kind(const struct os_map *m)
 
 /* ---- the table ----------------------------------------------------------------------------------------------- */
 
-/* The zeroed part of a data segment is an anonymous mapping right behind the file's. */
+/* The zeroed part of a data segment is an anonymous mapping right behind the file's, or several, where the program gave parts of
+ * it other permissions; with brk's memory it may be one, which has a name then. */
 static bool maps_is_data(const struct os_map *m, uintptr_t lo)
 {
     const struct roots_map *last = roots.n_maps != 0 ? &roots.maps[roots.n_maps - 1] : NULL;
 
     if (m->is_shared || m->inode != 0)
         return !m->is_shared;
-    return last != NULL && last->is_data && !last->is_anonymous && last->hi == lo && m->name[0] == '\0';
+    return last != NULL && last->is_data && last->hi == lo && (m->name[0] == '\0' || maps_name_begins(m, "[heap]"));
 }
 
 static bool maps_add(const struct os_map *m, uintptr_t lo, uintptr_t hi)
@@ -208,12 +209,35 @@ static bool maps_feed_by_kind(const struct roots_map *m, enum roots_rule rule, u
     return roots_feed_direct(rule, lo, hi, m->kind != ROOTS_MAP_PRIVATE);
 }
 
+/* Words across the border of two ranges, by the rule of the second. */
+static bool maps_feed_border(const struct roots_map *before, const struct roots_map *m, enum roots_rule rule, uintptr_t at)
+{
+    uintptr_t lo = at - sizeof(uintptr_t), hi = at + sizeof(uintptr_t);
+    bool is_shared = roots_map_is_shared(before) || roots_map_is_shared(m);
+
+    if (before->kind == ROOTS_MAP_DEVICE || m->kind == ROOTS_MAP_DEVICE)
+        return true;
+    if (before->is_readable && m->is_readable)
+        return roots_feed_direct(rule, lo, hi, is_shared);
+    if (!roots.has_pagemap && (roots_map_is_closed_file(before) || roots_map_is_closed_file(m)))
+        return true; /* nothing was written there, or the cycle ends */
+    return roots_feed_copied(rule, lo, hi, is_shared);
+}
+
 static bool maps_feed(struct roots_map *m, enum roots_rule rule, uintptr_t lo, uintptr_t hi)
 {
-    uint64_t before = roots.n_bytes;
-    bool is_read = maps_feed_by_kind(m, rule, lo, hi);
+    const struct roots_map *before = roots.last_hi == lo ? roots.last_map : NULL;
+    uint64_t n_before;
+    bool is_read;
 
-    m->n_read += roots.n_bytes - before;
+    roots.last_map = rule != ROOTS_RULE_WORDS ? m : NULL;
+    roots.last_hi = hi;
+    if (before != NULL && rule != ROOTS_RULE_WORDS &&
+        !maps_feed_border(before, m, rule == ROOTS_RULE_CODE ? rule : ROOTS_RULE_PACKED, lo))
+        return false;
+    n_before = roots.n_bytes;
+    is_read = maps_feed_by_kind(m, rule, lo, hi);
+    m->n_read += roots.n_bytes - n_before;
     return is_read;
 }
 

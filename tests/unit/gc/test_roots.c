@@ -57,6 +57,62 @@ static void test_private_memory(void **state)
     unlink(path);
 }
 
+/* A data segment of a file's page and zeroed ones, as a program has it that gave parts of it other permissions. */
+static char *map_data(size_t n_pages)
+{
+    int fd = open("/proc/self/exe", O_RDONLY);
+    char *p = mmap(NULL, n_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(p, MAP_FAILED);
+    assert_ptr_equal(mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0), p);
+    close(fd);
+    memset(p, 0, n_pages * PAGE);
+    return p;
+}
+
+static void check_packed(char *p, size_t at, int protection, size_t protected_page, size_t n_pages)
+{
+    seed_complement -= 0x10000;
+    plant(p + at, 0);
+    assert_int_equal(mprotect(p + protected_page * PAGE, PAGE, protection), 0);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_true(found[0] != 0);
+    assert_int_equal(mprotect(p, n_pages * PAGE, PROT_READ | PROT_WRITE), 0);
+    wipe(p + at, sizeof(uintptr_t));
+}
+
+/* A packed structure may lie across any border: of the file's part and the zeroed one, of pages with other permissions. */
+static void test_packed_words_in_data(void **state)
+{
+    enum { N_PAGES = 6 };
+    static const int protections[] = {PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE};
+    char *p = map_data(N_PAGES);
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(protections); i++)
+        for (size_t page = 1; page < 4; page++) {
+            check_packed(p, page * PAGE + 4, protections[i], page, N_PAGES);
+            check_packed(p, page * PAGE - 4, protections[i], page, N_PAGES);
+            check_packed(p, (page + 1) * PAGE - 4, protections[i], page, N_PAGES);
+        }
+    munmap(p, N_PAGES * PAGE);
+}
+
+/* Read in pieces where it may not be read. */
+static void test_packed_words_across_pieces(void **state)
+{
+    enum { N_PAGES = 40, PIECE_PAGES = 16 };
+    char *p = map_data(N_PAGES);
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++)
+        plant(p + (1 + (i + 1) * PIECE_PAGES) * PAGE - 4, i);
+    assert_int_equal(mprotect(p + PAGE, (N_PAGES - 1) * PAGE, PROT_NONE), 0);
+    assert_int_equal(scan(), SKIP_NONE);
+    assert_true(found[0] != 0 && found[1] != 0);
+    munmap(p, N_PAGES * PAGE);
+}
+
 static void test_sparse_reservations_are_cheap(void **state)
 {
     const size_t size = (size_t)4 << 40;
@@ -340,6 +396,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_shared_memory_that_nobody_may_read, next_seeds),
         cmocka_unit_test_setup(test_private_memory, next_seeds),
+        cmocka_unit_test_setup(test_packed_words_in_data, next_seeds),
+        cmocka_unit_test_setup(test_packed_words_across_pieces, next_seeds),
         cmocka_unit_test_setup(test_sparse_reservations_are_cheap, next_seeds),
         cmocka_unit_test_setup(test_guard_pages, next_seeds),
         cmocka_unit_test_setup(test_page_closed_by_key, next_seeds),
