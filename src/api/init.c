@@ -21,6 +21,7 @@
 #include "api/watch.h"
 #include "base/fmt.h"
 #include "base/options.h"
+#include "gc/disguise.h"
 #include "gc/finalizer.h"
 #include "gc/mark_team.h"
 #include "gc/pacer.h"
@@ -124,8 +125,7 @@ static void init_collector(bool is_watched)
     pacer_init(&pacer);
     twin_enable((enum twin_use)init_options.concurrent);
     cycle_init(&cycle);
-    if (neighbours.has_python)
-        roots_expect_python();
+    roots_expect((neighbours.has_python ? DISGUISE_DIGITS : 0) | (neighbours.has_luajit ? DISGUISE_SEGMENT : 0));
 }
 
 /* A sanitizer's own start comes after ours and wants the address space as it finds it. Where the program's

@@ -51,6 +51,7 @@ void neighbours_find(void)
         if (neighbours_lookup(_r_debug.r_map, neighbour_runtimes[i].symbol) != NULL)
             neighbours.hides_pointers = neighbour_runtimes[i].name;
     neighbours.has_python = neighbours_lookup(_r_debug.r_map, "PyLong_AsVoidPtr") != NULL;
+    neighbours.has_luajit = neighbours_lookup(_r_debug.r_map, "luaJIT_setmode") != NULL;
     neighbours.are_found = true;
     dlerror(); /* what was not found is nothing that the program should be told of */
 }

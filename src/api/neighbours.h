@@ -17,7 +17,7 @@ struct neighbours {
     void *(*gc_malloc)(size_t size_bytes, unsigned flags, const void *type); /* NULL: there is only ours */
     void (*gc_collect)(void);
     const char *hides_pointers; /* the runtime's name, or NULL */
-    bool has_python; /* linked to it, or it is the program: a library that is loaded later is known by its name */
+    bool has_python, has_luajit; /* linked to it, or it is the program: a library that is loaded later is known by its name */
     bool are_found;
 };
 extern struct neighbours neighbours;

@@ -119,12 +119,11 @@ static bool cycle_give_roots_again(void *ctx)
     return cycle_give_roots() == SKIP_NONE;
 }
 
-/* What no word leads to in processes of two libraries. */
+/* What no word leads to in processes of three libraries. */
 static bool cycle_mark_distances(size_t *n_found)
 {
     *n_found = 0;
-    return (!roots_has_fontconfig() && !roots_has_python()) ||
-           mark_distances(roots_has_fontconfig(), roots_has_python(), n_found);
+    return roots_disguises() == 0 || mark_distances(roots_disguises(), n_found);
 }
 
 /* What no word leads to, but what is marked knows otherwise: each of the two may lead to more of the other. */

@@ -1,4 +1,4 @@
-/* References by distance, and by Python's integers in blocks of malloc; see mark.h.
+/* References by distance, and in disguise (disguise.h) in blocks of malloc; see mark.h.
  *
  * What    fontconfig keeps patterns and character sets in files that it maps wherever there is room, so these refer to their parts
  *         by distance, in memory of malloc, too: an array of elements, of leaves or of numbers is known by what must be added
@@ -11,12 +11,12 @@
  *         While a set grows, it refers to arrays that realloc has just freed, with distances that count from there, and the last
  *         leaf may lie one place behind the others: so a free block will do for an array, whose content is still there.
  *         Both heads have 24 bytes. A block that Python got from malloc for an integer has 32, and up to 24 more in its debug
- *         mode. What looks like one by chance keeps a block for longer, no more.
+ *         mode. LuaJIT's tables, stacks and constants may lie in blocks of any size. What looks like one by chance keeps a block for longer, no more.
  * Callers  when everything that words lead to is marked. What is found leads on, so it goes round until nothing is new.
  */
 #include "gc/mark.h"
 
-#include "gc/digits.h"
+#include "gc/disguise.h"
 #include "gc/mark_inl.h"
 #include "heap/heap.h"
 #include "os/os.h"
@@ -35,7 +35,7 @@ struct distance_head {
 };
 
 static struct {
-    bool has_fontconfig, has_python;
+    unsigned disguises;
     size_t n_new;
 } distances;
 
@@ -102,34 +102,55 @@ static void distance_look_for_set(const struct distance_head *h, const struct di
         distance_found(look, at_leaves, distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
 }
 
+static void distance_found_at(const struct distance_look *look, size_t offset, uintptr_t addr)
+{
+    struct heap_obj obj;
+
+    if (addr != 0 && heap_find_object(addr, &obj) == HEAP_LIVE)
+        distance_found(look, offset, obj.start);
+}
+
 static void distance_look_for_integers(const uint64_t *words, size_t n_words, const struct distance_look *look)
 {
-    for (size_t i = 1; i < n_words; i++) {
-        struct heap_obj obj;
-        uintptr_t addr = digits_address(words[i - 1], words[i]);
-        if (addr != 0 && heap_find_object(addr, &obj) == HEAP_LIVE)
-            distance_found(look, i * sizeof(*words), obj.start);
-    }
+    for (size_t i = 1; i < n_words; i++)
+        distance_found_at(look, i * sizeof(*words), digits_address(words[i - 1], words[i]));
 }
 
-static bool distance_is_of(const struct span *s)
+static void distance_look_for_userdata(const uint64_t *words, size_t n_words, const struct distance_look *look)
 {
+    for (size_t i = 0; i < n_words; i++)
+        for (uintptr_t addr = segment_address(words[i]); addr != 0; addr = segment_next(addr))
+            distance_found_at(look, i * sizeof(*words), addr);
+}
+
+/* Which of them the blocks of a span may hold. */
+static unsigned distance_disguises(const struct span *s)
+{
+    unsigned may = DISGUISE_SEGMENT;
+
     if (s->flavor != FLAVOR_MALLOC)
-        return false;
-    return (distances.has_fontconfig && s->size_bytes == DISTANCE_HEAD_BYTES) ||
-           (distances.has_python && s->size_bytes >= DISTANCE_INTEGER_MIN && s->size_bytes <= DISTANCE_INTEGER_MAX);
+        return 0;
+    if (s->size_bytes == DISTANCE_HEAD_BYTES)
+        may |= DISGUISE_DISTANCE;
+    if (s->size_bytes >= DISTANCE_INTEGER_MIN && s->size_bytes <= DISTANCE_INTEGER_MAX)
+        may |= DISGUISE_DIGITS;
+    return may & distances.disguises;
 }
 
-static void distance_look(uintptr_t start, size_t size_bytes, const struct distance_look *look)
+static void distance_look(const struct span *s, uint32_t idx, const struct distance_look *look)
 {
-    const struct distance_head *h = (const struct distance_head *)start;
+    const unsigned disguises = distance_disguises(s);
+    const uint64_t *words = (const uint64_t *)span_block(s, idx);
+    const size_t n_words = s->size_bytes / sizeof(*words);
 
-    if (size_bytes != DISTANCE_HEAD_BYTES) {
-        distance_look_for_integers((const uint64_t *)start, size_bytes / sizeof(uint64_t), look);
-        return;
+    if (disguises & DISGUISE_SEGMENT)
+        distance_look_for_userdata(words, n_words, look);
+    if (disguises & DISGUISE_DIGITS)
+        distance_look_for_integers(words, n_words, look);
+    if (disguises & DISGUISE_DISTANCE) {
+        distance_look_for_pattern((const struct distance_head *)words, look);
+        distance_look_for_set((const struct distance_head *)words, look);
     }
-    distance_look_for_pattern(h, look);
-    distance_look_for_set(h, look);
 }
 
 static void distance_keep(size_t offset, uintptr_t start, void *ctx)
@@ -147,13 +168,13 @@ static void distance_look_in_span(struct span *s, void *ctx)
     static const struct distance_look keep = {distance_keep, NULL};
 
     (void)ctx;
-    if (!distance_is_of(s))
+    if (distance_disguises(s) == 0)
         return;
     for (uint32_t w = 0; w < s->n_words; w++)
         for (uint64_t left = s->words[w].mark & ~s->words[w].free; left != 0; left &= left - 1) {
             uint32_t idx = w * 64 + bits_ctz64(left);
             if (idx < s->n_blocks)
-                distance_look(span_block(s, idx), s->size_bytes, &keep);
+                distance_look(s, idx, &keep);
         }
 }
 
@@ -163,12 +184,11 @@ static void distance_look_everywhere(void *ctx)
     heap_walk_spans(distance_look_in_span, NULL);
 }
 
-bool mark_distances(bool has_fontconfig, bool has_python, size_t *n_found)
+bool mark_distances(unsigned disguises, size_t *n_found)
 {
     uintptr_t fault_addr;
 
-    distances.has_fontconfig = has_fontconfig;
-    distances.has_python = has_python;
+    distances.disguises = disguises;
     *n_found = 0;
     do {
         distances.n_new = 0;
@@ -183,6 +203,5 @@ void mark_distances_of(const struct span *s, uint32_t idx, void (*found)(size_t 
 {
     const struct distance_look look = {found, ctx};
 
-    if (distance_is_of(s))
-        distance_look(span_block(s, idx), s->size_bytes, &look);
+    distance_look(s, idx, &look);
 }

@@ -4,7 +4,7 @@
  * Order     the list of mappings is complete or the cycle ends; every stack is in it or the cycle ends; only then is
  *           anything marked.
  * Not here  each part: roots_feed.c, roots_maps.c, roots_content.c, roots_threads.c, roots_kernel.c, roots_table.c, roots_zones.c,
- *           roots_digits.c, roots_doctor.c.
+ *           roots_disguise.c, roots_doctor.c.
  */
 #include "gc/roots.h"
 
@@ -33,9 +33,9 @@ void roots_set_caller(uintptr_t sp)
     roots.caller_sp = sp;
 }
 
-bool roots_has_fontconfig(void)
+unsigned roots_disguises(void)
 {
-    return roots.has_fontconfig;
+    return roots.disguises;
 }
 
 bool roots_has_hider(void)
@@ -43,14 +43,9 @@ bool roots_has_hider(void)
     return roots.has_hider;
 }
 
-bool roots_has_python(void)
+void roots_expect(unsigned disguises)
 {
-    return roots.has_python;
-}
-
-void roots_expect_python(void)
-{
-    roots.expects_python = true;
+    roots.expected = disguises;
 }
 
 uint64_t roots_scanned_bytes(void)
@@ -98,9 +93,8 @@ static void roots_begin(void)
     roots.threads.n = 0;
     roots.excluded.n = 0;
     roots.did_trust_resident = false;
-    roots.has_fontconfig = false;
     roots.has_hider = false;
-    roots.has_python = roots.expects_python;
+    roots.disguises = roots.expected;
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;

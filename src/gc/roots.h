@@ -46,11 +46,10 @@ struct roots_sink {
 enum cycle_skip roots_scan_into(const struct roots_sink *sink);
 /* After the restart, also when the cycle failed after roots_prepare. */
 void roots_finish(void);
-/* At the start: Python is in the program itself, under whatever name. */
-void roots_expect_python(void);
-/* After roots_scan: libraries that are mapped. */
-bool roots_has_fontconfig(void);
-bool roots_has_python(void);
+/* At the start: DISGUISE_* (disguise.h) of what is in the program itself, under whatever name. */
+void roots_expect(unsigned disguises);
+/* After roots_scan: those, and of libraries that are mapped. */
+unsigned roots_disguises(void);
 bool roots_has_hider(void); /* of a runtime that holds blocks by what is no address of them */
 uint64_t roots_scanned_bytes(void); /* last roots_scan */
 void roots_fork_child(void);

@@ -14,6 +14,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "base/compiler.h"
+#include "gc/disguise.h"
 
 enum { FEED_OVERLAP_BYTES = sizeof(uintptr_t) };
 
@@ -34,8 +35,8 @@ static void feed_sink(void *arg)
         roots.sink->words_bytewise(f->lo, f->hi);
     else
         roots.sink->words_unaligned(f->lo, f->hi);
-    if (UNLIKELY(roots.has_python) && f->rule != ROOTS_RULE_CODE)
-        roots_digits(f->lo, f->hi); /* what Python maps often lies behind some library's data, and counts as such */
+    if (UNLIKELY((roots.disguises & ~DISGUISE_DISTANCE) != 0) && f->rule != ROOTS_RULE_CODE)
+        roots_disguised(f->lo, f->hi); /* what Python maps often lies behind some library's data, and counts as such */
 }
 
 static bool feed_count(uintptr_t lo, uintptr_t hi)

@@ -86,9 +86,8 @@ struct roots {
     bool has_pagemap;
     bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
     bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
-    bool has_fontconfig;  /* its library is mapped: mark_distance.c */
     bool has_hider;       /* so is SWI-Prolog's: cycle_keeps_malloc */
-    bool has_python, expects_python; /* is mapped; is in the process from the start: roots_digits.c */
+    unsigned disguises, expected; /* DISGUISE_*: of libraries that are mapped; of what is in the process from the start */
     bool has_uring;       /* the kernel holds pointers that nobody can list */
     bool did_ask_userfault;
     bool has_userfault;   /* a page that is not there may be a stopped thread's to deliver */
@@ -115,8 +114,8 @@ enum roots_rule {
     ROOTS_RULE_STACK,  /* the same, and a word that is the end of a block keeps it */
     ROOTS_RULE_CODE,   /* words at each byte: immediates of instructions */
 };
-/* roots_digits.c: addresses that are Python's integers there, to the sink. Reads memory: may fault. */
-void roots_digits(uintptr_t lo, uintptr_t hi);
+/* roots_disguise.c: addresses that are Python's integers there, or LuaJIT's light userdata, to the sink. Reads memory: may fault. */
+void roots_disguised(uintptr_t lo, uintptr_t hi);
 /* Words of our own, which cannot fault. */
 void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words);
 /* Memory of the program that is mapped readable. A page that faults is read through the kernel; where is_shared, one

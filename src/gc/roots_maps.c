@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "gc/disguise.h"
 #include "heap/heap.h"
 
 #define MAPS_DELETED " (deleted)"
@@ -41,6 +42,17 @@ static bool maps_is_kernels(const struct os_map *m)
     return maps_name_begins(m, "[vvar") || maps_name_begins(m, "[vdso") || maps_name_begins(m, "[vsyscall");
 }
 
+static const struct {
+    const char *begins;
+    unsigned disguise;
+} maps_libraries[] = {
+    {"/libfontconfig", DISGUISE_DISTANCE},
+    {"/libpython", DISGUISE_DIGITS},
+    {"/python", DISGUISE_DIGITS},
+    {"/libluajit", DISGUISE_SEGMENT},
+    {"/libtexluajit", DISGUISE_SEGMENT},
+};
+
 /* Libraries that refer to blocks by other words than addresses. */
 static void maps_note_library(const struct os_map *m)
 {
@@ -48,8 +60,9 @@ static void maps_note_library(const struct os_map *m)
 
     if (slash == NULL)
         return;
-    roots.has_fontconfig |= strncmp(slash, "/libfontconfig", strlen("/libfontconfig")) == 0;
-    roots.has_python |= strncmp(slash, "/libpython", strlen("/libpython")) == 0 || strncmp(slash, "/python", strlen("/python")) == 0;
+    for (size_t i = 0; i < N_ELEMENTS(maps_libraries); i++)
+        if (strncmp(slash, maps_libraries[i].begins, strlen(maps_libraries[i].begins)) == 0)
+            roots.disguises |= maps_libraries[i].disguise;
     roots.has_hider |= strncmp(slash, "/libswipl", strlen("/libswipl")) == 0;
 }
 

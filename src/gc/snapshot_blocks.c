@@ -145,6 +145,6 @@ void snapshot_edges(struct span *s, uint32_t idx, void (*fn)(size_t offset, uint
         return;
     while (!os_fault_guard(blocks_scan, &scan, &fault_addr))
         scan.at = bits_round_down(scan.at, os_page_size()) + os_page_size();
-    if (roots_has_fontconfig() || roots_has_python())
+    if (roots_disguises() != 0)
         os_fault_guard(blocks_scan_distances, &scan, &fault_addr);
 }

@@ -70,6 +70,8 @@ for source in "$here"/*.c "$here"/*.cc; do
     malloc_under_locks_of_libc) arguments=("$modules/libtrap_module_constructor.so") ;;
     auditor) arguments=("$modules/libtrap_auditor.so") ;;
     fontconfig_refers_by_distance) arguments=("$modules/libfontconfig_trap.so") ;;
+    integers_of_python) arguments=("$modules/libpython_trap.so") ;;
+    light_userdata_of_luajit) arguments=("$modules/libluajit_trap.so") ;;
     runtime_hides_pointers_loaded_late) arguments=("$modules/libswipl_trap.so") ;;
     profile_while_loading) arguments=("$module") settings=profile=1 ;;
     fork_child_without_helpers) settings=markers=3 ;;
