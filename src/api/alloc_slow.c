@@ -230,8 +230,8 @@ static void *alloc_undue(const struct alloc_request *r)
         return NULL;
     os_critical_enter();
     tc = tcache_self; /* the bins of the empty cache are not veiled */
-    if (tc->sets[r->flavor] != NULL)
-        p = sample_pop_undue(tcache_self, &tc->sets[r->flavor]->bins[r->class_no]);
+    if (tc->sets[r->flavor] != NULL && r->class_no < tcache_n_bins(tc->sets[r->flavor]))
+        p = sample_pop_undue(tcache_self, tcache_bin_of(tc->sets[r->flavor], r->class_no));
     os_critical_leave();
     return p;
 }

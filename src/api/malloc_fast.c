@@ -46,7 +46,7 @@ static const uint16_t fast_bin_offset[(FAST_TABLE_MAX + FAST_TABLE_ROUND) / SIZE
     FAST_16(0),  FAST_16(16), FAST_16(32),  FAST_16(48), FAST_16(64),
     FAST_16(80), FAST_16(96), FAST_16(112), FAST_1(128),
 };
-_Static_assert(FAST_BIN_BYTES * SIZECLASS_N <= UINT16_MAX, "bin offsets fit in 16 bits");
+_Static_assert(FAST_BIN_BYTES * SIZECLASS_N_SMALL <= UINT16_MAX, "bin offsets fit in 16 bits");
 
 typedef void *(*fast_slow_fn)(size_t size_bytes);
 

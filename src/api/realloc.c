@@ -91,7 +91,7 @@ ALWAYS_INLINE bool realloc_is_plain_large(struct span *s, uintptr_t addr)
     uint32_t flags = span_flags(s);
     bool is_plain = flags == SPAN_LARGE || (flags == (SPAN_LARGE | SPAN_SAMPLED) && sample_rate() != 1);
 
-    return is_plain && s->start == addr && !span_is_free(s, 0) && span_cold(s)->dead == 0;
+    return is_plain && s->start == addr && !span_is_free(s, 0); /* nor dead: SPAN_UNSWEPT */
 }
 
 /* A buffer that grows by a few bytes has the room already, nearly always. Only reads, so no critical section: the caller

@@ -6,7 +6,7 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-/* Zero until its first span comes: a small program touches none of the table. */
+/* Zero until its first span comes: a small program does not even read the table. */
 struct central_class {
     struct os_lock lock;
     struct list available; /* LIST_CENTRAL */
@@ -14,9 +14,11 @@ struct central_class {
 };
 
 static struct central_class central[FLAVOR_N][SIZECLASS_N] BULKY;
+static bool central_is_used; /* some class was locked */
 
 static void central_lock(struct central_class *c)
 {
+    STORE_ONCE(central_is_used, true);
     STORE_ONCE(c->lock.rank, OS_RANK_CENTRAL);
     os_lock(&c->lock);
     if (c->available.next == NULL)
@@ -25,6 +27,8 @@ static void central_lock(struct central_class *c)
 
 void central_fork_child(void)
 {
+    if (!central_is_used)
+        return;
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned c = 0; c < SIZECLASS_N; c++)
             if (central[f][c].lock.rank != 0)
@@ -103,7 +107,7 @@ static bool central_is_idle(struct central_class *c)
 struct span *central_take(unsigned flavor, unsigned class_no, struct tcache *tc)
 {
     struct central_class *c = &central[flavor][class_no];
-    if (central_is_idle(c))
+    if (!LOAD_ONCE(central_is_used) || central_is_idle(c))
         return NULL;
     central_lock(c);
     central_drain_locked(c);
@@ -149,6 +153,8 @@ static size_t central_release_class(struct central_class *c)
 size_t central_release_empty(void)
 {
     size_t n = 0;
+    if (!LOAD_ONCE(central_is_used))
+        return 0;
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned k = 0; k < SIZECLASS_N; k++)
             if (!central_is_idle(&central[f][k]))
@@ -180,6 +186,8 @@ size_t central_trim(void)
 
 void central_drain(void)
 {
+    if (!LOAD_ONCE(central_is_used))
+        return;
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned k = 0; k < SIZECLASS_N; k++) {
             struct central_class *c = &central[f][k];

@@ -56,7 +56,7 @@ static enum heap_free_result free_large(struct span *s, uintptr_t addr)
 {
     if (addr != s->start)
         return free_misuse(MISUSE_INVALID_FREE, addr);
-    if ((span_cold(s)->dead & 1) != 0)
+    if (span_is_dead(s, 0))
         return free_taken(s);
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
         check_misuse(MISUSE_DOUBLE_FREE, addr);

@@ -115,11 +115,9 @@ enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj)
     *obj = (struct heap_obj){.span = s, .start = span_block(s, idx), .size_bytes = s->size_bytes, .idx = idx};
     if (addr - obj->start >= obj->size_bytes) /* the slack behind a large block */
         return HEAP_NOT_A_BLOCK;
-    const struct span_cold *cold = &span_cold(s)[idx >> 6];
-    uint64_t bit = UINT64_C(1) << (idx & 63);
     if (span_is_free(s, idx))
-        return (cold->taken & bit) != 0 ? HEAP_TAKEN : HEAP_FREE;
-    return (cold->dead & bit) != 0 ? HEAP_TAKEN : HEAP_LIVE;
+        return ((span_cold(s)[idx >> 6].taken >> (idx & 63)) & 1) != 0 ? HEAP_TAKEN : HEAP_FREE;
+    return span_is_dead(s, idx) ? HEAP_TAKEN : HEAP_LIVE;
 }
 
 bool heap_is_special(uintptr_t addr)

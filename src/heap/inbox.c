@@ -16,7 +16,7 @@
 #include "heap/inbox_inl.h"
 #include "heap/meta.h"
 
-struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N];
+const struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N];
 
 struct span *inbox_take_all(struct inbox *b, bool close)
 {

@@ -1,7 +1,8 @@
 /* Memory for our own structures; see meta.h.
  *
- * A bump pointer at the end of the meta part, and lists of freed pieces by exact size (up to 4 KiB) or power of two.
- * A vanished thread (fork) can leave at most one piece lost: each change is one store that leaves the lists whole.
+ * What is mapped is cut from both ends, pieces from the lower one and sparse pieces from the upper one; where they meet, more
+ * is mapped behind, and what is left in between stays empty. Freed pieces lie on lists by exact size (up to 4 KiB) or power of two.
+ * A vanished thread (fork) can leave a piece or the rest of a step lost: each change is one store that leaves the lists whole.
  */
 #include "heap/meta.h"
 
@@ -23,7 +24,9 @@ struct meta_piece {
 static struct {
     struct os_lock lock;
     size_t mapped_bytes;
-    size_t used_bytes; /* bump */
+    size_t dense_end;    /* of the pieces; above sparse_start: no room */
+    size_t sparse_start; /* from here to mapped_bytes: sparse pieces, or nothing */
+    size_t used_bytes;   /* of pieces of both kinds */
     struct meta_piece *small[META_SMALL_UNITS + 1];
     struct meta_piece *pow2[META_POW2_LISTS];
     size_t scratch_mapped[SCRATCH_N];
@@ -48,19 +51,37 @@ static bool meta_has_room(size_t size_bytes)
     size_t room = window.arena - window.meta;
     if (room > (size_t)META_UNIT << 32)
         room = (size_t)META_UNIT << 32;
-    return size_bytes <= room - meta.used_bytes;
+    return size_bytes <= room - meta.mapped_bytes;
 }
 
-static void *meta_bump_locked(size_t size_bytes)
+static bool meta_grow_locked(size_t size_bytes)
 {
-    if (!meta_has_room(size_bytes))
+    size_t end = meta.mapped_bytes;
+    bool goes_on = meta.sparse_start == end;
+    size_t want = (goes_on ? meta.dense_end : end) + size_bytes;
+    if (!meta_has_room(want - end))
+        return false;
+    if (!window_grow(window.meta, &meta.mapped_bytes, want, META_STEP_BYTES) &&
+        !window_grow(window.meta, &meta.mapped_bytes, want, OS_PAGE_SIZE_MIN))
+        return false;
+    if (!goes_on)
+        STORE_ONCE(meta.dense_end, end);
+    SIGNAL_FENCE(); /* in this order for a fork child, too */
+    STORE_ONCE(meta.sparse_start, meta.mapped_bytes);
+    return true;
+}
+
+static void *meta_cut_locked(size_t size_bytes, bool is_sparse)
+{
+    if (meta.dense_end + size_bytes > meta.sparse_start && !meta_grow_locked(size_bytes))
         return NULL;
-    if (!window_grow(window.meta, &meta.mapped_bytes, meta.used_bytes + size_bytes, META_STEP_BYTES) &&
-        !window_grow(window.meta, &meta.mapped_bytes, meta.used_bytes + size_bytes, OS_PAGE_SIZE_MIN))
-        return NULL;
-    void *p = (void *)(window.meta + meta.used_bytes);
+    size_t at = is_sparse ? meta.sparse_start - size_bytes : meta.dense_end;
+    if (is_sparse)
+        STORE_ONCE(meta.sparse_start, at);
+    else
+        STORE_ONCE(meta.dense_end, at + size_bytes);
     STORE_ONCE(meta.used_bytes, meta.used_bytes + size_bytes);
-    return p;
+    return (void *)(window.meta + at);
 }
 
 void meta_init(void)
@@ -68,7 +89,7 @@ void meta_init(void)
     memset(meta.small, 0, sizeof meta.small);
     memset(meta.pow2, 0, sizeof meta.pow2);
     memset(meta.scratch_mapped, 0, sizeof meta.scratch_mapped);
-    meta.mapped_bytes = meta.used_bytes = 0;
+    meta.mapped_bytes = meta.dense_end = meta.sparse_start = meta.used_bytes = 0;
 }
 
 void *meta_alloc(size_t size_bytes)
@@ -80,11 +101,19 @@ void *meta_alloc(size_t size_bytes)
     struct meta_piece *p = *list;
     if (p != NULL)
         STORE_ONCE(*list, p->next);
-    void *fresh = p == NULL ? meta_bump_locked(size_bytes) : NULL;
+    void *fresh = p == NULL ? meta_cut_locked(size_bytes, false) : NULL;
     os_unlock(&meta.lock);
     if (p != NULL)
         memset(p, 0, size_bytes);
     return p != NULL ? p : fresh;
+}
+
+void *meta_alloc_sparse(size_t size_bytes)
+{
+    os_lock(&meta.lock);
+    void *p = meta_cut_locked(bits_round_up(size_bytes, META_UNIT), true);
+    os_unlock(&meta.lock);
+    return p;
 }
 
 void meta_free(void *p, size_t size_bytes)

@@ -15,6 +15,8 @@ enum { META_UNIT = 64 };
 
 void meta_init(void);                           /* once the window exists: empty */
 void *meta_alloc(size_t size_bytes);            /* zeroed, 64-byte aligned; NULL: no memory */
+/* The same, for good and away from the others: what few programs ever write takes no part of the pages that each touches. */
+void *meta_alloc_sparse(size_t size_bytes);
 void meta_free(void *p, size_t size_bytes);     /* same size as it was asked for */
 uint32_t meta_ref(const void *p);               /* compressed address, 0 for NULL-like nil span */
 size_t meta_used_bytes(void);

@@ -97,9 +97,9 @@ void sample_veil_all(struct tcache *tc)
 {
     sample_forget_distance(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
-            if (tc->sets[f]->bins[c].span != NULL)
-                sample_veil(&tc->sets[f]->bins[c]);
+        for (unsigned c = 0; tc->sets[f] != NULL && c < tcache_n_bins(tc->sets[f]); c++)
+            if (tcache_bin_of(tc->sets[f], c)->span != NULL)
+                sample_veil(tcache_bin_of(tc->sets[f], c));
 }
 
 void *sample_pop(struct tcache *tc, struct tcache_bin *bin)
@@ -144,7 +144,7 @@ static uint32_t sample_estimate(struct tcache *tc, uint64_t rate, size_t size_by
 void sample_tick(struct tcache *tc, struct span *s, uint32_t idx)
 {
     uint64_t rate = sample_rate();
-    struct tcache_bin *bin = &tc->sets[s->flavor]->bins[s->class_no];
+    struct tcache_bin *bin = tcache_bin_of(tc->sets[s->flavor], s->class_no);
 
     if (rate == 0 || bin->word != &s->words[idx >> 6].free)
         return;

@@ -14,7 +14,6 @@
 
 enum {
     SPAN_MAX_WORDS = SLICE_SIZE / SIZECLASS_ALIGN / 64,
-    SPAN_QUIET_WORDS = 1, /* before those of remote */
     NIL_SPAN_WORDS = 66,
 };
 
@@ -28,28 +27,33 @@ void span_pool_fork_child(void)
     os_lock_reset(&span_pool.lock);
 }
 
-static size_t span_remote_offset(uint32_t n_words)
+static size_t span_descriptor_bytes(uint32_t n_words)
 {
-    size_t bits = sizeof(struct span) + n_words * (sizeof(struct span_word) + sizeof(struct span_cold));
-    return bits_round_up(bits, META_UNIT);
+    return sizeof(struct span) + n_words * sizeof(struct span_word);
 }
 
-size_t span_descriptor_bytes(uint32_t n_words)
+static uint64_t *span_new_remote(uint32_t n_words)
 {
-    return span_remote_offset(n_words) + bits_round_up((SPAN_QUIET_WORDS + n_words) * sizeof(uint64_t), META_UNIT);
+    size_t remote_words = bits_round_up(SPAN_QUIET_WORDS + n_words, SPAN_LINE_WORDS);
+    uint64_t *words = meta_alloc_sparse(remote_words * sizeof(uint64_t) + n_words * sizeof(struct span_cold));
+    return words == NULL ? NULL : words + SPAN_QUIET_WORDS;
 }
+
+static uint64_t *span_nil_remote; /* until there are slices */
 
 bool span_reserve_nil(void)
 {
     struct span *nil = meta_alloc(span_descriptor_bytes(NIL_SPAN_WORDS));
     CHECK(nil == NULL || meta_ref(nil) == 0);
-    return nil != NULL;
+    span_nil_remote = span_new_remote(NIL_SPAN_WORDS);
+    return nil != NULL && span_nil_remote != NULL;
 }
 
 void span_fill_nil(void)
 {
     struct span *nil = span_of_ref(0);
     nil->n_words = NIL_SPAN_WORDS;
+    nil->remote = span_nil_remote;
     nil->flavor = FLAVOR_GC_NOSCAN;
     for (uint32_t w = 0; w < NIL_SPAN_WORDS; w++) {
         nil->words[w].free = UINT64_MAX;
@@ -80,15 +84,24 @@ void span_delete(struct span *s)
     counter_add(COUNTER_SPANS_RELEASED, 1);
 }
 
-/* All bits of a fresh span: every slot free (or, for a large block, handed out), nothing dead, taken or remote. */
+/* All bits of a fresh span: every slot free (or, for a large block, handed out). */
 static void span_reset_bits(struct span *s, bool is_free)
 {
     for (uint32_t w = 0; w < s->n_words; w++) {
         s->words[w].free = is_free ? span_valid_mask(s, w) : 0;
         s->words[w].mark = ~span_valid_mask(s, w);
     }
-    memset(span_cold(s), 0, s->n_words * sizeof(struct span_cold));
-    memset(s->remote, 0, s->n_words * sizeof(uint64_t));
+}
+
+/* The rest of the bits, of a descriptor that is used again: nothing dead, taken or remote. A late freer may have set a remote bit after
+ * the end. What is zero is not written, and where no block was ever dead not even read. */
+static void span_reset_cold(struct span *s, bool is_large)
+{
+    if ((span_flags(s) & (SPAN_UNSWEPT | SPAN_TAKEN | SPAN_SUSPECT)) != 0)
+        memset(span_cold(s), 0, s->n_words * sizeof(struct span_cold));
+    for (uint32_t w = 0; w < s->n_words && !is_large; w++)
+        if (s->remote[w] != 0)
+            s->remote[w] = 0;
 }
 
 static void span_shape(struct span *s, unsigned class_no, uint32_t n_slices, size_t large_size_bytes)
@@ -115,16 +128,29 @@ static uint32_t span_words_for(unsigned class_no, uint32_t n_slices)
     return (uint32_t)((((size_t)n_slices << SLICE_SHIFT) / sizeclass_size(class_no) + 63) / 64);
 }
 
+static struct span *span_new_descriptor(uint32_t n_words)
+{
+    struct span *s = meta_alloc(span_descriptor_bytes(n_words));
+    if (s == NULL)
+        return NULL;
+    s->n_words = n_words;
+    s->remote = span_new_remote(n_words);
+    if (s->remote != NULL)
+        return s;
+    meta_free(s, span_descriptor_bytes(n_words));
+    return NULL;
+}
+
 struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint32_t n_slices, size_t large_size_bytes)
 {
     uint32_t n_words = span_words_for(class_no, n_slices);
     struct span *s = span_pool_take(n_words);
-    if (s == NULL)
-        s = meta_alloc(span_descriptor_bytes(n_words));
+    if (s != NULL)
+        span_reset_cold(s, class_no == SIZECLASS_LARGE);
+    else
+        s = span_new_descriptor(n_words);
     if (s == NULL)
         return NULL;
-    s->n_words = n_words;
-    s->remote = (uint64_t *)((char *)s + span_remote_offset(n_words)) + SPAN_QUIET_WORDS; /* the period outlives the span */
     s->start = start;
     s->flavor = (uint8_t)flavor;
     s->fast_owner = NULL;
@@ -272,9 +298,9 @@ uint32_t span_free_count(const struct span *s)
 
 bool span_is_empty(const struct span *s)
 {
-    const struct span_cold *cold = span_cold((struct span *)s);
+    const struct span_cold *cold = (span_flags(s) & SPAN_UNSWEPT) != 0 ? span_cold((struct span *)s) : NULL;
     for (uint32_t w = 0; w < s->n_words; w++)
-        if ((s->words[w].free | cold[w].dead) != span_valid_mask(s, w))
+        if ((s->words[w].free | (cold != NULL ? cold[w].dead : 0)) != span_valid_mask(s, w))
             return false;
     return true;
 }
@@ -355,18 +381,24 @@ static void span_set_suspects(struct span *s, uint32_t n_suspects)
     }
 }
 
+/* What was and stays zero is not touched. */
 uint32_t span_publish_dead(struct span *s, bool is_careful, uint32_t *n_live)
 {
     struct span_cold *cold = span_cold(s);
+    bool has_suspects = (span_flags(s) & SPAN_SUSPECT) != 0;
     uint32_t n_dead = 0, n_suspects = 0, live = 0;
     for (uint32_t w = 0; w < s->n_words; w++) {
         uint64_t mark = s->words[w].mark;
         uint64_t dead = ~s->words[w].free & ~mark; /* bits beyond the last block are marked */
-        uint64_t suspects = is_careful ? dead & ~cold[w].suspect : 0;
-        dead &= ~suspects;
-        cold[w].dead = dead;
-        cold[w].suspect = suspects;
-        n_suspects += bits_popcount64(suspects);
+        if (dead != 0 || has_suspects) {
+            uint64_t suspects = is_careful ? dead & ~cold[w].suspect : 0;
+            dead &= ~suspects;
+            cold[w].dead = dead;
+            cold[w].suspect = suspects;
+            n_suspects += bits_popcount64(suspects);
+        } else {
+            ASSERT(cold[w].dead == 0);
+        }
         n_dead += bits_popcount64(dead);
         live += bits_popcount64(mark & span_valid_mask(s, w));
         s->words[w].mark = ~span_valid_mask(s, w);

@@ -80,6 +80,7 @@ struct span_word {
     uint64_t free; /* owner, plain; see bits in src/README.md */
     uint64_t mark; /* markers, atomic */
 };
+/* Away from the descriptor, with the remote bits: where nothing is collected and no thread frees another's blocks, none of it is touched. */
 struct span_cold {
     uint64_t dead, taken; /* owner, or collector while stopped */
     uint64_t suspect;     /* set by the collector while stopped, cleared by whoever uses the block; probation.h */
@@ -95,7 +96,7 @@ struct span {
     uint32_t n_words;
     _Atomic uint64_t flags;    /* enum span_flag, and above them the generation: how often the descriptor was retired */
     struct tcache *_Atomic owner; /* NULL: central */
-    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread. Before the first: its quiet period */
+    uint64_t *remote;          /* n_words, own cache lines; atomic OR by any thread. Before: the quiet period; behind: span_cold */
     uintptr_t start;           /* address of the first slice */
     struct inbox *_Atomic inbox; /* where a remote freer announces the span */
     uint32_t n_slices;
@@ -116,7 +117,7 @@ struct span {
         uint64_t *layout;           /* flavors TYPED and TINY: see heap/layout.h; owner */
         const struct heap_type *type; /* large block of flavor TYPED */
     };
-    struct span_word words[] __attribute__((aligned(16))); /* n_words, then struct span_cold[n_words], padding, remote */
+    struct span_word words[] __attribute__((aligned(16))); /* n_words */
 };
 
 enum span_list { LIST_NONE, LIST_CURRENT, LIST_AVAILABLE, LIST_FULL, LIST_CENTRAL, LIST_LARGE, LIST_STASH };
@@ -132,9 +133,10 @@ struct heap_map {
 } __attribute__((aligned(64)));
 extern struct heap_map heap_map;
 
+enum { SPAN_QUIET_WORDS = 1, SPAN_LINE_WORDS = 8 };
 ALWAYS_INLINE struct span_cold *span_cold(struct span *s)
 {
-    return (struct span_cold *)(s->words + s->n_words);
+    return (struct span_cold *)(s->remote - SPAN_QUIET_WORDS + bits_round_up(SPAN_QUIET_WORDS + s->n_words, SPAN_LINE_WORDS));
 }
 ALWAYS_INLINE struct span *span_of_ref(uint32_t ref)
 {
@@ -204,9 +206,15 @@ ALWAYS_INLINE uintptr_t span_block(const struct span *s, uint32_t idx)
 {
     return s->start + (size_t)idx * s->size_bytes;
 }
+ALWAYS_INLINE uint32_t span_flags(const struct span *s)
+{
+    return (uint32_t)atomic_load(&s->flags) & SPAN_FLAGS;
+}
 /* Any thread that holds a block here; the owner may sweep meanwhile. */
 ALWAYS_INLINE bool span_is_dead(const struct span *s, uint32_t idx)
 {
+    if ((span_flags(s) & SPAN_UNSWEPT) == 0)
+        return false;
     return (__atomic_load_n(&span_cold((struct span *)s)[idx >> 6].dead, __ATOMIC_RELAXED) >> (idx & 63)) & 1;
 }
 /* Any thread. Acquire: pairs with span_sweep, which sets `taken` first. */
@@ -218,10 +226,6 @@ ALWAYS_INLINE bool span_is_free(const struct span *s, uint32_t idx)
 ALWAYS_INLINE void span_set_free(struct span_word *word, uint64_t free_bits)
 {
     __atomic_store_n(&word->free, free_bits, __ATOMIC_RELAXED);
-}
-ALWAYS_INLINE uint32_t span_flags(const struct span *s)
-{
-    return (uint32_t)atomic_load(&s->flags) & SPAN_FLAGS;
 }
 /* Its slots are in use again, so whoever looks for idle pages begins anew. Owner. */
 ALWAYS_INLINE void span_note_use(struct span *s)
@@ -255,7 +259,6 @@ static inline uint64_t span_generation(const struct span *s) /* how often that w
     return atomic_load_explicit(&s->flags, memory_order_relaxed) / SPAN_GENERATION;
 }
 void span_delete(struct span *s);                       /* gives the descriptor back */
-size_t span_descriptor_bytes(uint32_t n_words);
 /* Unit 0 of meta: what slices without a span resolve to. Every slot is free, so nobody marks or frees anything in it. It is
  * reserved at the start, and written before there are slices: a program that never allocates touches nothing of the window. */
 bool span_reserve_nil(void); /* the first of all uses of meta. false: no memory */

@@ -19,7 +19,8 @@ enum {
 
 static uint64_t trim_free_bits(struct span *s, uint32_t w)
 {
-    return s->words[w].free & ~span_cold(s)[w].taken;
+    uint64_t taken = (span_flags(s) & SPAN_TAKEN) != 0 ? span_cold(s)[w].taken : 0;
+    return s->words[w].free & ~taken;
 }
 
 /* First slot from idx on that is free (want_free), or not; n_blocks where there is none. */

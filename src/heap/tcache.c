@@ -19,12 +19,12 @@ enum { TCACHE_PASS_OVER_MAX = 8, TCACHE_PASS_OVER_SHARE = 2 };
 
 uint64_t tcache_no_word;
 
-struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N - 1] = TCACHE_EMPTY_BIN}},
+struct tcache tcache_none = {.malloc_set = {.bins = {[0 ... SIZECLASS_N_SMALL - 1] = TCACHE_EMPTY_BIN}},
                              .ticks = INT64_MAX,
-                             .seen = inbox_seen_nothing};
+                             .seen = (struct inbox_seen *)inbox_seen_nothing};
 __thread struct tcache *tcache_self __attribute__((tls_model("initial-exec"))) = &tcache_none;
 
-struct tcache_lists tcache_no_lists[SIZECLASS_N];
+const struct tcache_lists tcache_no_lists[SIZECLASS_N];
 
 static void tcache_list_push(struct list *l, struct span *s, enum span_list list_no)
 {
@@ -138,7 +138,7 @@ static bool tcache_use(struct tcache *tc, struct tcache_set *set, struct span *s
         tcache_mark_full(set, s);
         return false;
     }
-    tcache_open_window(tc, &set->bins[s->class_no], s, w);
+    tcache_open_window(tc, tcache_bin_of(set, s->class_no), s, w);
     return true;
 }
 
@@ -157,7 +157,7 @@ static struct span *tcache_pop_available(struct list *l)
 
 static bool tcache_refill_own(struct tcache *tc, struct tcache_set *set, unsigned class_no)
 {
-    struct tcache_bin *bin = &set->bins[class_no];
+    struct tcache_bin *bin = tcache_bin_of(set, class_no);
     struct span *s = bin->span;
     if (s != NULL) {
         tcache_close_window(bin);
@@ -184,7 +184,7 @@ static bool tcache_adopt(struct tcache *tc, struct tcache_set *set, unsigned fla
 
 bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
-    struct tcache_set *set = tcache_set_of(tc, flavor);
+    struct tcache_set *set = tcache_set_of(tc, flavor, class_no);
     if (set == NULL)
         return false;
     if (++tc->n_refills % TCACHE_TICK_REFILLS == 0)
@@ -202,7 +202,7 @@ bool tcache_refill(struct tcache *tc, unsigned flavor, unsigned class_no)
 
 bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
-    struct tcache_set *set = tcache_set_of(tc, flavor);
+    struct tcache_set *set = tcache_set_of(tc, flavor, class_no);
     tcache_make_room(tc, sizeclass_span_slices(class_no));
     struct span *s = set == NULL ? NULL : heap_new_span(class_no, flavor);
     if (s == NULL)
@@ -213,10 +213,10 @@ bool tcache_refill_new(struct tcache *tc, unsigned flavor, unsigned class_no)
 
 void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
-    struct tcache_set *set = tcache_set_of(tc, flavor);
+    struct tcache_set *set = tcache_set_of(tc, flavor, class_no);
     if (set == NULL)
         return NULL;
-    struct tcache_bin *bin = &set->bins[class_no];
+    struct tcache_bin *bin = tcache_bin_of(set, class_no);
     uint64_t free_bits = *bin->word;
     if (free_bits == 0)
         return UNLIKELY(bin->is_veiled) ? sample_pop(tc, bin) : NULL;
@@ -227,8 +227,10 @@ void *tcache_pop(struct tcache *tc, unsigned flavor, unsigned class_no)
 bool tcache_step(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
     struct tcache_set *set = tc->sets[flavor];
-    struct tcache_bin *bin = set == NULL ? NULL : &set->bins[class_no];
-    if (bin == NULL || !tcache_may_step(tc, bin))
+    if (set == NULL || class_no >= tcache_n_bins(set))
+        return false;
+    struct tcache_bin *bin = tcache_bin_of(set, class_no);
+    if (!tcache_may_step(tc, bin))
         return false;
     struct span *s = bin->span;
     uint32_t w = tcache_find_word(s);
@@ -259,9 +261,10 @@ static void tcache_orphan_list(struct list *l)
 
 static void tcache_orphan_set(struct tcache_set *set)
 {
-    for (unsigned c = 0; c < SIZECLASS_N; c++) {
-        struct span *s = set->bins[c].span;
-        tcache_close_window(&set->bins[c]);
+    for (unsigned c = 0; c < tcache_n_bins(set); c++) {
+        struct tcache_bin *bin = tcache_bin_of(set, c);
+        struct span *s = bin->span;
+        tcache_close_window(bin);
         if (s != NULL)
             tcache_orphan(s);
         tcache_orphan_list(&set->lists[c].available);
@@ -312,7 +315,7 @@ void tcache_detach(struct span *s)
 {
     struct tcache *tc = atomic_load(&s->owner);
     if (s->list_no == LIST_CURRENT)
-        tcache_close_window(&tc->sets[s->flavor]->bins[s->class_no]);
+        tcache_close_window(tcache_bin_of(tc->sets[s->flavor], s->class_no));
     else if (s->list_no == LIST_STASH)
         stash_drop(s);
     else if (list_is_linked(&s->link))
@@ -355,8 +358,8 @@ size_t tcache_check(struct tcache *tc)
     size_t n = 0;
     CHECK(tcache_no_word == 0);
     for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
-            n += tcache_check_bin(tc, &tc->sets[f]->bins[c]);
+        for (unsigned c = 0; tc->sets[f] != NULL && c < tcache_n_bins(tc->sets[f]); c++) {
+            n += tcache_check_bin(tc, tcache_bin_of(tc->sets[f], c));
             n += tcache_check_list(tc, &tc->sets[f]->lists[c].available, LIST_AVAILABLE);
             n += tcache_check_list(tc, &tc->sets[f]->lists[c].full, LIST_FULL);
         }

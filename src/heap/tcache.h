@@ -48,16 +48,19 @@ struct inbox_seen {
     uint64_t handed_out;
 };
 enum { INBOX_SEEN_N = 32 };
-extern struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N]; /* never written */
+extern const struct inbox_seen inbox_seen_nothing[INBOX_SEEN_N];
 struct tcache;
 void inbox_begin_to_see(struct tcache *tc); /* its thread's, which stays with it */
 
-extern struct tcache_lists tcache_no_lists[SIZECLASS_N]; /* never written */
+extern const struct tcache_lists tcache_no_lists[SIZECLASS_N];
+
+enum { TCACHE_N_PACKED = SIZECLASS_N - SIZECLASS_N_SMALL };
 
 /* Bins and spans of one flavor. */
 struct tcache_set {
-    struct tcache_bin bins[SIZECLASS_N]; /* first: the fast path indexes from the cache's address */
-    struct tcache_lists *lists;     /* [SIZECLASS_N]; tcache_no_lists until a span comes to one of them */
+    struct tcache_bin bins[SIZECLASS_N_SMALL]; /* first: the fast path indexes from the cache's address */
+    struct tcache_bin *packed;      /* [TCACHE_N_PACKED], of the classes beyond; NULL until one of them is refilled: hardly ever */
+    struct tcache_lists *lists;     /* [SIZECLASS_N]; tcache_no_lists, which are never written, until a span comes to one of them */
     struct tcache_lists *own_lists; /* what they are from then on */
 };
 
@@ -91,6 +94,15 @@ struct tcache {
 };
 _Static_assert(offsetof(struct tcache, malloc_set) == 0, "the fast path adds bin offsets to the cache's address");
 
+ALWAYS_INLINE unsigned tcache_n_bins(const struct tcache_set *set)
+{
+    return set->packed == NULL ? SIZECLASS_N_SMALL : SIZECLASS_N;
+}
+/* pre: class_no < tcache_n_bins */
+ALWAYS_INLINE struct tcache_bin *tcache_bin_of(struct tcache_set *set, unsigned class_no)
+{
+    return class_no < SIZECLASS_N_SMALL ? &set->bins[class_no] : &set->packed[class_no - SIZECLASS_N_SMALL];
+}
 /* Lists are zero until their first span comes. */
 ALWAYS_INLINE bool tcache_list_is_empty(const struct list *l)
 {
@@ -112,7 +124,7 @@ void tcache_retire(void);
 /* Any thread: a parked cache is abandoned. false: there is none. */
 bool tcache_unpark_one(void);
 void tcache_unpark_all(void);
-struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor); /* created on demand; NULL: no memory */
+struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor, unsigned class_no); /* with its bin, on demand; NULL: no memory */
 void tcache_note_thread(void); /* the thread's id was not known when its cache was made, and is now */
 /* A stop found this thread in a fast path: until tcache_mend, which the next critical section calls first, the fast paths
  * find nothing and go to their slow halves. tcache_cut: in a signal handler, a fast path half done; not twice. */

@@ -12,14 +12,10 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { TCACHE_LISTS_BYTES = 64 * 1024 };
-
 static struct {
     struct os_lock lock;
     struct tcache *_Atomic first;
     struct tcache *parked; /* the last one first; read without the lock, too */
-    struct tcache_lists *lists; /* room for n_lists_left more sets */
-    uint32_t n_lists_left;
 } tcaches = {.lock = OS_LOCK_INIT(OS_RANK_REGISTRY)};
 
 struct tcache *tcache_first(void)
@@ -27,26 +23,18 @@ struct tcache *tcache_first(void)
     return atomic_load_explicit(&tcaches.first, memory_order_acquire);
 }
 
-/* Lists of many sets lie together, away from their bins: a thread that needs none, as most do, touches no page of them. */
-static struct tcache_lists *tcache_lists_new_locked(void)
+static void tcache_empty_bins(struct tcache_bin *bins, unsigned n)
 {
-    if (tcaches.n_lists_left == 0) {
-        tcaches.lists = meta_alloc(TCACHE_LISTS_BYTES);
-        if (tcaches.lists == NULL)
-            return NULL;
-        SIGNAL_FENCE(); /* in this order for a fork child, too */
-        tcaches.n_lists_left = TCACHE_LISTS_BYTES / (sizeof(struct tcache_lists) * SIZECLASS_N);
-    }
-    return tcaches.lists + (size_t)--tcaches.n_lists_left * SIZECLASS_N;
+    for (unsigned i = 0; i < n; i++)
+        bins[i] = (struct tcache_bin)TCACHE_EMPTY_BIN;
 }
 
-/* false: no memory. */
+/* false: no memory. A thread that needs no lists, as most do, touches no page of them. */
 static bool tcache_set_init_locked(struct tcache_set *set)
 {
-    for (unsigned c = 0; c < SIZECLASS_N; c++)
-        set->bins[c] = (struct tcache_bin)TCACHE_EMPTY_BIN;
-    set->lists = tcache_no_lists;
-    set->own_lists = tcache_lists_new_locked();
+    tcache_empty_bins(set->bins, SIZECLASS_N_SMALL);
+    set->lists = (struct tcache_lists *)tcache_no_lists;
+    set->own_lists = meta_alloc_sparse(sizeof(struct tcache_lists) * SIZECLASS_N);
     return set->own_lists != NULL;
 }
 
@@ -68,7 +56,7 @@ static struct tcache *tcache_new_locked(void)
         return NULL;
     }
     tc->sets[FLAVOR_MALLOC] = &tc->malloc_set;
-    tc->seen = inbox_seen_nothing;
+    tc->seen = (struct inbox_seen *)inbox_seen_nothing;
     tc->next = tcache_first();
     atomic_store_explicit(&tcaches.first, tc, memory_order_release);
     return tc;
@@ -156,19 +144,38 @@ void tcache_note_thread(void)
         tcache_self->tid = os_gettid();
 }
 
-struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor)
+static struct tcache_set *tcache_set_new(struct tcache *tc, unsigned flavor)
 {
-    struct tcache_set *set = tc->sets[flavor];
-    if (LIKELY(set != NULL))
-        return set;
     os_lock(&tcaches.lock);
-    set = meta_alloc(sizeof(struct tcache_set));
+    struct tcache_set *set = meta_alloc(sizeof(struct tcache_set));
     if (set != NULL && tcache_set_init_locked(set))
         tc->sets[flavor] = set;
     else if (set != NULL)
         meta_free(set, sizeof(struct tcache_set));
     os_unlock(&tcaches.lock);
     return tc->sets[flavor];
+}
+
+/* Whole bins before whoever walks all of them may find any. */
+COLD static bool tcache_begin_packed(struct tcache_set *set)
+{
+    struct tcache_bin *bins = meta_alloc(TCACHE_N_PACKED * sizeof(struct tcache_bin));
+    if (bins == NULL)
+        return false;
+    tcache_empty_bins(bins, TCACHE_N_PACKED);
+    SIGNAL_FENCE();
+    STORE_ONCE(set->packed, bins);
+    return true;
+}
+
+struct tcache_set *tcache_set_of(struct tcache *tc, unsigned flavor, unsigned class_no)
+{
+    struct tcache_set *set = tc->sets[flavor];
+    if (UNLIKELY(set == NULL))
+        set = tcache_set_new(tc, flavor);
+    if (UNLIKELY(set != NULL && class_no >= tcache_n_bins(set) && !tcache_begin_packed(set)))
+        return NULL;
+    return set;
 }
 
 void tcache_retire(void)
@@ -187,8 +194,8 @@ static void tcache_forget(struct tcache *tc)
 {
     atomic_store(&tc->inbox.head, NULL);
     for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
-            tcache_close_window(&tc->sets[f]->bins[c]);
+        for (unsigned c = 0; tc->sets[f] != NULL && c < tcache_n_bins(tc->sets[f]); c++) {
+            tcache_close_window(tcache_bin_of(tc->sets[f], c));
             if (tc->sets[f]->lists != tcache_no_lists)
                 tc->sets[f]->lists[c] = (struct tcache_lists){{NULL, NULL}, {NULL, NULL}};
         }

@@ -41,7 +41,7 @@ static size_t tcache_release_from(struct list *l, bool is_dormant, struct os_vm_
 /* What a class that hands out nothing any more has free lies idle for long, in its current span, too. */
 static size_t tcache_release_class(struct tcache_set *set, unsigned class_no, struct os_vm_drops *drops)
 {
-    struct span *s = set->bins[class_no].span;
+    struct span *s = tcache_bin_of(set, class_no)->span;
     bool is_dormant = s != NULL && span_is_dormant(s);
     if (is_dormant)
         span_look_dormant(s, drops);
@@ -56,7 +56,7 @@ size_t tcache_release_empty(struct tcache *tc)
     tcache_drain_inbox(tc);
     stash_release(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++)
+        for (unsigned c = 0; tc->sets[f] != NULL && c < tcache_n_bins(tc->sets[f]); c++)
             n_seen += tcache_release_class(tc->sets[f], c, &drops);
     span_trim_rest(&drops);
     tc->n_new_slices = 0;
@@ -71,10 +71,11 @@ size_t tcache_trim(struct tcache *tc)
     os_vm_drop_begin(&drops);
     tcache_release_empty(tc);
     for (unsigned f = 0; f < FLAVOR_N; f++)
-        for (unsigned c = 0; tc->sets[f] != NULL && c < SIZECLASS_N; c++) {
+        for (unsigned c = 0; tc->sets[f] != NULL && c < tcache_n_bins(tc->sets[f]); c++) {
             struct list *available = &tc->sets[f]->lists[c].available;
-            if (tc->sets[f]->bins[c].span != NULL)
-                span_trim(tc->sets[f]->bins[c].span, &drops);
+            struct span *current = tcache_bin_of(tc->sets[f], c)->span;
+            if (current != NULL)
+                span_trim(current, &drops);
             if (!tcache_list_is_empty(available))
                 LIST_FOREACH(n, available)
                     span_trim(LIST_ENTRY(n, struct span, link), &drops);

@@ -50,7 +50,8 @@ static inline int harness_setup(void **state)
 static inline bool harness_step_unwatched(struct tcache *tc, unsigned flavor, unsigned class_no)
 {
     uint32_t w;
-    struct tcache_bin *bin = tc->sets[flavor] == NULL ? NULL : &tc->sets[flavor]->bins[class_no];
+    struct tcache_set *set = tc->sets[flavor];
+    struct tcache_bin *bin = set == NULL || class_no >= tcache_n_bins(set) ? NULL : tcache_bin_of(set, class_no);
     return bin != NULL && tcache_step_find(tc, bin, &w) && tcache_step_to(bin, bin->span, w);
 }
 

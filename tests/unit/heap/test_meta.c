@@ -36,6 +36,31 @@ static void pieces_are_zeroed_disjoint_and_reused(void **state)
     os_critical_leave();
 }
 
+/* Pieces of the two kinds, in turn and of all sizes, over many steps of what is mapped. */
+static void sparse_pieces_are_zeroed_and_apart_from_others(void **state)
+{
+    (void)state;
+    enum { N = 4000 };
+    static unsigned char *pieces[N];
+    static size_t sizes[N];
+    uint64_t rng = unit_seed();
+    os_critical_enter();
+    for (int i = 0; i < N; i++) {
+        bool is_sparse = unit_below(&rng, 3) == 0;
+        sizes[i] = unit_below(&rng, 50) == 0 ? unit_below(&rng, 600000) + 1 : unit_below(&rng, 3000) + 1;
+        pieces[i] = is_sparse ? meta_alloc_sparse(sizes[i]) : meta_alloc(sizes[i]);
+        assert_non_null(pieces[i]);
+        assert_int_equal((uintptr_t)pieces[i] % META_UNIT, 0);
+        for (size_t b = 0; b < sizes[i]; b++)
+            assert_int_equal(pieces[i][b], 0);
+        memset(pieces[i], i % 255 + 1, sizes[i]);
+    }
+    for (int i = 0; i < N; i++)
+        for (size_t b = 0; b < sizes[i]; b++)
+            assert_int_equal(pieces[i][b], i % 255 + 1);
+    os_critical_leave();
+}
+
 static void a_reference_leads_back_to_its_piece(void **state)
 {
     (void)state;
@@ -69,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_zeroed_disjoint_and_reused),
+        cmocka_unit_test(sparse_pieces_are_zeroed_and_apart_from_others),
         cmocka_unit_test(a_reference_leads_back_to_its_piece),
         cmocka_unit_test(scratch_grows_in_place_and_keeps_its_content),
     };

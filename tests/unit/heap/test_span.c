@@ -198,9 +198,37 @@ static void a_span_with_no_live_block_is_released_and_told(void **state)
     harness_free(p);
 }
 
+/* What only a collection or another thread's free writes lies on pages of its own. */
+static bool is_cold_touched(struct span *s)
+{
+    uintptr_t page = (uintptr_t)span_cold(s) & -os_page_size();
+    return os_vm_count_present((void *)page, os_page_size()) != 0;
+}
+
+static void a_span_that_nobody_else_frees_in_touches_no_cold_page(void **state)
+{
+    (void)state;
+    enum { SIZE = 16, N = 8 * SLICE_SIZE / SIZE };
+    static void *blocks[N];
+    harness_alloc_n(blocks, N, SIZE);
+    struct span *s = harness_span(blocks[N / 2]); /* far from the lists, which are of the same kind */
+    assert_false(is_cold_touched(s));
+    harness_free_n(blocks, N);
+    os_critical_enter();
+    tcache_release_empty(tcache_self);
+    os_critical_leave();
+    assert_false(is_cold_touched(s));
+    harness_alloc_n(blocks, N, SIZE);
+    publish(harness_span(blocks[N / 2]));
+    assert_true(is_cold_touched(harness_span(blocks[N / 2])));
+    settle();
+    harness_check();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_span_that_nobody_else_frees_in_touches_no_cold_page),
         cmocka_unit_test(unmarked_blocks_become_dead_then_free_then_theirs),
         cmocka_unit_test(free_of_a_taken_block_is_counted_and_a_second_one_aborts),
         cmocka_unit_test(a_slot_handed_out_again_is_an_ordinary_block),

@@ -18,7 +18,7 @@ static void the_cache_of_nobody_is_empty_and_stays_so(void **state)
     (void)state;
     harness_start_afresh();
     assert_ptr_equal(tcache_self, &tcache_none);
-    for (unsigned c = 0; c < SIZECLASS_N; c++)
+    for (unsigned c = 0; c < SIZECLASS_N_SMALL; c++)
         assert_int_equal(*tcache_none.malloc_set.bins[c].word, 0);
     void *p = harness_alloc(SIZE);
     assert_ptr_not_equal(tcache_self, &tcache_none);
