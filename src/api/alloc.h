@@ -108,7 +108,8 @@ void *passthrough_malloc(size_t size_bytes);
 typedef void *(*passthrough_calloc_fn)(size_t n, size_t size_bytes);
 passthrough_calloc_fn passthrough_calloc(void); /* NULL: it has none */
 void *passthrough_memalign(size_t align, size_t size_bytes);
-void passthrough_find(void); /* constructor */
+struct symtab_list;
+void passthrough_find(const struct symtab_list *libraries); /* constructor */
 void *passthrough_realloc(void *p, size_t size_bytes);
 void passthrough_free(void *p);
 

@@ -165,15 +165,15 @@ static void *cxx_runtime(enum cxx_runtime_new which)
 }
 
 /* An array's operator that the program did not replace is that of one object, whichever that is. */
-void cxx_find_replaced(void)
+void cxx_find_replaced(const struct symtab_list *libraries)
 {
     void *p;
 
 #define CXX_FIND(one, one_symbol, array, array_symbol)                                                                             \
     do {                                                                                                                           \
-        if ((p = real_replacement(#one_symbol, (void *)one_symbol)) != NULL)                                                      \
+        if ((p = real_replacement(libraries, #one_symbol, (void *)one_symbol)) != NULL)                                                      \
             *(void **)&cxx_bases.one = *(void **)&cxx_bases.array = p;                                                            \
-        if ((p = real_replacement(#array_symbol, (void *)array_symbol)) != NULL)                                                  \
+        if ((p = real_replacement(libraries, #array_symbol, (void *)array_symbol)) != NULL)                                                  \
             *(void **)&cxx_bases.array = p;                                                                                       \
     } while (0)
     CXX_FIND(new_one, _Znwm, new_array, _Znam);

@@ -2,6 +2,7 @@
 #ifndef API_CXX_H
 #define API_CXX_H
 
-void cxx_find_replaced(void); /* constructor */
+struct symtab_list;
+void cxx_find_replaced(const struct symtab_list *libraries); /* constructor */
 
 #endif

@@ -16,6 +16,7 @@
 #include "api/neighbours.h"
 #include "api/real.h"
 #include "api/report.h"
+#include "api/symtab.h"
 #include "api/thread.h"
 #include "api/outfile.h"
 #include "api/watch.h"
@@ -132,10 +133,25 @@ static void init_collector(bool is_watched)
  * malloc is the sanitizer's, nothing here may happen, not even an allocation in libc. */
 static bool init_stands_down(void)
 {
-    if ((!init_has_sanitizer() && !real_is_watched()) || real_is_malloc_ours(false))
+    if ((!init_has_sanitizer() && !real_is_watched()) || real_is_malloc_ours(NULL))
         return false;
     api_state.is_passthrough = true;
     return true;
+}
+
+/* Who else is there. */
+static NOINLINE void init_look_around(void)
+{
+    struct symtab_list libraries;
+
+    symtab_list_all(&libraries);
+    real_lookup_all(&libraries);
+    cxx_find_replaced(&libraries);
+    api_state.is_passthrough = !real_is_malloc_ours(&libraries);
+    if (api_state.is_passthrough)
+        passthrough_find(&libraries);
+    else
+        neighbours_find(&libraries);
 }
 
 __attribute__((constructor(101))) static void init_process(int argc, char **argv, char **envp)
@@ -155,13 +171,7 @@ __attribute__((constructor(101))) static void init_process(int argc, char **argv
     if (is_in_valgrind)
         os_vm_drop_singly();
     init_heap();
-    real_lookup_all();
-    cxx_find_replaced();
-    api_state.is_passthrough = !real_is_malloc_ours(true);
-    if (api_state.is_passthrough)
-        passthrough_find();
-    if (!api_state.is_passthrough)
-        neighbours_find();
+    init_look_around();
     thread_install();
     interpose_signal_install();
     api_fork_install();

@@ -21,13 +21,15 @@ struct neighbours {
     bool are_found;
 };
 extern struct neighbours neighbours;
-void neighbours_find(void); /* constructor */
+struct symtab_list;
+void neighbours_find(const struct symtab_list *libraries); /* constructor */
+void neighbours_find_now(void);
 /* Where malloc is the program's own, at the first call that may be for a neighbour, and not before: of what is not found libc
  * allocates a message, and that malloc may not be ready before main. */
 static inline void neighbours_find_late(void)
 {
     if (!neighbours.are_found)
-        neighbours_find();
+        neighbours_find_now();
 }
 
 #endif

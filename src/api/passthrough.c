@@ -18,10 +18,10 @@ static struct {
     void (*free)(void *);
 } passthrough_program; /* or NULL */
 
-void passthrough_find(void)
+void passthrough_find(const struct symtab_list *libraries)
 {
-    *(void **)&passthrough_program.realloc = real_replacement("realloc", (void *)realloc);
-    *(void **)&passthrough_program.free = real_replacement("free", (void *)free);
+    *(void **)&passthrough_program.realloc = real_replacement(libraries, "realloc", (void *)realloc);
+    *(void **)&passthrough_program.free = real_replacement(libraries, "free", (void *)free);
 }
 
 void *passthrough_realloc(void *p, size_t size_bytes)

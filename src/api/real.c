@@ -145,130 +145,40 @@ void *real_lookup(enum real_fn fn)
 
 /* ---- all at once ---- */
 
-enum { REAL_MAX_OTHERS = 128 };
-struct real_others {
-    struct {
-        const struct symtab_names *names;
-        const struct link_map *map;
-    } libraries[REAL_MAX_OTHERS];
-    size_t n;
-    const struct link_map *asked; /* the one whose table was looked at last: libc, again and again */
-    struct symtab table;
-};
-
-/* Every library but ours. false: there are more, or this is another namespace's list (dlmopen), in which we are not. */
-static bool real_list_others(struct real_others *others)
-{
-    bool is_ours = false;
-
-    others->n = 0;
-    others->asked = NULL;
-    for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next) {
-        if (symtab_is_own(map)) {
-            is_ours = true;
-            continue;
-        }
-        if (others->n == REAL_MAX_OTHERS)
-            return false;
-        others->libraries[others->n].names = symtab_of(map).names;
-        others->libraries[others->n++].map = map;
-    }
-    return is_ours;
-}
-
-/* The only library that may have the name, or NULL: none or several. */
-static const struct link_map *real_only_owner(const struct real_others *others, uint32_t hash)
-{
-    const struct link_map *owner = NULL;
-
-    for (size_t i = 0; i < others->n; i++) {
-        if (!symtab_may_have(others->libraries[i].names, hash))
-            continue;
-        if (owner != NULL)
-            return NULL;
-        owner = others->libraries[i].map;
-    }
-    return owner;
-}
-
-static void *real_function_of(struct real_others *others, const struct link_map *map, const char *name, uint32_t hash)
-{
-    if (map == NULL)
-        return NULL;
-    if (others->asked != map)
-        others->table = symtab_of(map);
-    others->asked = map;
-    return symtab_function(&others->table, name, hash);
-}
-
 /* What nobody but libc defines needs no search through the libraries in their order. */
-static bool real_lookup_quickly(struct real_others *others, enum real_fn fn)
+static bool real_lookup_quickly(const struct symtab_list *libraries, enum real_fn fn)
 {
-    const char *name = real_name(fn);
-    const uint32_t hash = symtab_hash(name);
-    const struct link_map *owner = real_version(fn) != NULL ? NULL : real_only_owner(others, hash);
-    void *p = real_function_of(others, owner, name, hash);
+    void *p = real_version(fn) != NULL ? NULL : symtab_only_function(libraries, real_name(fn));
 
     if (p == NULL || !real_is_libcs((uintptr_t)p))
         return false;
-    ASSERT(p == dlsym(RTLD_NEXT, name));
+    ASSERT(p == dlsym(RTLD_NEXT, real_name(fn)));
     STORE_ONCE(real_table[fn], p);
     return true;
 }
 
-void real_lookup_all(void)
+/* In another namespace's list (dlmopen) we are not. */
+void real_lookup_all(const struct symtab_list *libraries)
 {
-    struct real_others others;
-    bool are_listed = real_list_others(&others);
+    bool are_known = libraries->is_whole && libraries->own < libraries->n;
 
     for (int fn = 0; fn < REAL_N; fn++)
-        if (real_table[fn] == NULL && !(are_listed && real_lookup_quickly(&others, (enum real_fn)fn)))
+        if (real_table[fn] == NULL && !(are_known && real_lookup_quickly(libraries, (enum real_fn)fn)))
             real_lookup((enum real_fn)fn);
 }
 
-/* Those that are searched before us: the program, the kernel's, what is preloaded earlier. In another namespace (dlmopen) we are
- * not found, and nobody is before us. Only the constructor asks. */
-enum { REAL_MAX_EARLIER = 8 };
-static struct {
-    const struct symtab_names *names[REAL_MAX_EARLIER];
-    size_t n;
-    bool are_listed, are_more;
-} real_earlier;
-
-static void real_list_earlier(void)
+/* Before us are the program, the kernel's, and what is preloaded earlier. In another namespace nobody is. */
+static bool real_may_precede(const struct symtab_list *libraries, const char *name)
 {
-    const struct link_map *map = _r_debug.r_map;
-
-    real_earlier.are_listed = true;
-    for (; map != NULL && !symtab_is_own(map); map = map->l_next) {
-        if (real_earlier.n < REAL_MAX_EARLIER)
-            real_earlier.names[real_earlier.n++] = symtab_of(map).names;
-        else
-            real_earlier.are_more = true;
-    }
-    if (map == NULL) {
-        real_earlier.n = 0;
-        real_earlier.are_more = false;
-    }
+    if (libraries->own == libraries->n)
+        return !libraries->is_whole;
+    return symtab_others_may_have(libraries, name, true);
 }
 
-static bool real_may_precede(const char *name)
+void *real_replacement(const struct symtab_list *libraries, const char *name, void *ours)
 {
-    const uint32_t hash = symtab_hash(name);
-    bool may_have = real_earlier.are_more;
+    void *found = real_may_precede(libraries, name) ? dlsym(_r_debug.r_map, name) : NULL;
 
-    for (size_t i = 0; i < real_earlier.n; i++)
-        may_have |= symtab_may_have(real_earlier.names[i], hash);
-    return may_have;
-}
-
-void *real_replacement(const char *name, void *ours)
-{
-    void *found;
-
-    if (!real_earlier.are_listed)
-        real_list_earlier();
-    found = real_may_precede(name) ? dlsym(_r_debug.r_map, name) : NULL;
     return found == NULL || found == ours || real_is_jump_entry(found) ? NULL : found;
 }
 
@@ -295,10 +205,20 @@ static bool real_resolves_to(const char *name, void *ours, bool may_be_entry)
     return found == NULL || found == ours || (may_be_entry && real_is_jump_entry(found));
 }
 
-bool real_is_malloc_ours(bool may_call)
+static bool real_may_malloc_precede(const struct symtab_list *libraries)
 {
-    void *(*entry)(size_t) = (void *(*)(size_t))dlsym(_r_debug.r_map, "malloc");
+    return libraries->own == libraries->n || real_may_precede(libraries, "malloc") || real_may_precede(libraries, "calloc") ||
+           real_may_precede(libraries, "realloc") || real_may_precede(libraries, "free");
+}
 
+bool real_is_malloc_ours(const struct symtab_list *libraries)
+{
+    void *(*entry)(size_t);
+    bool may_call = libraries != NULL;
+
+    if (libraries != NULL && !real_may_malloc_precede(libraries))
+        return true;
+    entry = (void *(*)(size_t))dlsym(_r_debug.r_map, "malloc");
     if (may_call && entry != NULL && entry != malloc)
         may_call = real_is_jump_entry((void *)entry) && real_entry_leads_to_us(entry);
     return real_resolves_to("malloc", (void *)malloc, may_call) &&

@@ -24,13 +24,14 @@ enum real_fn {
 extern void *real_table[REAL_N];
 void *real_lookup(enum real_fn fn);
 extern bool real_is_foreign[REAL_N]; /* not libc's own: another library that takes the name stands between */
-void real_lookup_all(void); /* constructor */
+struct symtab_list;
+void real_lookup_all(const struct symtab_list *libraries); /* constructor */
 /* dl_iterate_phdr and malloc are somebody else's: a sanitizer's that is linked into the program and shows no other name. */
 bool real_is_watched(void);
 /* The program's definition, or that of a library before ours, where it has one; else NULL: the program gets ours. */
-void *real_replacement(const char *name, void *ours);
+void *real_replacement(const struct symtab_list *libraries, const char *name, void *ours);
 /* False: for one of malloc, calloc, realloc and free the process uses another definition than ours. */
-bool real_is_malloc_ours(bool may_call); /* may_call: the heap is there, and so is whoever else may define malloc */
+bool real_is_malloc_ours(const struct symtab_list *libraries); /* NULL: neither the heap is there, nor maybe who else defines malloc */
 
 ALWAYS_INLINE void *real_get(enum real_fn fn)
 {

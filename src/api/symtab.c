@@ -64,7 +64,7 @@ bool symtab_may_have(const struct symtab_names *names, uint32_t hash)
 
     if (names == NULL)
         return true;
-    word = names->filter[hash / SYMTAB_WORD_BITS % names->n_filter];
+    word = names->filter[hash / SYMTAB_WORD_BITS & (names->n_filter - 1)]; /* a power of two */
     return (word >> (hash % SYMTAB_WORD_BITS) & word >> ((hash >> names->shift) % SYMTAB_WORD_BITS) & 1) != 0;
 }
 
@@ -91,12 +91,67 @@ static uint32_t symtab_find(const struct symtab *tab, const char *name, uint32_t
     }
 }
 
-void *symtab_function(const struct symtab *tab, const char *name, uint32_t hash)
+static void *symtab_function_at(const struct symtab *tab, uint32_t i)
 {
-    uint32_t i = tab->names == NULL ? 0 : symtab_find(tab, name, hash);
     const ElfW(Sym) *symbol = &tab->symbols[i];
 
     if (i == 0 || symbol->st_shndx == SHN_UNDEF || symbol->st_value == 0 || (symbol->st_info & 15) != STT_FUNC)
         return NULL;
     return (void *)(tab->base + symbol->st_value);
+}
+
+void *symtab_function(const struct symtab *tab, const char *name, uint32_t hash)
+{
+    return symtab_function_at(tab, tab->names == NULL ? 0 : symtab_find(tab, name, hash));
+}
+
+/* ---- all of them ---- */
+
+void symtab_list_all(struct symtab_list *list)
+{
+    const struct link_map *map = _r_debug.r_map;
+
+    list->n = 0;
+    list->own = SYMTAB_MAX_LIBRARIES;
+    for (; map != NULL && list->n < SYMTAB_MAX_LIBRARIES; map = map->l_next) {
+        if (symtab_is_own(map))
+            list->own = list->n;
+        list->libraries[list->n++] = symtab_of(map);
+    }
+    list->is_whole = map == NULL;
+    if (list->own > list->n)
+        list->own = list->n;
+}
+
+/* The filter lets pass one name in a few that the library does not have, so the name is looked for. */
+void *symtab_only_function(const struct symtab_list *list, const char *name)
+{
+    const uint32_t hash = symtab_hash(name);
+    const struct symtab *owner = NULL;
+    uint32_t at = 0;
+
+    for (size_t i = 0; i < list->n; i++) {
+        const struct symtab *tab = &list->libraries[i];
+        uint32_t found;
+        if (i == list->own || !symtab_may_have(tab->names, hash))
+            continue;
+        found = tab->names == NULL ? 0 : symtab_find(tab, name, hash);
+        if (tab->names == NULL || (found != 0 && owner != NULL))
+            return NULL;
+        if (found != 0) {
+            owner = tab;
+            at = found;
+        }
+    }
+    return owner == NULL ? NULL : symtab_function_at(owner, at);
+}
+
+bool symtab_others_may_have(const struct symtab_list *list, const char *name, bool before)
+{
+    const uint32_t hash = symtab_hash(name);
+
+    for (size_t i = 0; i < (before ? list->own : list->n); i++)
+        if (i != list->own && symtab_may_have(list->libraries[i].names, hash))
+            return true;
+    return !before && !list->is_whole;
 }

@@ -13,7 +13,7 @@
 /* Large data that a program may never touch, for variables that start as zeros: behind the others, so that what every program touches at
  * its start lies on few pages (api/layout.ld). */
 #define BULKY __attribute__((section(".bss.bulky")))
-#define ENDING __attribute__((section(".bss.ending"))) /* only its beginning is touched; one of a kind */
+#define ENDING __attribute__((section(".bss.ending"))) /* only the beginning of the last is touched */
 
 /* Fast paths live in one section, so that the stop handler can tell from the
  * interrupted PC that one of them is half done (src/README.md, "Stopping").

@@ -45,8 +45,9 @@ static struct {
 
 /* ---- reasons ---- */
 
+/* Texts, not pointers to them, which would be written when the library is loaded. */
 static const struct {
-    const char *name;
+    char name[36];
     enum counter counter;
 } cycle_skips[SKIP_N] = {
     [SKIP_NONE] = {"not skipped", COUNTER_COUNT},

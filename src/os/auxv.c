@@ -12,7 +12,8 @@
 
 #include "base/compiler.h"
 
-static const ElfW(auxv_t) *auxv_first; /* NULL: not known */
+/* NULL: not known. The constructor's first store, to the page that it reads next, which so is given once and not first for reading. */
+static const ElfW(auxv_t) *auxv_first ENDING;
 
 /* An environment that was moved since does not begin where the arguments end. */
 void os_auxv_note(int argc, char **argv, char **envp)

@@ -181,6 +181,31 @@ static void test_this_program_s_own_list_is_told(void **state)
     assert_false(symtab_is_own(map_of("libc.so")));
 }
 
+/* The program, which holds the file under test, comes first: nobody is before it. */
+static void test_the_only_library_that_has_a_name_is_found_among_all(void **state)
+{
+    static struct symtab_list list;
+
+    (void)state;
+    symtab_list_all(&list);
+    assert_true(list.is_whole && list.own == 0 && list.n >= 4);
+    for (size_t i = 0; i < list.n; i++)
+        if (list.libraries[i].base == map_of("libc.so")->l_addr)
+            list.own += i; /* so that the first one counts, too, and libc does not */
+    assert_null(symtab_only_function(&list, "poll"));
+    assert_true(symtab_others_may_have(&list, "_cmocka_run_group_tests", false));
+    list.own = 0;
+    assert_ptr_equal(symtab_only_function(&list, "poll"), dlsym(RTLD_DEFAULT, "poll"));
+    assert_ptr_equal(symtab_only_function(&list, "_cmocka_run_group_tests"), dlsym(RTLD_DEFAULT, "_cmocka_run_group_tests"));
+    assert_null(symtab_only_function(&list, "frexp")); /* libc's and libm's */
+    assert_null(symtab_only_function(&list, "there_is_no_such_function"));
+    assert_true(symtab_others_may_have(&list, "poll", false));
+    assert_false(symtab_others_may_have(&list, "poll", true));
+    list.is_whole = false; /* who is not listed may have any name, and comes behind */
+    assert_true(symtab_others_may_have(&list, "there_is_no_such_function", false));
+    assert_false(symtab_others_may_have(&list, "poll", true));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_places_are_found_whether_or_not_ld_so_has_moved_them),
         cmocka_unit_test(test_the_places_of_a_program_at_a_fixed_address_are_addresses),
         cmocka_unit_test(test_this_program_s_own_list_is_told),
+        cmocka_unit_test(test_the_only_library_that_has_a_name_is_found_among_all),
     };
     if (dlopen("libm.so.6", RTLD_NOW) == NULL)
         return 1;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "gc/disguise.h"
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "gc_blocks.h"
@@ -69,7 +70,7 @@ static void test_held_by_an_integer(void **state)
     (void)state;
     if (getenv("GCM_EMULATED") != NULL)
         skip(); /* every cycle is skipped there */
-    roots_expect_python();
+    roots_expect(DISGUISE_DIGITS);
     make();
     collect_until(&seen.n_finalized);
     collect_until(&seen.n_cleaned);
