@@ -35,6 +35,7 @@
 #include "gc/pacer.h"
 
 #include "base/compiler.h"
+#include "base/size.h"
 #include "gc/event.h"
 #include "gc/finalizer.h"
 #include "gc/pacer_thrift.h"
@@ -100,26 +101,6 @@ static struct {
     .thrifty_bytes = SIZE_MAX,
 };
 
-static size_t pacer_add(size_t a, size_t b)
-{
-    return a > SIZE_MAX - b ? SIZE_MAX : a + b;
-}
-
-static size_t pacer_mul(size_t a, size_t b)
-{
-    return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
-}
-
-static size_t pacer_max(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
-static size_t pacer_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- the goal ---- */
 
 static size_t pacer_floor(void)
@@ -135,19 +116,19 @@ static size_t pacer_growth_goal(size_t live)
     if (percent < 0)
         return SIZE_MAX;
     size_t to_floor = floor_bytes > live ? floor_bytes - live : 0;
-    size_t by_percent = thrift_limit(pacer_mul(live / 100, (size_t)percent), LOAD_ONCE(pacer.thrifty_bytes));
-    size_t base = pacer_max(pacer_max(by_percent, to_floor), PACER_PAGE_BYTES);
+    size_t by_percent = thrift_limit(size_mul(live / 100, (size_t)percent), LOAD_ONCE(pacer.thrifty_bytes));
+    size_t base = size_max(size_max(by_percent, to_floor), PACER_PAGE_BYTES);
     if (pacer.stretch == 1)
-        return pacer_add(live, base);
+        return size_add(live, base);
     size_t most =
-        pacer_min(pacer_add(pacer_mul(live, PACER_GROWTH_FACTOR), floor_bytes), os_vm_available() / 4);
-    return pacer_add(live, pacer_min(pacer_mul(base, pacer.stretch), pacer_max(base, most)));
+        size_min(size_add(size_mul(live, PACER_GROWTH_FACTOR), floor_bytes), os_vm_available() / 4);
+    return size_add(live, size_min(size_mul(base, pacer.stretch), size_max(base, most)));
 }
 
 /* Least distance between two cycles by the limit. */
 static size_t pacer_limit_distance(size_t limit)
 {
-    return pacer_max(limit / 64, PACER_LOOK_MIN_BYTES);
+    return size_max(limit / 64, PACER_LOOK_MIN_BYTES);
 }
 
 static size_t pacer_limit_goal(size_t live)
@@ -155,12 +136,12 @@ static size_t pacer_limit_goal(size_t live)
     size_t limit = pacer.limit_bytes;
     if (limit == 0)
         return SIZE_MAX;
-    return pacer_max(limit - limit / PACER_RESERVE_SHARE, pacer_add(live, pacer_limit_distance(limit)));
+    return size_max(limit - limit / PACER_RESERVE_SHARE, size_add(live, pacer_limit_distance(limit)));
 }
 
 static size_t pacer_held(void)
 {
-    return heap_committed_bytes() - pacer_min(heap_purged_bytes(), heap_committed_bytes()) + meta_used_bytes();
+    return heap_committed_bytes() - size_min(heap_purged_bytes(), heap_committed_bytes()) + meta_used_bytes();
 }
 
 /* How much more may be held before the limit is near. */
@@ -171,14 +152,14 @@ static size_t pacer_room(void)
         return SIZE_MAX;
     size_t room = limit > held ? limit - held : 0;
     if (pacer.config.limit_is_cgroup)
-        room = pacer_min(room, os_vm_available());
+        room = size_min(room, os_vm_available());
     return room > reserve ? room - reserve : 0;
 }
 
 /* Half of the room is used up by then, unless it is taken in pieces larger than what is asked for. */
 static size_t pacer_room_look_bytes(size_t used)
 {
-    return pacer_add(used, pacer_max(pacer_room() / 2, PACER_LOOK_MIN_BYTES));
+    return size_add(used, size_max(pacer_room() / 2, PACER_LOOK_MIN_BYTES));
 }
 
 /* Behind a filter of system calls no cycle comes, and the strict one kills for waking a thread. */
@@ -198,19 +179,19 @@ static size_t pacer_look_bytes(void)
 
 void pacer_look_early(void)
 {
-    STORE_ONCE(pacer.check_at_bytes, pacer_min(LOAD_ONCE(pacer.check_at_bytes), pacer_look_bytes()));
+    STORE_ONCE(pacer.check_at_bytes, size_min(LOAD_ONCE(pacer.check_at_bytes), pacer_look_bytes()));
 }
 
 static void pacer_set_goal(size_t live)
 {
     STORE_ONCE(pacer.growth_goal_bytes, pacer_growth_goal(live));
     STORE_ONCE(pacer.limit_goal_bytes, pacer_limit_goal(live));
-    STORE_ONCE(pacer.check_at_bytes, pacer_min(pacer_look_bytes(), pacer_room_look_bytes(live)));
+    STORE_ONCE(pacer.check_at_bytes, size_min(pacer_look_bytes(), pacer_room_look_bytes(live)));
 }
 
 size_t pacer_goal_bytes(void)
 {
-    return pacer_min(LOAD_ONCE(pacer.growth_goal_bytes), LOAD_ONCE(pacer.limit_goal_bytes));
+    return size_min(LOAD_ONCE(pacer.growth_goal_bytes), LOAD_ONCE(pacer.limit_goal_bytes));
 }
 
 /* ---- settings ---- */
@@ -319,22 +300,22 @@ static bool pacer_is_within_budget(size_t used)
 
 static size_t pacer_look_step(size_t used)
 {
-    return pacer_max(pacer_max(pacer_goal_bytes(), used) / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
+    return size_max(size_max(pacer_goal_bytes(), used) / PACER_LOOK_SHARE, PACER_LOOK_MIN_BYTES);
 }
 
 /* Not now: look again when some more has been handed out, and at the limit in any case. */
 static void pacer_look_later(size_t used)
 {
-    size_t at = pacer_max(pacer_look_bytes(), pacer_add(used, pacer_look_step(used)));
-    at = pacer_min(at, pacer_room_look_bytes(used));
+    size_t at = size_max(pacer_look_bytes(), size_add(used, pacer_look_step(used)));
+    at = size_min(at, pacer_room_look_bytes(used));
     size_t limit = LOAD_ONCE(pacer.limit_goal_bytes);
-    STORE_ONCE(pacer.check_at_bytes, limit > used ? pacer_min(at, limit) : at);
+    STORE_ONCE(pacer.check_at_bytes, limit > used ? size_min(at, limit) : at);
 }
 
 void pacer_look_again(void)
 {
     size_t used = heap_used_estimate();
-    STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_look_step(used) / PACER_TWIN_LOOKS));
+    STORE_ONCE(pacer.check_at_bytes, size_add(used, pacer_look_step(used) / PACER_TWIN_LOOKS));
 }
 
 static bool pacer_announce(size_t wanted)
@@ -342,7 +323,7 @@ static bool pacer_announce(size_t wanted)
     if (!pacer_may_announce() || wanted < pacer_look_bytes())
         return false;
     STORE_ONCE(pacer.is_announced, true);
-    STORE_ONCE(pacer.check_at_bytes, pacer_min(pacer_goal_bytes(), pacer_room_look_bytes(wanted)));
+    STORE_ONCE(pacer.check_at_bytes, size_min(pacer_goal_bytes(), pacer_room_look_bytes(wanted)));
     event_raise(EVENT_BEGIN);
     finalizer_wake();
     return true;
@@ -361,8 +342,8 @@ static bool pacer_is_room_short(size_t used, size_t extra_bytes)
         return false;
     heap_trim(0);
     size_t held = pacer_held(), holes = held > live ? held - live : 0;
-    size_t distance = pacer_max(pacer_limit_distance(limit), holes / PACER_HOLES_SHARE);
-    return pacer_add(used, extra_bytes) >= pacer_add(live, distance) && pacer_room() <= extra_bytes;
+    size_t distance = size_max(pacer_limit_distance(limit), holes / PACER_HOLES_SHARE);
+    return size_add(used, extra_bytes) >= size_add(live, distance) && pacer_room() <= extra_bytes;
 }
 
 static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
@@ -373,7 +354,7 @@ static COLD bool pacer_is_due_slow(size_t extra_bytes, enum cycle_cause *cause)
         used = heap_recount();
         is_within = is_within && pacer_is_within_budget(used); /* the estimate knows of no free */
     }
-    size_t wanted = pacer_add(used, extra_bytes);
+    size_t wanted = size_add(used, extra_bytes);
     if ((wanted >= limit || pacer_is_room_short(used, extra_bytes)) &&
         pacer_is_cpu_used(LOAD_ONCE(pacer.limit_cpu_allowed_ns))) {
         *cause = CYCLE_LIMIT;
@@ -395,7 +376,7 @@ bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
         *cause = CYCLE_STRESS;
         return true;
     }
-    if (LIKELY(pacer_add(heap_used_estimate(), extra_bytes) < LOAD_ONCE(pacer.check_at_bytes)))
+    if (LIKELY(size_add(heap_used_estimate(), extra_bytes) < LOAD_ONCE(pacer.check_at_bytes)))
         return false;
     return pacer_is_due_slow(extra_bytes, cause);
 }
@@ -403,7 +384,7 @@ bool pacer_is_due(size_t extra_bytes, enum cycle_cause *cause)
 bool pacer_is_overdue(void)
 {
     size_t goal = pacer_goal_bytes();
-    return heap_used_estimate() >= pacer_add(goal, goal / PACER_OVERDUE_SHARE);
+    return heap_used_estimate() >= size_add(goal, goal / PACER_OVERDUE_SHARE);
 }
 
 /* ---- after a cycle ---- */
@@ -411,7 +392,7 @@ bool pacer_is_overdue(void)
 /* A cycle that came long before its time (the program asked) says nothing about the distance. */
 static void pacer_adapt(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
-    size_t used = pacer_add(live_bytes, dead_bytes);
+    size_t used = size_add(live_bytes, dead_bytes);
     if (used < pacer_goal_bytes() - pacer_goal_bytes() / 8)
         return;
     if (pacer.expects_garbage) {
@@ -433,7 +414,7 @@ static void pacer_adapt(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 static unsigned pacer_budget(size_t live_bytes, size_t dead_bytes)
 {
     unsigned budget = pacer.config.budget_percent, least = 0;
-    size_t used = pacer_add(live_bytes, dead_bytes);
+    size_t used = size_add(live_bytes, dead_bytes);
     if (pacer.expects_garbage || dead_bytes > used / 2)
         least = PACER_MOST_BUDGET;
     else if (dead_bytes > used / 4)
@@ -455,13 +436,13 @@ static void pacer_back_off(void)
     unsigned shift = pacer.n_skips < PACER_MAX_SKIP_SHIFT ? pacer.n_skips : PACER_MAX_SKIP_SHIFT;
     pacer.n_skips++;
     size_t used = heap_used_estimate();
-    STORE_ONCE(pacer.check_at_bytes, pacer_add(used, pacer_mul(pacer_look_step(used), (size_t)1 << shift)));
+    STORE_ONCE(pacer.check_at_bytes, size_add(used, size_mul(pacer_look_step(used), (size_t)1 << shift)));
 }
 
 static void pacer_expect_reuse(size_t live_bytes, size_t dead_bytes)
 {
     uint64_t now_ns = os_clock_ns(), last_ns = pacer.done_ns;
-    bool is_reused = last_ns != 0 && dead_bytes >= pacer_add(live_bytes, dead_bytes) / 4;
+    bool is_reused = last_ns != 0 && dead_bytes >= size_add(live_bytes, dead_bytes) / 4;
     STORE_ONCE(pacer.done_ns, now_ns);
     heap_expect_reuse(is_reused ? 2 * (now_ns - last_ns) : 0);
 }

@@ -1,6 +1,7 @@
 /* See layout.h. */
 #include "heap/layout.h"
 
+#include "base/size.h"
 #include "heap/meta.h"
 
 enum { LAYOUT_BITS = 64 };
@@ -68,18 +69,13 @@ static void layout_write(uint64_t *bits, size_t at, size_t n, uint64_t value)
         word[1] = (word[1] & ~(mask >> (LAYOUT_BITS - shift))) | value >> (LAYOUT_BITS - shift);
 }
 
-static size_t layout_min(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Up to n bits of objects that follow each other, from word number at of the first one on. */
 static uint64_t layout_type_bits(const struct heap_type *type, size_t at, size_t n)
 {
     uint64_t value = 0;
     at %= type->n_words;
     for (size_t done = 0; done < n;) {
-        size_t now = layout_min(n - done, type->n_words - at);
+        size_t now = size_min(n - done, type->n_words - at);
         value |= layout_read(type->bits, at, now) << done;
         done += now;
         at = 0;
@@ -97,10 +93,10 @@ void layout_set_type(struct span *s, uintptr_t addr, const struct heap_type *typ
         return;
     }
     size_t at = (addr - s->start) / LAYOUT_WORD, n_block = s->size_bytes / LAYOUT_WORD;
-    size_t n_typed = layout_min(n_objects * type->n_words, n_block);
+    size_t n_typed = size_min(n_objects * type->n_words, n_block);
     for (size_t i = 0; i < n_block; i += LAYOUT_BITS) {
-        size_t n = layout_min(n_block - i, LAYOUT_BITS);
-        size_t n_set = i < n_typed ? layout_min(n_typed - i, n) : 0;
+        size_t n = size_min(n_block - i, LAYOUT_BITS);
+        size_t n_set = i < n_typed ? size_min(n_typed - i, n) : 0;
         layout_write(s->layout, at + i, n, n_set != 0 ? layout_type_bits(type, i, n_set) : 0);
     }
 }
@@ -115,7 +111,7 @@ static uint64_t layout_large_bits(const struct span *s, size_t at, size_t n)
 uint64_t layout_pointer_bits(const struct span *s, uintptr_t addr)
 {
     size_t offset = addr - s->start;
-    size_t n = layout_min((s->size_bytes - offset % s->size_bytes) / LAYOUT_WORD, LAYOUT_BITS);
+    size_t n = size_min((s->size_bytes - offset % s->size_bytes) / LAYOUT_WORD, LAYOUT_BITS);
     if (span_is_large(s))
         return layout_large_bits(s, offset / LAYOUT_WORD, n);
     return layout_read(s->layout, offset / LAYOUT_WORD, n);
