@@ -66,7 +66,7 @@ bool api_enter_slow(void)
 /* Who asks for a collection, or has no memory, wants the second look at once. */
 static bool api_is_thorough(enum cycle_cause cause)
 {
-    return cause == CYCLE_EXPLICIT || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY;
+    return cause == CYCLE_EXPLICIT || cause == CYCLE_INQUIRY || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY;
 }
 
 enum cycle_skip api_collect(enum cycle_cause cause)

@@ -152,7 +152,7 @@ static void control_snapshot(struct control_file *file)
 
     if (snapshot_claim()) {
         snapshot_begin(&request);
-        api_collect_after_others(CYCLE_EXPLICIT);
+        api_collect_after_others(CYCLE_INQUIRY);
         error = snapshot_end(false);
     }
     if (error == 0) {

@@ -17,7 +17,7 @@
 static int snapshot_run(const struct snapshot_request *r)
 {
     snapshot_begin(r);
-    api_collect_after_others(CYCLE_EXPLICIT);
+    api_collect_after_others(CYCLE_INQUIRY);
     return snapshot_end(true);
 }
 

@@ -98,7 +98,7 @@ static void doctor_put_limits(struct out *o)
 static void doctor_put_trial(struct out *o)
 {
     uint64_t before_ns = counter_get(COUNTER_PAUSE_NS_TOTAL);
-    enum cycle_skip skip = api_collect_after_others(CYCLE_EXPLICIT);
+    enum cycle_skip skip = api_collect_after_others(CYCLE_INQUIRY);
 
     out_label(o, "collection");
     if (skip == SKIP_NONE) {

@@ -366,7 +366,7 @@ static void cycle_count_complete(const struct trace_cycle *t)
     static const enum counter by_cause[] = {
         [CYCLE_GROWTH] = COUNTER_CYCLES_BY_GROWTH,   [CYCLE_LIMIT] = COUNTER_CYCLES_BY_LIMIT,
         [CYCLE_EXPLICIT] = COUNTER_CYCLES_EXPLICIT,  [CYCLE_STRESS] = COUNTER_CYCLES_STRESS,
-        [CYCLE_NO_MEMORY] = COUNTER_CYCLES_BY_LIMIT,
+        [CYCLE_NO_MEMORY] = COUNTER_CYCLES_BY_LIMIT, [CYCLE_INQUIRY] = COUNTER_CYCLES_EXPLICIT,
     };
     __atomic_add_fetch(&cycle_state.n_completed, 1, __ATOMIC_RELAXED);
     counter_add(COUNTER_CYCLES, 1);

@@ -12,7 +12,14 @@
 #include <stdint.h>
 #include "os/os.h"
 
-enum cycle_cause { CYCLE_GROWTH, CYCLE_LIMIT, CYCLE_EXPLICIT, CYCLE_STRESS, CYCLE_NO_MEMORY };
+enum cycle_cause {
+    CYCLE_GROWTH,
+    CYCLE_LIMIT,
+    CYCLE_EXPLICIT,
+    CYCLE_STRESS,
+    CYCLE_NO_MEMORY,
+    CYCLE_INQUIRY, /* explicit; who asks looks at what the stop found, so there is one (twin.h) */
+};
 
 /* Why a cycle was skipped (law 1); names in cycle_skip_name, counters in base/counters. */
 enum cycle_skip {

@@ -38,7 +38,7 @@ static const char *const trace_phase_names[PHASE_N] = {"stop",     "roots",   "m
 
 const char *cycle_cause_name(enum cycle_cause cause)
 {
-    static const char *const names[] = {"growth", "limit", "explicit", "stress", "no memory"};
+    static const char *const names[] = {"growth", "limit", "explicit", "stress", "no memory", "explicit"};
     return names[cause];
 }
 

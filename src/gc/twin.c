@@ -75,7 +75,7 @@ bool twin_is_wanted(enum cycle_cause cause)
 {
     size_t n_bytes = heap_mapped_bytes();
 
-    if (LIKELY(twin.use == TWIN_NEVER) || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY)
+    if (LIKELY(twin.use == TWIN_NEVER) || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY || cause == CYCLE_INQUIRY)
         return false;
     return twin.use == TWIN_ALWAYS || (n_bytes >= TWIN_MIN_BYTES && os_vm_available() >= n_bytes / TWIN_MEMORY_SHARE);
 }

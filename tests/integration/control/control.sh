@@ -98,6 +98,12 @@ expect_verdict code r-xp 'read at every byte: 4K with content of its own'
 expect_verdict part rw-p 'read: 4K with content of its own, 4K excluded by gc_exclude_roots'
 expect_verdict whole rw-p 'skipped: 8K excluded by gc_exclude_roots'
 
+# What the doctor looks at is left by a cycle of one stop.
+GCMALLOC=concurrent=always timeout 60 "$gcrun" --doctor bash -c 'exit 0' </dev/null >"$dir/texts" 2>&1
+if ! grep -q 'read at every 4th byte: [0-9]' "$dir/texts" || grep -q 'not reached by the last collection' "$dir/texts"; then
+    failed "the doctor did not see where a clone marked: $(head -3 "$dir/texts")"
+fi
+
 # A process that ends with a report of its own while others ask it for one: no text is mixed into another.
 is_report() { # every line of the mappings is one
     sed -n '/^  mappings$/,/^  threads$/p' "$1" | sed '1d;$d' >"$dir/lines"
