@@ -1,7 +1,7 @@
 /* Calls that make a process, load a library, or give up system calls.
  *
  * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no
- *         cycle starts until it is over. dlopen without RTLD_DEEPBIND: a library bound to libc's free before
+ *         cycle starts until it is over; nor while a process that clone made runs in this one's memory. dlopen without RTLD_DEEPBIND: a library bound to libc's free before
  *         ours would hand our blocks to it. prctl and syscall: once the kernel filters system calls, the
  *         storey below uses fewer. unshare and setns, before which helper threads end. makecontext, whose stack may be
  *         a part of the thread's own.
@@ -68,6 +68,30 @@ int interpose_vfork_end(long result)
 void interpose_vfork_begin(void)
 {
     cycle_vfork_begin();
+}
+
+/* A process without memory of its own that is no thread runs on while threads are stopped. */
+EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+{
+    bool shares = (flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM;
+    pid_t *parent_tid, *child_tid;
+    void *tls;
+    va_list ap;
+    int pid;
+
+    va_start(ap, arg);
+    parent_tid = va_arg(ap, pid_t *);
+    tls = va_arg(ap, void *);
+    child_tid = va_arg(ap, pid_t *);
+    va_end(ap);
+    if (shares)
+        cycle_vfork_begin();
+    pid = REAL(clone)(fn, stack, flags, arg, parent_tid, tls, child_tid);
+    if (shares && pid > 0 && (flags & CLONE_VFORK) == 0)
+        cycle_vfork_lasts(pid);
+    else if (shares)
+        cycle_vfork_end();
+    return pid;
 }
 
 void *interpose_dlopen_target(void)

@@ -155,6 +155,7 @@
 #define INTERPOSED_PROCESS_REAL(R)                                                                           \
     R(posix_spawn, "GLIBC_2.15")                                                                             \
     R(posix_spawnp, "GLIBC_2.15")                                                                            \
+    R(clone, NULL)                                                                                           \
     R(dlopen, NULL)                                                                                          \
     R(prctl, NULL)                                                                                           \
     R(unshare, NULL)                                                                                         \

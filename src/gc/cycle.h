@@ -69,5 +69,7 @@ void cycle_fork_prepare(void); /* waits for a running cycle; none starts until f
 void cycle_fork_parent(void);
 void cycle_fork_child(void);
 void cycle_vfork_begin(void), cycle_vfork_end(void);
+/* In place of cycle_vfork_end: the process lives on in our memory. No cycle starts until it has ended, or has another. */
+void cycle_vfork_lasts(pid_t pid);
 
 #endif

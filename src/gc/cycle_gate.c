@@ -6,10 +6,14 @@
  */
 #include "gc/cycle_gate.h"
 
+#include <string.h>
+
 #include "base/compiler.h"
 #include "gc/mark_team.h"
 #include "gc/twin.h"
 #include "os/os.h"
+
+enum { GATE_MAX_SHARERS = 16 };
 
 static struct {
     struct os_lock lock; /* CYCLE */
@@ -18,7 +22,8 @@ static struct {
     uint32_t mode;       /* enum cycle_mode, atomic */
     uint32_t n_inhibits; /* atomic */
     uint32_t n_forks;    /* atomic: from prepare to the end of fork */
-    uint32_t n_vforks;   /* atomic */
+    uint32_t n_vforks;   /* atomic: processes that share the memory, or may in a moment */
+    pid_t sharers[GATE_MAX_SHARERS]; /* atomic: those of them that nobody waits for; 0 none */
     pid_t collector;     /* thread that runs the cycle; 0 none */
 } gate = {.lock = OS_LOCK_INIT(OS_RANK_CYCLE), .mode = MODE_OFF};
 
@@ -32,6 +37,27 @@ static void gate_add(uint32_t *word, uint32_t n)
     __atomic_add_fetch(word, n, __ATOMIC_SEQ_CST);
 }
 
+void cycle_vfork_lasts(pid_t pid)
+{
+    for (size_t i = 0; i < GATE_MAX_SHARERS; i++) {
+        pid_t none = 0;
+        if (__atomic_compare_exchange_n(&gate.sharers[i], &none, pid, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            return;
+    }
+    /* no room to remember it: it counts for ever */
+}
+
+static bool gate_has_sharers(void)
+{
+    for (size_t i = 0; i < GATE_MAX_SHARERS && gate_load(&gate.n_vforks) != 0; i++) {
+        pid_t pid = __atomic_load_n(&gate.sharers[i], __ATOMIC_SEQ_CST);
+        if (pid != 0 && !os_has_our_memory(pid) &&
+            __atomic_compare_exchange_n(&gate.sharers[i], &pid, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            cycle_vfork_end();
+    }
+    return gate_load(&gate.n_vforks) != 0;
+}
+
 enum cycle_skip cycle_gate_reason(void)
 {
     if (cycle_mode() == MODE_OFF)
@@ -40,10 +66,10 @@ enum cycle_skip cycle_gate_reason(void)
         return SKIP_INHIBITED;
     if (gate_load(&gate.n_forks) != 0)
         return SKIP_FORK;
-    if (gate_load(&gate.n_vforks) != 0)
-        return SKIP_VFORK;
     if (os_seccomp_is_on())
         return SKIP_SECCOMP;
+    if (gate_has_sharers())
+        return SKIP_VFORK;
     return os_is_vfork_child() ? SKIP_VFORK : SKIP_NONE;
 }
 
@@ -116,6 +142,7 @@ void cycle_fork_child(void)
 {
     os_lock_reset(&gate.lock);
     gate.n_forks = gate.n_vforks = 0;
+    memset(gate.sharers, 0, sizeof(gate.sharers));
     gate.is_running = 0;
     gate.collector = 0;
     gate.n_waiting = 0;

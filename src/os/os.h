@@ -26,6 +26,7 @@ pid_t os_gettid(void); /* raw; OS_TID_UNKNOWN behind a filter: nobody is stopped
 #define OS_TID_UNKNOWN (-1)
 /* This process shares its memory with its parent, whose pid os_process_init recorded (process.c). */
 bool os_is_vfork_child(void);
+bool os_has_our_memory(pid_t pid); /* that process, which runs in the memory of this one; true where unknown */
 bool os_is_raw_fork_child(void); /* of a fork that no handler was told of, and not repaired yet */
 /* A filter is in force: only mmap, munmap, futex, write and clock_gettime may be called from now on, and the
  * functions here keep to that. Found by os_process_init for an inherited filter, told by the wrappers of
