@@ -19,7 +19,7 @@ void findings_init(void)
 {
     if (findings_program[0] != '\0')
         return;
-    long n = os_probe_readlink("/proc/self/exe", findings_program, sizeof(findings_program) - 1);
+    long n = os_probe_readlink(OS_PROBE_NO_FOLDER, "/proc/self/exe", findings_program, sizeof(findings_program) - 1);
 
     findings_program[n > 0 ? n : 0] = '\0';
 }

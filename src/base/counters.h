@@ -35,6 +35,7 @@
     X(SKIP_STACK_MISSING, "skip_stack_missing", "skipped: a stack is not in the list of mappings")           \
     X(SKIP_FAULT, "skip_fault", "skipped: a page with content could not be read")                            \
     X(SKIP_IO_URING, "skip_io_uring", "skipped: the process uses io_uring")                                  \
+    X(SKIP_FUSE, "skip_fuse", "skipped: the process serves a file system")                                   \
     X(SKIP_NO_MEMORY, "skip_no_memory", "skipped: no memory for the collector's own tables")                 \
     X(SKIP_TOO_MANY_ROOTS, "skip_too_many_roots", "skipped: more roots than a cycle may read")               \
     X(SKIP_NESTED, "skip_nested", "skipped: another collection was running")                                 \

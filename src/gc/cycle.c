@@ -64,6 +64,7 @@ static const struct {
     [SKIP_STACK_MISSING] = {"stack not among the mappings", COUNTER_SKIP_STACK_MISSING},
     [SKIP_FAULT] = {"page with content cannot be read", COUNTER_SKIP_FAULT},
     [SKIP_IO_URING] = {"io_uring in use", COUNTER_SKIP_IO_URING},
+    [SKIP_FUSE] = {"serves a file system (FUSE)", COUNTER_SKIP_FUSE},
     [SKIP_NO_MEMORY] = {"no memory for tables", COUNTER_SKIP_NO_MEMORY},
     [SKIP_TOO_MANY_ROOTS] = {"too many roots", COUNTER_SKIP_TOO_MANY_ROOTS},
     [SKIP_TWIN] = {"a clone is marking", COUNTER_COUNT},

@@ -37,6 +37,7 @@ enum cycle_skip {
     SKIP_STACK_MISSING,
     SKIP_FAULT,
     SKIP_IO_URING,
+    SKIP_FUSE,
     SKIP_NO_MEMORY,
     SKIP_TOO_MANY_ROOTS,
     SKIP_TWIN,   /* the cycle goes on when a clone has marked (twin.h) */

@@ -3,9 +3,11 @@
  *     epoll      the data word of each registered descriptor, from fdinfo of each epoll instance
  *     timers     sigev_value, from /proc/self/timers, which is whole even after the main thread has exited
  *     io_uring   nobody can list what is in flight: an instance, mapped or not, ends the cycle
+ *     FUSE       what a server of a file system made for a file or folder that is open (libfuse: for each folder), and for each node where it
+ *                likes, is a number that the kernel gives back with the next request: /dev/fuse, or /dev/cuse, ends the cycle
  *     sigaltstack of the collecting thread; that of a stopped one is in its signal frame
- * What a descriptor is, is asked by two calls that only look: epoll_ctl that removes something that was never added,
- * and io_uring_enter that submits nothing. Not by fstat: it may ask the server of a network file system, or a thread of
+ * What a descriptor is, is asked by calls that only look: epoll_ctl that removes something that was never added,
+ * io_uring_enter that submits nothing (os/probe.c has two more), and, for the few that are neither sockets nor files, by name. Not by fstat: it may ask the server of a network file system, or a thread of
  * ours that serves one and stands still.
  * Cost       about 0.4 us for each descriptor, and about 0.5 us for each one that is registered with an epoll instance:
  *            10 ms for an epoll instance with 10,000 sockets.
@@ -133,20 +135,44 @@ static void kernel_take_timer_line(const char *line)
 
 /* ---- descriptors --------------------------------------------------------------------------------------------- */
 
-static const char *kernel_fd_path(struct fmt *f, const char *folder, int fd)
-{
-    fmt_str(f, "/proc/thread-self/");
-    fmt_str(f, folder);
-    fmt_i64(f, fd);
-    return fmt_cstr(f);
-}
-
 static bool kernel_scan_epoll(int fd)
 {
     char path[KERNEL_PATH_BYTES];
     struct fmt f = fmt_init(path, sizeof(path));
 
-    return kernel_read_file(kernel_fd_path(&f, "fdinfo/", fd), kernel_take_epoll_line) == 0 || roots_fail(SKIP_NO_PROC);
+    fmt_str(&f, "/proc/thread-self/fdinfo/");
+    fmt_i64(&f, fd);
+    return kernel_read_file(fmt_cstr(&f), kernel_take_epoll_line) == 0 || roots_fail(SKIP_NO_PROC);
+}
+
+/* The descriptor's name, in the buffer for text; NULL: the cycle is given up. */
+static const char *kernel_fd_name(int fd)
+{
+    char number[KERNEL_PATH_BYTES];
+    struct fmt f = fmt_init(number, sizeof(number));
+    long n;
+
+    fmt_i64(&f, fd);
+    n = os_probe_readlink(kernel_state.list_fd, fmt_cstr(&f), roots.text, ROOTS_TEXT_BYTES - 1);
+    if (n < 0) {
+        roots_fail(SKIP_NO_PROC);
+        return NULL;
+    }
+    roots.text[n] = '\0';
+    return roots.text;
+}
+
+static bool kernel_scan_special(int fd)
+{
+    const char *name, *last;
+
+    if (os_probe_is_uring(fd))
+        return roots_fail(SKIP_IO_URING);
+    name = kernel_fd_name(fd);
+    if (name == NULL)
+        return false;
+    last = strrchr(name, '/');
+    return last == NULL || (strcmp(last, "/fuse") != 0 && strcmp(last, "/cuse") != 0) || roots_fail(SKIP_FUSE);
 }
 
 static bool kernel_scan_fd(int fd, void *ctx)
@@ -160,7 +186,7 @@ static bool kernel_scan_fd(int fd, void *ctx)
     case -ENOENT: /* an epoll instance */
         return kernel_scan_epoll(fd);
     case -EINVAL: /* no epoll instance */
-        return !os_probe_is_uring(fd) || roots_fail(SKIP_IO_URING);
+        return os_probe_is_plain(fd) || kernel_scan_special(fd);
     default:
         return roots_fail(SKIP_NO_PROC);
     }
@@ -175,17 +201,12 @@ static bool kernel_walk_fds(bool (*fn)(int fd, void *ctx))
 
 static bool kernel_note_userfault(int fd, void *ctx)
 {
-    char path[KERNEL_PATH_BYTES];
-    char target[KERNEL_PATH_BYTES];
-    struct fmt f = fmt_init(path, sizeof(path));
-    long n;
+    const char *name = kernel_fd_name(fd);
 
     (void)ctx;
-    n = os_probe_readlink(kernel_fd_path(&f, "fd/", fd), target, sizeof(target) - 1);
-    if (n < 0)
-        return roots_fail(SKIP_NO_PROC);
-    target[n] = '\0'; /* longer names are cut, and are not this one */
-    roots.has_userfault |= strcmp(target, "anon_inode:[userfaultfd]") == 0;
+    if (name == NULL)
+        return false;
+    roots.has_userfault |= strcmp(name, "anon_inode:[userfaultfd]") == 0;
     return true;
 }
 

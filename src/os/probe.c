@@ -78,9 +78,9 @@ long os_probe_numbers(int folder_fd, bool (*fn)(int number, void *ctx), void *ct
     return len < 0 ? len : n;
 }
 
-long os_probe_readlink(const char *path, char *buf, size_t size)
+long os_probe_readlink(int folder_fd, const char *path, char *buf, size_t size)
 {
-    return os_syscall(SYS_readlinkat, AT_FDCWD, (long)path, (long)buf, (long)size, 0, 0);
+    return os_syscall(SYS_readlinkat, folder_fd, (long)path, (long)buf, (long)size, 0, 0);
 }
 
 int os_probe_eventfd(void)
@@ -99,6 +99,12 @@ bool os_probe_is_uring(int fd)
     long err = os_syscall(SYS_IO_URING_ENTER, fd, 0, 0, 0, 0, 0);
 
     return err != -EOPNOTSUPP && err != -ENOSYS && err != -EPERM && err != -EBADF;
+}
+
+/* Sending no message and writing out no page, which ask nobody and take no lock: lseek would wait for a read of a stopped thread. */
+bool os_probe_is_plain(int fd)
+{
+    return os_syscall(SYS_sendmmsg, fd, 0, 0, 0, 0, 0) == 0 || os_syscall(SYS_sync_file_range, fd, 0, 0, 0, 0, 0) == 0;
 }
 
 uint64_t os_probe_shmem_device(void)

@@ -45,7 +45,7 @@ bool os_task_is_numbered_as_here(void)
 {
     char here[TASK_PATH_BYTES], there[TASK_PATH_BYTES];
     struct fmt f = fmt_init(here, sizeof(here));
-    long n = os_probe_readlink("/proc/thread-self", there, sizeof(there));
+    long n = os_probe_readlink(OS_PROBE_NO_FOLDER, "/proc/thread-self", there, sizeof(there));
 
     fmt_u64(&f, (uint64_t)os_getpid());
     fmt_str(&f, "/task/");
