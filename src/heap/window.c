@@ -16,7 +16,8 @@ struct window window;
 struct heap_map heap_map;
 
 /* Where the slice table may lie, and offsets from it. The large layout puts the arena where bits 44 to 46 of an address
- * are fixed and byte 5 is 0x14 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators.
+ * are fixed and byte 5 is 0x15 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators. All of it lies above a
+ * sixth of the address space: from there downwards the kernel places what is mapped where the stack may grow without limit.
  *
  * Small processes pay for page tables: one for each 2 MiB, GiB and 512 GiB in which they touch anything. So the three tables begin in
  * one GiB, and within a block of 512 GiB with the first blocks of the arena: 7 pages instead of 10 with all parts a GiB and more apart.
@@ -29,7 +30,7 @@ static const struct window_layout {
     uint32_t n_blocks, n_places; /* blocks of addresses, and places in each */
     uint64_t scratch_region, arena_words, meta, arena, arena_max;
 } window_layouts[] = {
-    {20 * TiB, 16, 63, 64 * GiB, 960 * MiB, 992 * MiB, 256 * GiB, 3840 * GiB},
+    {22 * TiB, 12, 63, 64 * GiB, 960 * MiB, 992 * MiB, 256 * GiB, 3840 * GiB},
     {5 * TiB, 2, 63, 64 * GiB, 960 * MiB, 992 * MiB, 256 * GiB, 3840 * GiB},
     {168 * GiB, 1, 16, 1 * GiB, 64 * MiB, 128 * MiB, 8 * GiB, 64 * GiB},
     {72 * GiB, 1, 4, 1 * GiB, 64 * MiB, 128 * MiB, 8 * GiB, 32 * GiB},
