@@ -268,6 +268,7 @@ static void *team_main(void *arg)
 {
     struct os_gate_frame frame;
     team_enlist(os_gettid());
+    os_gate_note_deaf();
     os_gate_publish(&frame);
     team_serve((uint32_t)(uintptr_t)arg);
     os_gate_leave(&frame);

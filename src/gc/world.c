@@ -182,7 +182,8 @@ static bool world_has_tight_gates(void)
 
 static bool world_is_at_gate(const struct os_thread *t)
 {
-    return t != NULL && __atomic_load_n(&t->gate, __ATOMIC_SEQ_CST) != OS_GATE_RUNNING && world_has_tight_gates();
+    return t != NULL && __atomic_load_n(&t->gate, __ATOMIC_SEQ_CST) != OS_GATE_RUNNING &&
+           (LOAD_ONCE(t->is_deaf) || world_has_tight_gates());
 }
 
 /* The record may have passed to another thread since it was indexed; then that thread's gate is given back. */

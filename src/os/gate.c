@@ -133,6 +133,14 @@ bool os_gate_is_tight(void)
     return true;
 }
 
+void os_gate_note_deaf(void)
+{
+    uint64_t blocked = 0;
+
+    if (os_tls.thread != NULL && kernel_sigprocmask(SIG_BLOCK, NULL, &blocked) == 0)
+        os_tls.thread->is_deaf = (~blocked & ~GATE_IGNORED_SIGNALS) == 0;
+}
+
 bool os_gate_hold(struct os_thread *t)
 {
     ASSERT(os_stop_is_world_stopped());

@@ -175,6 +175,7 @@ struct os_thread {
     uintptr_t stack_lo, stack_hi;
     uintptr_t inner_lo, inner_hi; /* where stacks of handlers and coroutines are parts of this one; else 0 */
     void *altstack; /* altstack.c; may stay when the record passes to another thread; NULL: none yet */
+    bool is_deaf;       /* os_gate_note_deaf; cleared when the record passes on */
     uintptr_t asked_sp; /* while a request is served: stack pointer of what it interrupted; else 0 */
 };
 enum os_gate {
@@ -244,6 +245,9 @@ void os_gate_set_trampoline(void *trampoline);
 /* false: the kernel has a handler that does not (installed by the system call itself), so a published thread may run on
  * in it at any time, and must be stopped by the signal after all. */
 bool os_gate_is_tight(void);
+/* The calling thread, one of ours, blocks whatever it can for as long as it lives: no handler of the program's runs in it, so its
+ * gate is tight whatever the kernel has. Nothing is noted where that is not so. */
+void os_gate_note_deaf(void);
 /* For the signal trampoline: step out of the published state for the duration of a handler. */
 bool os_gate_suspend(void); /* true: was published; waits while the world is stopped */
 void os_gate_resume(bool was_published);

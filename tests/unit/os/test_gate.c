@@ -72,6 +72,41 @@ static void a_held_thread_waits_for_the_end(void **state)
     assert_int_equal(is_back, 1);
 }
 
+/* A signal of the program's that the thread would take makes it one like any other. */
+static void *note_deaf(void *arg)
+{
+    sigset_t all, before;
+
+    (void)arg;
+    struct os_thread *t = os_thread_register();
+    os_gate_note_deaf();
+    assert_false(t->is_deaf);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    os_gate_note_deaf();
+    assert_true(t->is_deaf);
+    sigdelset(&all, SIGUSR1);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    os_gate_note_deaf();
+    assert_false(t->is_deaf);
+    t->is_deaf = true;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    os_thread_unregister();
+    t = os_thread_register(); /* the same record */
+    assert_false(t->is_deaf);
+    os_thread_unregister();
+    return NULL;
+}
+
+static void who_blocks_all_signals_is_deaf(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, note_deaf, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
 static void a_held_thread_may_stay_in_its_call(void **state)
 {
     pthread_t thread = start_published();
@@ -329,6 +364,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_thread_waits_for_the_end),
+        cmocka_unit_test(who_blocks_all_signals_is_deaf),
         cmocka_unit_test(a_held_thread_may_stay_in_its_call),
         cmocka_unit_test(nobody_goes_into_a_call_in_a_stop),
         cmocka_unit_test(a_borrowed_thread_waits_for_the_return),
