@@ -4,8 +4,7 @@
  * is unseen, or half of a long range that is the oldest: a table of records given whole went to and fro, piece
  * by piece (70 instead of 62 ms for one of 1.3 million; one marker 113). One that has nothing left takes some of what was
  * given, or waits. When all members wait, marking is over. Joining. Helpers come in as they wake up, at any
- * time before that; one that comes too late goes back to sleep. The collecting thread leaves last, so that
- * none is inside when the world starts.
+ * time before that; one that comes too late goes back to sleep.
  *
  * Order. Where blocks point to their neighbours, two markers that both take the newest first arrive at the same
  * end and come back side by side, in the same lines of bits. So the second of two takes the oldest first, as long
@@ -15,6 +14,8 @@
  * from: 15 % of marking a random graph. So of two markers each has words that nobody else writes. The helper's are the words
  * of free bits, to which it adds what it marks: a marker has to leave alone what is free or marked anyway. What was free is
  * kept in the words of `dead`, which are empty from heap_settle until marking is over. More than two share the mark bits.
+ *
+ * Nobody who is idle is waited for: when all are, the run is over, and whoever wakes up later finds the number of another.
  */
 #include "gc/mark_team.h"
 
@@ -23,6 +24,8 @@
 
 #include "gc/mark.h"
 #include "gc/mark_inl.h"
+#include "gc/mark_spread.h"
+#include "gc/world.h"
 #include "heap/heap.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -33,8 +36,10 @@ enum {
     TEAM_GIVE_MIN_ENTRIES = 64,
     TEAM_END_N_LOOKS = 5000,
     TEAM_END_LOOK_NS = 200 * 1000,
-    TEAM_N_SPINS = 2000, /* a wake-up costs as much as marking some hundred blocks */
+    TEAM_SPIN_NS = 50 * 1000, /* in a virtual machine a wake-up costs as much as marking some thousand blocks */
     TEAM_ENDING = 1 << 16,
+    TEAM_LATE_SHARE = 4, /* of a run: a collecting thread that waited for so much of it had better marked alone */
+    TEAM_MOST_RESTS = 16,
 };
 #define TEAM_MIN_HEAP_BYTES ((size_t)8 << 20)
 
@@ -51,6 +56,7 @@ static struct {
     /* one run; lock */
     struct os_lock lock;
     uint32_t n_changes; /* futex: work was given, a member left, or all is done */
+    uint32_t run_no;   /* whoever is woken finds another number: its run is over, and nobody has waited for it */
     uint32_t n_members;
     uint32_t n_joined; /* helpers that ever came in: each gets a marker of its own */
     bool is_open, is_done, is_void;
@@ -58,7 +64,15 @@ static struct {
     unsigned n_markers;
     uint64_t *shared;
     size_t n_shared;
+    uint64_t waited_ns; /* by the collecting thread */
+    /* the collecting thread alone */
+    unsigned n_rests, n_rests_left; /* runs without helpers after one in which they were late */
 } team = {.min_heap_bytes = TEAM_MIN_HEAP_BYTES, .lock = OS_LOCK_INIT(OS_RANK_FIN)};
+
+static uint32_t team_n_started(void)
+{
+    return __atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST) % TEAM_ENDING;
+}
 
 /* ---- work ---- */
 
@@ -83,22 +97,31 @@ void mark_team_give(struct marker *m)
         team_announce();
 }
 
+/* false: the time is over. */
+static bool team_spin_while(const uint32_t *word, uint32_t seen, uint64_t ns)
+{
+    uint64_t end_ns = os_clock_ns() + ns;
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == seen)
+        if (os_clock_ns() > end_ns)
+            return false;
+    return true;
+}
+
 /* Until something changed. Called with the lock, which is free in between. */
 static void team_wait_locked(void)
 {
     uint32_t seen = __atomic_load_n(&team.n_changes, __ATOMIC_ACQUIRE);
     os_unlock(&team.lock);
-    for (int i = 0; i < TEAM_N_SPINS && LOAD_ONCE(team.n_changes) == seen; i++)
-        continue;
-    os_futex_wait(&team.n_changes, seen, UINT64_MAX);
+    if (!team_spin_while(&team.n_changes, seen, TEAM_SPIN_NS))
+        os_futex_wait(&team.n_changes, seen, UINT64_MAX);
     os_lock(&team.lock);
 }
 
 /* Work for a marker that has none. false: nobody has any. */
-static bool team_take_locked(struct marker *m)
+static bool team_take_locked(struct marker *m, uint32_t run_no)
 {
     __atomic_add_fetch(&mark_team_n_idle, 1, __ATOMIC_RELAXED);
-    while (team.n_shared == 0 && !team.is_done) {
+    while (team.run_no == run_no && !team.is_done && team.n_shared == 0) {
         if (mark_team_n_idle == team.n_members) {
             team.is_done = true;
             team_announce();
@@ -106,28 +129,31 @@ static bool team_take_locked(struct marker *m)
             team_wait_locked();
         }
     }
-    __atomic_sub_fetch(&mark_team_n_idle, 1, __ATOMIC_RELAXED);
-    if (team.is_done)
+    if (team.run_no != run_no || team.is_done)
         return false;
+    __atomic_sub_fetch(&mark_team_n_idle, 1, __ATOMIC_RELAXED);
     team.n_shared = markstack_take(&m->stack, team.shared, team.n_shared, TEAM_TAKE_ENTRIES);
     return true;
 }
 
-static bool team_take(struct marker *m)
+static bool team_take(struct marker *m, uint32_t run_no)
 {
+    uint64_t begin_ns = os_clock_ns();
     os_lock(&team.lock);
-    bool has_work = team_take_locked(m);
+    bool has_work = team_take_locked(m, run_no);
+    if (m == team.markers)
+        team.waited_ns += os_clock_ns() - begin_ns;
     os_unlock(&team.lock);
     return has_work;
 }
 
 /* A member that cannot read a page gives up its work; the cycle is void. */
-static void team_mark(struct marker *m)
+static void team_mark(struct marker *m, uint32_t run_no)
 {
     do {
         if (!marker_run_guarded(m))
             m->stack.top = m->stack.base;
-    } while (team_take(m));
+    } while (team_take(m, run_no));
 }
 
 /* ---- two markers' bits ---- */
@@ -157,13 +183,16 @@ static void team_join_bits(struct span *s, void *ctx)
 
 static void team_open(struct marker *markers, unsigned n_markers, uint64_t *shared)
 {
+    mark_spread_begin(team.tids, MARK_TEAM_MAX);
     os_lock(&team.lock);
+    team.run_no++;
     team.markers = markers;
     team.n_markers = n_markers;
     team.shared = shared;
     team.n_shared = 0;
     team.n_members = team.n_joined = 1;
     team.is_done = team.is_void = false;
+    team.waited_ns = 0;
     mark_team_n_idle = 0;
     team.is_open = true;
     os_unlock(&team.lock);
@@ -171,24 +200,40 @@ static void team_open(struct marker *markers, unsigned n_markers, uint64_t *shar
     os_futex_wake(&team.n_runs, UINT32_MAX);
 }
 
+/* Nobody has work any more, so nobody needs to be waited for. */
 static void team_close(void)
 {
     os_lock(&team.lock);
     team.is_open = false;
-    while (team.n_members > 1)
-        team_wait_locked();
-    team.n_members = 0;
+    for (unsigned i = 0; i < team.n_joined; i++)
+        team.is_void |= team.markers[i].is_void;
     os_unlock(&team.lock);
+}
+
+/* Where processors are scarce, a helper that has taken work loses its own to somebody else: it keeps all that stand still
+ * waiting. Then it is not asked for 1, 2, 4 ... runs. */
+static void team_judge(uint64_t run_ns)
+{
+    if (team.waited_ns <= run_ns / TEAM_LATE_SHARE)
+        team.n_rests = 0;
+    else if (team.n_rests < TEAM_MOST_RESTS)
+        team.n_rests = team.n_rests == 0 ? 1 : 2 * team.n_rests;
+    team.n_rests_left = team.n_rests;
 }
 
 bool mark_team_run(struct marker *markers, unsigned n_markers, uint64_t *shared)
 {
+    if (team.n_rests_left != 0) {
+        team.n_rests_left--;
+        return marker_run_guarded(markers);
+    }
+    uint64_t begin_ns = os_clock_ns();
     for (unsigned i = 0; i < n_markers; i++) {
         markers[i].is_team = true;
         markers[i].is_shared = n_markers > 2;
     }
     team_open(markers, n_markers, shared);
-    team_mark(&markers[0]);
+    team_mark(&markers[0], team.run_no);
     team_close();
     if (n_markers == 2 && team.n_joined == 2)
         heap_walk_spans(team_join_bits, NULL);
@@ -197,12 +242,13 @@ bool mark_team_run(struct marker *markers, unsigned n_markers, uint64_t *shared)
         markstack_reset(&markers[i].stack);
     }
     mark_stats.n_helpers = team.n_joined - 1;
-    return !team.is_void && !markers[0].is_void;
+    team_judge(os_clock_ns() - begin_ns);
+    return !team.is_void;
 }
 
 /* ---- helpers ---- */
 
-static struct marker *team_join(void)
+static struct marker *team_join(uint32_t *run_no)
 {
     struct marker *m = NULL;
     os_lock(&team.lock);
@@ -210,35 +256,31 @@ static struct marker *team_join(void)
         m = &team.markers[team.n_joined++];
         team.n_members++;
     }
+    *run_no = team.run_no;
     os_unlock(&team.lock);
     return m;
-}
-
-static void team_leave(struct marker *m)
-{
-    os_lock(&team.lock);
-    team.n_members--;
-    team.is_void |= m->is_void;
-    os_unlock(&team.lock);
-    team_announce();
 }
 
 /* In a critical section, because the lock's holder must never be interrupted by a stop; no stop waits for
  * its end, since the thread stays published. */
 static NOINLINE void team_help(void)
 {
+    uint32_t run_no, epoch = os_stop_epoch();
+    bool is_any_stopped = world_n_slots() > team_n_started();
+    mark_spread_helper();
     os_critical_enter();
-    struct marker *m = team_join();
+    struct marker *m = team_join(&run_no);
     if (m != NULL) {
         if (!m->is_shared) {
             heap_walk_spans(team_keep_free, NULL);
             m->own_bits = offsetof(struct span_word, free);
             m->is_oldest_first = true;
         }
-        team_mark(m);
-        team_leave(m);
+        team_mark(m, run_no);
     }
     os_critical_leave();
+    if (m != NULL && is_any_stopped && epoch % 2 != 0)
+        mark_spread_wake_world(epoch);
 }
 
 /* Until the thread is told to end. */
@@ -276,11 +318,6 @@ static void *team_main(void *arg)
 }
 
 /* ---- how many ---- */
-
-static uint32_t team_n_started(void)
-{
-    return __atomic_load_n(&team.n_started, __ATOMIC_SEQ_CST) % TEAM_ENDING;
-}
 
 static unsigned team_n_wanted(void)
 {
@@ -339,6 +376,7 @@ void mark_team_poke(void)
     /* committed, because right after a cycle little may be in use */
     if (team.start == NULL || os_tls.critical != 0 || heap_committed_bytes() < team.min_heap_bytes)
         return;
+    os_stop_set_waker(mark_spread_has_woken);
     uint32_t n_endings = __atomic_load_n(&team.n_endings, __ATOMIC_SEQ_CST);
     while (team_count_one_more()) {
         if (team.start(team_main, (void *)(uintptr_t)n_endings) == 0)
@@ -396,6 +434,7 @@ void mark_team_fork_child(void)
     memset(team.tids, 0, sizeof(team.tids));
     os_lock_reset(&team.lock);
     team.n_started = 0;
+    mark_spread_fork_child();
     team.n_members = 0;
     team.is_open = false;
     mark_team_n_idle = 0;

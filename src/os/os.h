@@ -302,6 +302,11 @@ void os_stop_begin(struct os_stop_slot *slots, size_t n_slots);
  * the next signal would find it at the same instruction, for ever. */
 int os_stop_send(uint32_t slot_idx);
 void os_stop_end(void); /* epoch becomes even, all parked and held threads run. Never waits for them */
+/* Whoever is woken may be put on the waker's processor. So os_stop_end asks `wake`, with the even epoch, whether somebody else
+ * has done os_stop_wake since, before it does so itself. */
+void os_stop_set_waker(bool (*wake)(uint32_t epoch));
+uint32_t os_stop_epoch(void);
+void os_stop_wake(void);
 /* Until so many more answers have come, or one of a thread that has to be signalled again, or timeout. */
 void os_stop_wait(uint32_t n_answers, uint64_t timeout_ns);
 void os_stop_poll_pending(void);        /* called by os_critical_leave (outermost) when stop_pending is set */
@@ -378,6 +383,10 @@ void os_fault_guard_end(void);
 
 /* ---- cpus.c ------------------------------------------------------------------------- */
 unsigned os_n_cpus(void); /* that this process may use; at least 1 */
+int os_cpu(void);         /* the one that the caller runs on just now; -1: not known */
+/* From now on a thread of ours (0: the caller) runs on those that thread `like` may use, without this one. false: there is no
+ * other, or it was refused. */
+bool os_thread_keep_off(pid_t tid, pid_t like, int cpu);
 
 /* ---- mask.c: signals of the program wait while the collector works ------------------- */
 bool os_signals_hold(uint64_t *old); /* all but faults and libc's own two; false: nothing was changed */

@@ -220,7 +220,23 @@ void os_stop_end(void)
 {
     ASSERT(os_stop_is_world_stopped());
     stop_open_gates();
-    __atomic_add_fetch(&os_stop_state.epoch, 1, __ATOMIC_SEQ_CST);
+    uint32_t epoch = __atomic_add_fetch(&os_stop_state.epoch, 1, __ATOMIC_SEQ_CST);
+    if (os_stop_state.wake == NULL || !os_stop_state.wake(epoch))
+        os_stop_wake();
+}
+
+void os_stop_set_waker(bool (*wake)(uint32_t epoch))
+{
+    os_stop_state.wake = wake;
+}
+
+uint32_t os_stop_epoch(void)
+{
+    return __atomic_load_n(&os_stop_state.epoch, __ATOMIC_SEQ_CST);
+}
+
+void os_stop_wake(void)
+{
     os_futex_wake(&os_stop_state.epoch, UINT32_MAX);
 }
 

@@ -29,6 +29,7 @@ struct stop_state {
     void (*mend_fast)(void);
     void *chained;         /* handler that was found for the signal, or SIG_DFL, SIG_IGN */
     bool chained_has_info; /* it takes three arguments */
+    bool (*wake)(uint32_t epoch); /* before the first stop that it matters in; NULL: nobody else wakes */
     void (*serve_request)(uint64_t request); /* once, at init */
 };
 extern struct stop_state os_stop_state;

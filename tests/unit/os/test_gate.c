@@ -72,6 +72,30 @@ static void a_held_thread_waits_for_the_end(void **state)
     assert_int_equal(is_back, 1);
 }
 
+static uint32_t other_woke;
+
+/* Whoever is asked wakes, or os_stop_end does. */
+static bool wake_instead(uint32_t epoch)
+{
+    assert_int_equal(epoch % 2, 0);
+    assert_int_equal(epoch, os_stop_epoch());
+    if (other_woke++ % 2 != 0)
+        return false;
+    os_stop_wake();
+    return true;
+}
+
+static void somebody_else_may_wake(void **state)
+{
+    (void)state;
+    other_woke = 0;
+    os_stop_set_waker(wake_instead);
+    a_held_thread_waits_for_the_end(NULL);
+    a_held_thread_waits_for_the_end(NULL);
+    os_stop_set_waker(NULL);
+    assert_int_equal(other_woke, 2);
+}
+
 /* A signal of the program's that the thread would take makes it one like any other. */
 static void *note_deaf(void *arg)
 {
@@ -364,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_thread_waits_for_the_end),
+        cmocka_unit_test(somebody_else_may_wake),
         cmocka_unit_test(who_blocks_all_signals_is_deaf),
         cmocka_unit_test(a_held_thread_may_stay_in_its_call),
         cmocka_unit_test(nobody_goes_into_a_call_in_a_stop),

@@ -1,6 +1,8 @@
 /* The registry of threads: records are recycled and never unmapped; the child of a fork is alone in it. */
 #include "os_harness.h"
 
+#include <sched.h>
+
 enum { N_THREADS = 16, N_ROUNDS = 300, N_MANY = 1500 };
 
 static unsigned n_registered(void)
@@ -313,9 +315,46 @@ static void no_memory_is_told(void **state)
 }
 #endif
 
+/* Of the processors that the first thread may use, and not more. */
+static void *keep_off(void *like)
+{
+    for (int round = 0; round < 50; round++) {
+        int cpu = os_cpu();
+
+        assert_true(cpu >= 0);
+        assert_true(os_thread_keep_off(0, *(pid_t *)like, cpu));
+        assert_int_not_equal(os_cpu(), cpu);
+        assert_int_equal(os_n_cpus() + 1, *((pid_t *)like + 1));
+    }
+    return NULL;
+}
+
+static void a_thread_keeps_off_a_processor(void **state)
+{
+    pid_t like[2] = {os_gettid(), (pid_t)os_n_cpus()};
+    pthread_t thread;
+    cpu_set_t all, one;
+
+    (void)state;
+    if (like[1] > 1) {
+        assert_int_equal(pthread_create(&thread, NULL, keep_off, like), 0);
+        pthread_join(thread, NULL);
+    }
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    int cpu = os_cpu();
+    CPU_ZERO(&one);
+    CPU_SET((size_t)cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    assert_false(os_thread_keep_off(0, 0, cpu)); /* there is no other */
+    assert_int_equal(os_n_cpus(), 1);
+    assert_false(os_thread_keep_off(0, 0, -1));
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_thread_keeps_off_a_processor),
         cmocka_unit_test(registers_once),
         cmocka_unit_test(threads_come_and_go),
         cmocka_unit_test(a_fork_child_is_alone),
