@@ -94,12 +94,12 @@ static void span_reset_bits(struct span *s, bool is_free)
 }
 
 /* The rest of the bits, of a descriptor that is used again: nothing dead, taken or remote. A late freer may have set a remote bit after
- * the end. What is zero is not written, and where no block was ever dead not even read. */
-static void span_reset_cold(struct span *s, bool is_large)
+ * the end, the others are zero where the flags say so. What is zero is not written. */
+static void span_reset_cold(struct span *s)
 {
     if ((span_flags(s) & (SPAN_UNSWEPT | SPAN_TAKEN | SPAN_SUSPECT)) != 0)
         memset(span_cold(s), 0, s->n_words * sizeof(struct span_cold));
-    for (uint32_t w = 0; w < s->n_words && !is_large; w++)
+    for (uint32_t w = 0; w < s->n_words; w++)
         if (s->remote[w] != 0)
             s->remote[w] = 0;
 }
@@ -146,7 +146,7 @@ struct span *span_new(unsigned class_no, unsigned flavor, uintptr_t start, uint3
     uint32_t n_words = span_words_for(class_no, n_slices);
     struct span *s = span_pool_take(n_words);
     if (s != NULL)
-        span_reset_cold(s, class_no == SIZECLASS_LARGE);
+        span_reset_cold(s);
     else
         s = span_new_descriptor(n_words);
     if (s == NULL)
