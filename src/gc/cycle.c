@@ -121,7 +121,7 @@ static bool cycle_give_roots_again(void *ctx)
     return cycle_give_roots() == SKIP_NONE;
 }
 
-/* What no word leads to in processes of three libraries. */
+/* What no word leads to in processes of four libraries. */
 static bool cycle_mark_distances(size_t *n_found)
 {
     *n_found = 0;

@@ -25,7 +25,7 @@ void mark_begin(void);
 void mark_root_spans(bool is_malloc_root);
 /* everything reachable from what was given; false: a page of the heap is unreadable */
 bool mark_drain(void);
-/* After mark_drain, in a process that has fontconfig, Python or LuaJIT (roots_disguises): what blocks refer to by distance or in
+/* After mark_drain, in a process that has fontconfig, Python, LuaJIT or Fiddle (roots_disguises): what blocks refer to by distance or in
  * disguise, and everything that reaches; *n_found blocks were referred to by nothing else. false: as mark_drain. mark_distance.c */
 bool mark_distances(unsigned disguises, size_t *n_found);
 /* After that: each block that one refers to so, and the offset of what does. Reads memory: may fault. */

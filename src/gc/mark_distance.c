@@ -11,7 +11,7 @@
  *         While a set grows, it refers to arrays that realloc has just freed, with distances that count from there, and the last
  *         leaf may lie one place behind the others: so a free block will do for an array, whose content is still there.
  *         Both heads have 24 bytes. A block that Python got from malloc for an integer has 32, and up to 24 more in its debug
- *         mode. LuaJIT's tables, stacks and constants may lie in blocks of any size. What looks like one by chance keeps a block for longer, no more.
+ *         mode. LuaJIT's and Ruby's tables may lie in blocks of any size. What looks like one by chance keeps a block for longer, no more.
  * Callers  when everything that words lead to is marked. What is found leads on, so it goes round until nothing is new.
  */
 #include "gc/mark.h"
@@ -102,31 +102,10 @@ static void distance_look_for_set(const struct distance_head *h, const struct di
         distance_found(look, at_leaves, distance_block(leaves, ((const uintptr_t *)leaves)[i], 1));
 }
 
-static void distance_found_at(const struct distance_look *look, size_t offset, uintptr_t addr)
-{
-    struct heap_obj obj;
-
-    if (addr != 0 && heap_find_object(addr, &obj) == HEAP_LIVE)
-        distance_found(look, offset, obj.start);
-}
-
-static void distance_look_for_integers(const uint64_t *words, size_t n_words, const struct distance_look *look)
-{
-    for (size_t i = 1; i < n_words; i++)
-        distance_found_at(look, i * sizeof(*words), digits_address(words[i - 1], words[i]));
-}
-
-static void distance_look_for_userdata(const uint64_t *words, size_t n_words, const struct distance_look *look)
-{
-    for (size_t i = 0; i < n_words; i++)
-        for (uintptr_t addr = segment_address(words[i]); addr != 0; addr = segment_next(addr))
-            distance_found_at(look, i * sizeof(*words), addr);
-}
-
 /* Which of them the blocks of a span may hold. */
 static unsigned distance_disguises(const struct span *s)
 {
-    unsigned may = DISGUISE_SEGMENT;
+    unsigned may = DISGUISE_SEGMENT | DISGUISE_FIXNUM;
 
     if (s->flavor != FLAVOR_MALLOC)
         return 0;
@@ -137,19 +116,29 @@ static unsigned distance_disguises(const struct span *s)
     return may & distances.disguises;
 }
 
+struct distance_disguised {
+    const struct distance_look *look;
+    uintptr_t start;
+};
+
+static void distance_found_disguised(uintptr_t addr, uintptr_t at, void *ctx)
+{
+    const struct distance_disguised *d = ctx;
+    struct heap_obj obj;
+
+    if (heap_find_object(addr, &obj) == HEAP_LIVE)
+        distance_found(d->look, at - d->start, obj.start);
+}
+
 static void distance_look(const struct span *s, uint32_t idx, const struct distance_look *look)
 {
     const unsigned disguises = distance_disguises(s);
-    const uint64_t *words = (const uint64_t *)span_block(s, idx);
-    const size_t n_words = s->size_bytes / sizeof(*words);
+    struct distance_disguised d = {look, span_block(s, idx)};
 
-    if (disguises & DISGUISE_SEGMENT)
-        distance_look_for_userdata(words, n_words, look);
-    if (disguises & DISGUISE_DIGITS)
-        distance_look_for_integers(words, n_words, look);
+    disguise_find(disguises, d.start, d.start + s->size_bytes, distance_found_disguised, &d);
     if (disguises & DISGUISE_DISTANCE) {
-        distance_look_for_pattern((const struct distance_head *)words, look);
-        distance_look_for_set((const struct distance_head *)words, look);
+        distance_look_for_pattern((const struct distance_head *)d.start, look);
+        distance_look_for_set((const struct distance_head *)d.start, look);
     }
 }
 

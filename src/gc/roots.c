@@ -4,7 +4,7 @@
  * Order     the list of mappings is complete or the cycle ends; every stack is in it or the cycle ends; only then is
  *           anything marked.
  * Not here  each part: roots_feed.c, roots_maps.c, roots_content.c, roots_threads.c, roots_kernel.c, roots_table.c, roots_zones.c,
- *           roots_disguise.c, roots_doctor.c.
+ *           roots_doctor.c.
  */
 #include "gc/roots.h"
 

@@ -23,6 +23,12 @@ struct feed {
     uintptr_t lo, hi;
 };
 
+static void feed_disguised(uintptr_t addr, uintptr_t at, void *ctx)
+{
+    (void)ctx;
+    roots.sink->addr_block(addr, at);
+}
+
 static void feed_sink(void *arg)
 {
     const struct feed *f = arg;
@@ -36,7 +42,7 @@ static void feed_sink(void *arg)
     else
         roots.sink->words_unaligned(f->lo, f->hi);
     if (UNLIKELY((roots.disguises & ~DISGUISE_DISTANCE) != 0) && f->rule != ROOTS_RULE_CODE)
-        roots_disguised(f->lo, f->hi); /* what Python maps often lies behind some library's data, and counts as such */
+        disguise_find(roots.disguises, f->lo, f->hi, feed_disguised, NULL); /* Python's maps often count as a library's data */
 }
 
 static bool feed_count(uintptr_t lo, uintptr_t hi)

@@ -114,8 +114,6 @@ enum roots_rule {
     ROOTS_RULE_STACK,  /* the same, and a word that is the end of a block keeps it */
     ROOTS_RULE_CODE,   /* words at each byte: immediates of instructions */
 };
-/* roots_disguise.c: addresses that are Python's integers there, or LuaJIT's light userdata, to the sink. Reads memory: may fault. */
-void roots_disguised(uintptr_t lo, uintptr_t hi);
 /* Words of our own, which cannot fault. */
 void roots_feed_own(enum roots_rule rule, const uintptr_t *words, size_t n_words);
 /* Memory of the program that is mapped readable. A page that faults is read through the kernel; where is_shared, one

@@ -51,6 +51,7 @@ static const struct {
     {"/python", DISGUISE_DIGITS},
     {"/libluajit", DISGUISE_SEGMENT},
     {"/libtexluajit", DISGUISE_SEGMENT},
+    {"/fiddle.so", DISGUISE_FIXNUM},
 };
 
 /* Libraries that refer to blocks by other words than addresses. */

@@ -72,6 +72,7 @@ for source in "$here"/*.c "$here"/*.cc; do
     fontconfig_refers_by_distance) arguments=("$modules/libfontconfig_trap.so") ;;
     integers_of_python) arguments=("$modules/libpython_trap.so") ;;
     light_userdata_of_luajit) arguments=("$modules/libluajit_trap.so") ;;
+    integers_of_ruby) arguments=("$modules/fiddle.so") ;;
     runtime_hides_pointers_loaded_late) arguments=("$modules/libswipl_trap.so") ;;
     profile_while_loading) arguments=("$module") settings=profile=1 ;;
     fork_child_without_helpers) settings=markers=3 ;;
