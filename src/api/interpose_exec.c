@@ -16,6 +16,7 @@
 #include "api/alloc.h"
 #include "api/interpose.h"
 #include "api/real.h"
+#include "gc/twin.h"
 #include "os/os.h"
 
 struct exec_hold {
@@ -34,8 +35,10 @@ static struct exec_hold exec_begin(void)
 {
     struct exec_hold hold = {.request_lock = -1, .holds_cycles = exec_may_wait()};
 
-    if (hold.holds_cycles)
+    if (hold.holds_cycles) {
         cycle_fork_prepare(); /* first: a cycle that runs stops this thread by the signal */
+        twin_end();
+    }
     if (os_seccomp_is_on() || api_state.is_passthrough)
         return hold;
     hold.request_lock = os_request_hold_off();

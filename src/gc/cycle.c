@@ -344,6 +344,8 @@ static void cycle_attempt(struct cycle *c)
 {
     c->trace.start_ns = os_clock_ns();
     c->trace.skip = cycle_gate_reason();
+    if (UNLIKELY(c->trace.skip == SKIP_OFF || c->trace.skip == SKIP_INHIBITED))
+        twin_end();
     c->may_split = !c->has_split && twin_is_wanted(c->trace.cause);
     if (c->trace.skip == SKIP_NONE && UNLIKELY(twin_is_on_its_way()))
         c->trace.skip = cycle_meet_twin(c);

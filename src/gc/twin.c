@@ -23,6 +23,7 @@ enum {
     TWIN_EXIT_FAILED = 1,
     TWIN_MEMORY_SHARE = 2, /* of the heap: so much must be available, for pages that are written before the clone ends */
     TWIN_LOOK_NS = 500 * 1000,
+    TWIN_MAX_LOST = 3, /* in a row; then none is made any more: whatever ends them lasts, and each is a second marking */
 };
 #define TWIN_PATIENCE_NS (UINT64_C(5) * 1000 * 1000 * 1000)
 
@@ -35,7 +36,6 @@ struct twin_span {
 struct twin_result {
     uint64_t is_complete; /* written last */
     uint64_t cpu_ns;
-    struct mark_stats stats;
     size_t n_bytes; /* of records */
     _Alignas(8) char records[];
 };
@@ -45,6 +45,7 @@ static struct {
     pid_t pid; /* of the clone, 0: none that is not reaped */
     struct twin_result *result; /* NULL: no twin is on its way */
     size_t result_bytes;
+    uint32_t n_lost; /* clones in a row */
     uint32_t n_doubts; /* atomic */
     uint32_t n_doubts_before;
 } twin;
@@ -117,12 +118,10 @@ static NORETURN void twin_run(pid_t parent, bool (*mark)(void))
     bool is_complete;
 
     os_clone_follow(parent);
-    os_close_all_but(-1);
     mark_alone();
-    is_complete = roots_reopen_in_clone() && mark();
+    is_complete = os_close_all_but(-1) && roots_reopen_in_clone() && mark();
     if (is_complete) {
         heap_walk_spans(twin_export_span, twin.result);
-        twin.result->stats = mark_stats;
         twin.result->cpu_ns = os_clock_cpu_ns();
         __atomic_store_n(&twin.result->is_complete, 1, __ATOMIC_RELEASE);
     }
@@ -136,7 +135,7 @@ bool twin_begin(bool (*mark)(void))
     long pid;
 
     ASSERT(twin.result == NULL && twin.pid == 0);
-    if (weak_is_used())
+    if (weak_is_used() || twin.n_lost >= TWIN_MAX_LOST)
         return false;
     twin.result_bytes = bits_round_up(twin_room_bytes(), os_page_size());
     twin.result = os_vm_map_shared(twin.result_bytes);
@@ -185,8 +184,11 @@ enum twin_state twin_poll(bool is_awaited)
         twin_await();
     else if (!twin_reap(false))
         return TWIN_RUNNING;
-    if (__atomic_load_n(&twin.result->is_complete, __ATOMIC_ACQUIRE) != 0)
+    if (__atomic_load_n(&twin.result->is_complete, __ATOMIC_ACQUIRE) != 0) {
+        twin.n_lost = 0;
         return TWIN_DONE;
+    }
+    twin.n_lost++;
     twin_end();
     return TWIN_LOST;
 }
@@ -231,18 +233,22 @@ bool twin_import(void)
         return false;
     heap_walk_spans(twin_mark_span, NULL);
     twin_walk(twin_unmark);
-    mark_stats = twin.result->stats;
     return true;
 }
 
+/* Two threads may be here, each on its way to an exec. */
 void twin_end(void)
 {
-    if (twin.pid != 0)
-        os_clone_kill(twin.pid);
-    twin_reap(true);
-    if (twin.result != NULL)
-        os_vm_unmap(twin.result, twin.result_bytes);
-    twin.result = NULL;
+    struct twin_result *result = __atomic_exchange_n(&twin.result, NULL, __ATOMIC_ACQ_REL);
+    pid_t pid = __atomic_exchange_n(&twin.pid, 0, __ATOMIC_ACQ_REL);
+    bool is_success;
+
+    if (pid != 0) {
+        os_clone_kill(pid);
+        os_clone_wait(pid, true, &is_success);
+    }
+    if (result != NULL)
+        os_vm_unmap(result, twin.result_bytes);
 }
 
 /* The clone is the parent's. */

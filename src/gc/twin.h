@@ -31,7 +31,8 @@ enum twin_state twin_poll(bool is_awaited);
  * doubt, and nothing is marked. */
 bool twin_import(void);
 uint64_t twin_cpu_ns(void); /* what the clone used */
-/* Over: the result is taken or of no use. A clone that still runs is ended. */
+/* Over: the result is taken or of no use. A clone that still runs is ended. Also while cycles are held off (cycle_fork_prepare), by a
+ * thread before its exec, whose new program would be left with a child. */
 void twin_end(void);
 /* In a critical section, before an address is made that no reference led to. */
 void twin_doubt(void);

@@ -51,11 +51,11 @@ int os_clone_wait(pid_t pid, bool is_awaited, bool *is_success)
     return got > 0 ? 0 : (int)got;
 }
 
-void os_close_all_but(int fd)
+bool os_close_all_but(int fd)
 {
     if (fd > 0)
         os_syscall(SYS_close_range, 0, fd - 1, 0, 0, 0, 0);
-    os_syscall(SYS_close_range, fd + 1, UINT32_MAX, 0, 0, 0, 0);
+    return os_syscall(SYS_close_range, fd + 1, UINT32_MAX, 0, 0, 0, 0) == 0;
 }
 
 int os_file_rename(const char *from, const char *to)

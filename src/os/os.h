@@ -409,7 +409,7 @@ void os_clone_kill(pid_t pid);
 /* 0: it has ended, and is gone from the kernel's table. -EAGAIN: it runs, and is_awaited is false. Else -errno: it is gone
  * already. */
 int os_clone_wait(pid_t pid, bool is_awaited, bool *is_success);
-void os_close_all_but(int fd);
+bool os_close_all_but(int fd); /* false: Linux before 5.9 */
 int os_file_rename(const char *from, const char *to);
 bool os_file_may_be_replaced(const char *path); /* nothing is there, or an ordinary file: no device, no pipe, no link to one */
 void os_file_remove(const char *path);

@@ -10,6 +10,7 @@
  *     forked         the program forks meanwhile: parent and child both collect
  *     unforked       memory within a block that clones do not get: the cycle is made in one stop, and what it refers to stays
  *     exited         a process that ends leaves no clone behind
+ *     replaced       nor does one that another program takes the place of
  * usage: concurrent CASE, under GCMALLOC=concurrent=always,floor=1M,budget=100,percent=20 */
 #include <dirent.h>
 #include <fcntl.h>
@@ -268,15 +269,31 @@ static void exited(void)
     TEST_CHECK(errno == ECHILD);
 }
 
+static void replaced(void)
+{
+    execl("/proc/self/exe", "concurrent", "childless", NULL);
+    TEST_FAIL("exec");
+}
+
+static void childless(void)
+{
+    int status;
+    TEST_CHECK(waitpid(-1, &status, __WALL | WNOHANG) == -1 && errno == ECHILD);
+    _exit(0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(void);
     } cases[] = {{"moves", moves},     {"found", found},   {"inhibited", inhibited}, {"weak", weak},     {"killed", killed},
-                 {"stopped", stopped}, {"unseen", unseen}, {"forked", forked},       {"unforked", unforked}, {"exited", exited}};
+                 {"stopped", stopped}, {"unseen", unseen}, {"forked", forked},       {"unforked", unforked}, {"exited", exited},
+                 {"replaced", replaced}};
     if (gc_collect_level == NULL)
         TEST_FAIL("the library is not loaded");
+    if (argc == 2 && strcmp(argv[1], "childless") == 0)
+        childless();
     n_handled = mmap(NULL, sizeof(*n_handled), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     setpgid(0, 0);
     signal(SIGUSR1, handle);
