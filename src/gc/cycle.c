@@ -175,6 +175,7 @@ static enum cycle_skip cycle_mark_here(struct cycle *c)
 /* What finalizers and the like hold may have changed since the clone was made. */
 static enum cycle_skip cycle_take_over(struct cycle *c)
 {
+    mark_alone(); /* next to nothing is left: no helper is woken for it */
     finalizer_mark_roots();
     bool is_complete = mark_drain() && cycle_mark_indirect();
     cycle_lap(c, PHASE_MARK);
@@ -359,7 +360,8 @@ static void cycle_attempt(struct cycle *c)
     roots_finish();
     mark_finish();
     if (c->is_marked) {
-        c->trace.cpu_ns += cycle_state.first.cpu_ns + twin_cpu_ns();
+        c->trace.cpu_ns += cycle_state.first.cpu_ns;
+        pacer_note_clone(twin_cpu_ns());
         twin_end();
     }
 }

@@ -34,7 +34,7 @@ void mark_distances_of(const struct span *s, uint32_t idx, void (*found)(size_t 
 /* after the restart: gives back what an unusually deep stack used */
 void mark_finish(void);
 void mark_clear_all(void); /* the cycle is void: no block is marked */
-void mark_alone(void); /* in a clone, where no helper is: before mark_drain */
+void mark_alone(void); /* in this cycle no helper is asked, because none is there (in a clone) or little is to do. Before mark_drain */
 
 /* ---- input; nothing is final until the next mark_drain ---- */
 /* 8-byte words of [lo, hi); bounds need no alignment, partial words at the ends are left out */

@@ -87,6 +87,7 @@ static struct {
     size_t thrifty_bytes;          /* distance at which cycles take the share of the time that is asked for */
     size_t available_bytes;        /* what the kernel said ... */
     uint64_t available_until_ns;   /* ... and how long that counts */
+    uint64_t clone_cpu_ns;         /* of the cycle that is about to be over */
     bool expects_garbage;
     bool is_announced;
     uint64_t n_slow_paths;   /* for stress */
@@ -398,7 +399,7 @@ static void pacer_adapt(size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
     if (pacer.expects_garbage) {
         uint64_t begin_ns = os_clock_cpu_ns() - cpu_ns, from_ns = pacer.live_cpu_ns;
         struct thrift_past past = {LOAD_ONCE(pacer.live_bytes), live_bytes, dead_bytes,
-                                   begin_ns > from_ns ? begin_ns - from_ns : 0, cpu_ns};
+                                   begin_ns > from_ns ? begin_ns - from_ns : 0, cpu_ns + pacer.clone_cpu_ns};
         if (from_ns != UINT64_MAX)
             STORE_ONCE(pacer.thrifty_bytes, thrift_distance(&past, pacer.config.budget_percent));
     }
@@ -456,12 +457,18 @@ static void pacer_set_budget(size_t live_bytes, size_t dead_bytes, uint64_t cpu_
     STORE_ONCE(pacer.far_cpu_allowed_ns, pacer_cpu_after(now_ns, cpu_ns, PACER_FAR_BUDGET));
 }
 
+void pacer_note_clone(uint64_t cpu_ns)
+{
+    pacer.clone_cpu_ns = cpu_ns;
+}
+
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns)
 {
     STORE_ONCE(pacer.is_announced, false);
     if (is_complete)
         pacer_adapt(live_bytes, dead_bytes, cpu_ns);
-    pacer_set_budget(live_bytes, dead_bytes, cpu_ns);
+    pacer_set_budget(live_bytes, dead_bytes, cpu_ns + pacer.clone_cpu_ns);
+    pacer.clone_cpu_ns = 0;
     if (!is_complete) {
         if (pacer.live_cpu_ns != UINT64_MAX)
             pacer.live_cpu_ns += cpu_ns;

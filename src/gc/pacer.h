@@ -43,6 +43,8 @@ void pacer_look_early(void);
 bool pacer_is_announced(void); /* of the next cycle, or of the one that runs */
 /* A cycle that is due cannot be finished yet: the next look comes when some more has been handed out. */
 void pacer_look_again(void);
+/* CPU time that a clone used for the cycle of which pacer_cycle_done comes next: not this process's, and paid for all the same. */
+void pacer_note_clone(uint64_t cpu_ns);
 /* After a cycle (or a skipped one: is_complete false). */
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns);
 size_t pacer_goal_bytes(void);

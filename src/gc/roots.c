@@ -38,6 +38,11 @@ unsigned roots_disguises(void)
     return roots.disguises;
 }
 
+bool roots_has_userfault(void)
+{
+    return roots.has_userfault;
+}
+
 bool roots_has_hider(void)
 {
     return roots.has_hider;
@@ -93,8 +98,6 @@ static void roots_begin(void)
     roots.threads.n = 0;
     roots.excluded.n = 0;
     roots.did_trust_resident = false;
-    roots.has_hider = false;
-    roots.disguises = roots.expected;
     roots.has_uring = false;
     roots.did_ask_userfault = false;
     roots.has_userfault = false;
@@ -174,6 +177,8 @@ static void roots_scan_all(void *unused)
 {
     (void)unused;
     roots_begin();
+    roots.has_hider = false; /* here and not before: a cycle's second stop goes by what the first one saw */
+    roots.disguises = roots.expected;
     roots.has_swap = os_probe_swap_in_use();
     roots_table_place();
     roots_zones_seal(&roots.excluded, ROOTS_ZONE_DEAD);

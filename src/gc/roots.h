@@ -51,6 +51,8 @@ void roots_expect(unsigned disguises);
 /* After roots_scan: those, and of libraries that are mapped. */
 unsigned roots_disguises(void);
 bool roots_has_hider(void); /* of a runtime that holds blocks by what is no address of them */
+/* Somebody may be told of each fork before it goes on: no clone can be made in a stop. */
+bool roots_has_userfault(void);
 uint64_t roots_scanned_bytes(void); /* last roots_scan */
 void roots_fork_child(void);
 

@@ -162,6 +162,11 @@ static const char *kernel_fd_name(int fd)
     return roots.text;
 }
 
+static void kernel_note_userfault_name(const char *name)
+{
+    roots.has_userfault |= strcmp(name, "anon_inode:[userfaultfd]") == 0;
+}
+
 static bool kernel_scan_special(int fd)
 {
     const char *name, *last;
@@ -171,6 +176,7 @@ static bool kernel_scan_special(int fd)
     name = kernel_fd_name(fd);
     if (name == NULL)
         return false;
+    kernel_note_userfault_name(name);
     last = strrchr(name, '/');
     return last == NULL || (strcmp(last, "/fuse") != 0 && strcmp(last, "/cuse") != 0) || roots_fail(SKIP_FUSE);
 }
@@ -206,7 +212,7 @@ static bool kernel_note_userfault(int fd, void *ctx)
     (void)ctx;
     if (name == NULL)
         return false;
-    roots.has_userfault |= strcmp(name, "anon_inode:[userfaultfd]") == 0;
+    kernel_note_userfault_name(name);
     return true;
 }
 

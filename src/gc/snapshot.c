@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/check.h"
+#include "gc/roots.h"
 #include "gc/roots_doctor.h"
 #include "gc/snapshot_int.h"
 #include "heap/meta.h"
@@ -62,11 +63,11 @@ void snapshot_at_stop(void)
     if (LIKELY(r == NULL))
         return;
     snapshot_state.request = NULL;
-    pid = os_clone_process();
+    pid = roots_has_userfault() ? -EPERM : os_clone_process(true);
     if (pid == 0)
         snapshot_run_clone(r);
     snapshot_state.clone = pid > 0 ? (pid_t)pid : 0;
-    snapshot_state.error = pid > 0 ? 0 : (int)-pid;
+    snapshot_state.error = pid > 0 ? 0 : EAGAIN;
 }
 
 /* ---- the program's side --------------------------------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /* See twin.h.
  *
  * The clone writes into one piece of shared memory: for each span in which it found unreachable blocks a record with their bits.
- * Such a span outlives the clone, because a block that nobody reaches is freed by nobody; where the program does free one
- * all the same (by a pointer that we cannot see), the record no longer fits its span and is passed over.
+ * Such a span outlives the clone, because a block that nobody reaches is freed by nobody. (Where the program does free one all the
+ * same, by a pointer that we cannot see, a block that gets its slot meanwhile is lost with it.)
  */
 #include "gc/twin.h"
 
@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/counters.h"
 #include "gc/mark.h"
+#include "gc/roots.h"
 #include "gc/roots_doctor.h"
 #include "gc/weak.h"
 #include "heap/heap.h"
@@ -45,7 +46,7 @@ static struct {
     pid_t pid; /* of the clone, 0: none that is not reaped */
     struct twin_result *result; /* NULL: no twin is on its way */
     size_t result_bytes;
-    uint32_t n_lost; /* clones in a row */
+    uint32_t n_lost; /* clones in a row, and results that were in doubt */
     uint32_t n_doubts; /* atomic */
     uint32_t n_doubts_before;
 } twin;
@@ -112,14 +113,14 @@ static void twin_export_span(struct span *s, void *ctx)
     result->n_bytes += sizeof(*record) + s->n_words * sizeof(uint64_t);
 }
 
-/* What peers of the program wait for must not be held open for longer than the program itself does. */
 static NORETURN void twin_run(pid_t parent, bool (*mark)(void))
 {
     bool is_complete;
 
     os_clone_follow(parent);
     mark_alone();
-    is_complete = os_close_all_but(-1) && roots_reopen_in_clone() && mark();
+    /* A hole is memory of a block that clones do not get (MADV_DONTFORK). */
+    is_complete = os_vm_is_mapped((void *)heap_map.arena_base, heap_map.arena_bytes) && roots_reopen_in_clone() && mark();
     if (is_complete) {
         heap_walk_spans(twin_export_span, twin.result);
         twin.result->cpu_ns = os_clock_cpu_ns();
@@ -135,14 +136,14 @@ bool twin_begin(bool (*mark)(void))
     long pid;
 
     ASSERT(twin.result == NULL && twin.pid == 0);
-    if (weak_is_used() || twin.n_lost >= TWIN_MAX_LOST)
+    if (weak_is_used() || roots_has_userfault() || twin.n_lost >= TWIN_MAX_LOST)
         return false;
     twin.result_bytes = bits_round_up(twin_room_bytes(), os_page_size());
     twin.result = os_vm_map_shared(twin.result_bytes);
     if (twin.result == NULL)
         return false;
     twin.n_doubts_before = __atomic_load_n(&twin.n_doubts, __ATOMIC_RELAXED);
-    pid = os_clone_process();
+    pid = os_clone_process(false);
     if (pid == 0)
         twin_run(parent, mark);
     twin.pid = pid > 0 ? (pid_t)pid : 0;
@@ -155,26 +156,31 @@ bool twin_begin(bool (*mark)(void))
 /* ---- after --------------------------------------------------------------------------------------------------- */
 
 /* false: it runs. */
-static bool twin_reap(bool is_awaited)
+static bool twin_reap(void)
 {
     bool is_success;
 
-    if (twin.pid != 0 && os_clone_wait(twin.pid, is_awaited, &is_success) != -EAGAIN)
+    if (twin.pid != 0 && os_clone_wait(twin.pid, false, &is_success) != -EAGAIN)
         twin.pid = 0;
     return twin.pid == 0;
 }
 
-/* Whoever stopped it for good is not waited for. */
+/* One that gets nothing done, because somebody stopped it, say, is not waited for for ever. */
 static void twin_await(void)
 {
-    uint64_t end_ns = os_clock_ns() + TWIN_PATIENCE_NS;
+    uint64_t moved_ns = os_clock_ns(), before_cpu_ns = 0;
     uint32_t nobody = 0;
 
-    while (!twin_reap(false) && os_clock_ns() < end_ns)
+    while (!twin_reap() && os_clock_ns() - moved_ns < TWIN_PATIENCE_NS) {
+        uint64_t cpu_ns = os_clone_cpu_ns(twin.pid);
+        if (cpu_ns != before_cpu_ns)
+            moved_ns = os_clock_ns();
+        before_cpu_ns = cpu_ns;
         os_futex_wait(&nobody, 0, TWIN_LOOK_NS);
+    }
     if (twin.pid != 0)
-        os_clone_kill(twin.pid);
-    twin_reap(true);
+        os_clone_end(twin.pid);
+    twin.pid = 0;
 }
 
 /* Somebody else may have reaped it, who waits for any child there is: its result tells. */
@@ -182,12 +188,10 @@ enum twin_state twin_poll(bool is_awaited)
 {
     if (is_awaited)
         twin_await();
-    else if (!twin_reap(false))
+    else if (!twin_reap())
         return TWIN_RUNNING;
-    if (__atomic_load_n(&twin.result->is_complete, __ATOMIC_ACQUIRE) != 0) {
-        twin.n_lost = 0;
+    if (__atomic_load_n(&twin.result->is_complete, __ATOMIC_ACQUIRE) != 0)
         return TWIN_DONE;
-    }
     twin.n_lost++;
     twin_end();
     return TWIN_LOST;
@@ -229,8 +233,11 @@ static void twin_unmark(struct span *s, const struct twin_span *record)
 
 bool twin_import(void)
 {
-    if (__atomic_load_n(&twin.n_doubts, __ATOMIC_RELAXED) != twin.n_doubts_before)
+    if (__atomic_load_n(&twin.n_doubts, __ATOMIC_RELAXED) != twin.n_doubts_before) {
+        twin.n_lost++;
         return false;
+    }
+    twin.n_lost = 0;
     heap_walk_spans(twin_mark_span, NULL);
     twin_walk(twin_unmark);
     return true;
@@ -241,12 +248,9 @@ void twin_end(void)
 {
     struct twin_result *result = __atomic_exchange_n(&twin.result, NULL, __ATOMIC_ACQ_REL);
     pid_t pid = __atomic_exchange_n(&twin.pid, 0, __ATOMIC_ACQ_REL);
-    bool is_success;
 
-    if (pid != 0) {
-        os_clone_kill(pid);
-        os_clone_wait(pid, true, &is_success);
-    }
+    if (pid != 0)
+        os_clone_end(pid);
     if (result != NULL)
         os_vm_unmap(result, twin.result_bytes);
 }

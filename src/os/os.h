@@ -67,6 +67,7 @@ size_t os_page_size(void);
 int os_vm_map_at(void *addr, size_t size, bool noreserve, bool dontdump);
 int os_vm_unmap(void *addr, size_t size);
 void *os_vm_map_shared(size_t size); /* zeroed, wherever there is room; a clone writes to the same. NULL: none */
+bool os_vm_is_mapped(void *addr, size_t size); /* all of it, whatever it is */
 /* Pages of [addr, addr + size) that are in memory. SIZE_MAX: not all of it is mapped, or there is a seccomp filter. */
 size_t os_vm_count_present(void *addr, size_t size);
 /* Give pages back; they read as zero afterwards (whatever it takes: where the
@@ -402,14 +403,17 @@ void os_stop_signal_open(void);          /* at start: whoever became this progra
 uint64_t os_pointer_guard(void);
 
 /* ---- clone.c: a copy of the process, which the program's wait and SIGCHLD never see -------------------------- */
-long os_clone_process(void); /* as fork, without handlers: 0 in the copy, which never returns; its pid, or -errno */
+/* As fork, without handlers: 0 in the copy, which never returns; its pid, or -errno (-EPERM: it would be in another namespace of
+ * processes). Without descriptors the copy has none at any time, and ends where the kernel cannot do that (before 5.9). */
+long os_clone_process(bool keeps_descriptors);
 pid_t os_clone_parent(void); /* in the copy: the process */
 void os_clone_follow(pid_t parent); /* in the copy: it ends with the thread that made it */
-void os_clone_kill(pid_t pid);
+void os_clone_end(pid_t pid);     /* it is gone when this returns */
+uint64_t os_clone_cpu_ns(pid_t pid); /* what it has used so far; 0: not known */
 /* 0: it has ended, and is gone from the kernel's table. -EAGAIN: it runs, and is_awaited is false. Else -errno: it is gone
  * already. */
 int os_clone_wait(pid_t pid, bool is_awaited, bool *is_success);
-bool os_close_all_but(int fd); /* false: Linux before 5.9 */
+void os_close_all_but(int fd);
 int os_file_rename(const char *from, const char *to);
 bool os_file_may_be_replaced(const char *path); /* nothing is there, or an ordinary file: no device, no pipe, no link to one */
 void os_file_remove(const char *path);

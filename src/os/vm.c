@@ -80,6 +80,12 @@ void *os_vm_map_shared(size_t size)
     return kernel_is_error(got) ? NULL : (void *)got;
 }
 
+/* Nothing is written: the kernel only looks for a hole. */
+bool os_vm_is_mapped(void *addr, size_t size)
+{
+    return os_syscall(SYS_msync, (long)addr, (long)size, MS_ASYNC, 0, 0, 0) == 0;
+}
+
 /* Addresses without a mapping are told by an error. */
 size_t os_vm_count_present(void *addr, size_t size)
 {

@@ -140,7 +140,7 @@ endforeach()
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/concurrent.c lines REGEX "^ \\*     [a-z]+   ")
 foreach(line IN LISTS lines)
   string(REGEX REPLACE "^ \\*     ([a-z]+) .*" "\\1" case "${line}")
-  gcm_preload_test(trap.concurrent_${case} LABEL quick TIMEOUT 120 COMMAND concurrent ${case}
+  gcm_preload_test(trap.concurrent_${case} LABEL quick TIMEOUT 120 COMMAND concurrent ${case} $<TARGET_FILE:trap_fontconfig>
     ENV GCMALLOC=concurrent=always,floor=1M,budget=100,percent=20)
 endforeach()
 
