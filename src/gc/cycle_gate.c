@@ -37,14 +37,14 @@ static void gate_add(uint32_t *word, uint32_t n)
     __atomic_add_fetch(word, n, __ATOMIC_SEQ_CST);
 }
 
-void cycle_vfork_lasts(pid_t pid)
+static bool gate_note_sharer(pid_t pid)
 {
     for (size_t i = 0; i < GATE_MAX_SHARERS; i++) {
         pid_t none = 0;
         if (__atomic_compare_exchange_n(&gate.sharers[i], &none, pid, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-            return;
+            return true;
     }
-    /* no room to remember it: it counts for ever */
+    return false;
 }
 
 static bool gate_has_sharers(void)
@@ -56,6 +56,13 @@ static bool gate_has_sharers(void)
             cycle_vfork_end();
     }
     return gate_load(&gate.n_vforks) != 0;
+}
+
+/* Where so many live at once that there is no room to remember one, it counts for ever. */
+void cycle_vfork_lasts(pid_t pid)
+{
+    if (!gate_note_sharer(pid) && !os_seccomp_is_on() && gate_has_sharers())
+        gate_note_sharer(pid);
 }
 
 enum cycle_skip cycle_gate_reason(void)

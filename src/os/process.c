@@ -103,11 +103,12 @@ bool os_is_vfork_child(void)
     return canary == NULL || *canary != 0;
 }
 
-/* One that is gone, or has ended and was not waited for, has no memory. */
+/* One that is gone, or has ended and was not waited for, has no memory; a main thread that has ended has none either, so the caller is
+ * what it is compared with. */
 bool os_has_our_memory(pid_t pid)
 {
     const int kcmp_vm = 1;
-    long result = os_syscall(SYS_kcmp, os_getpid(), pid, kcmp_vm, 0, 0, 0);
+    long result = os_syscall(SYS_kcmp, os_gettid(), pid, kcmp_vm, 0, 0, 0);
 
     if (result < 0) /* not in this kernel, or not allowed */
         return os_syscall(SYS_kill, pid, 0, 0, 0, 0, 0) != -ESRCH;
