@@ -16,6 +16,7 @@ int interpose_vfork_end(long result); /* in the parent; the system call's result
 void *interpose_dlopen_target(void);  /* libc's dlopen */
 void *interpose_syscall_target(void); /* libc's syscall */
 void *interpose_makecontext_target(const ucontext_t *context); /* libc's makecontext */
+int interpose_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...); /* as libc's clone */
 long interpose_seccomp(long nr, unsigned operation, unsigned flags, void *args);
 long interpose_sigaltstack(long nr, const stack_t *wanted, stack_t *old); /* interpose_altstack.c */
 long interpose_exec(long nr, long a, long b, long c, long d, long e); /* interpose_exec.c */

@@ -1,11 +1,12 @@
 /* Calls that make a process, load a library, or give up system calls.
  *
  * What    posix_spawn and vfork: between the parent and the exec of the child both run in one memory, so no
- *         cycle starts until it is over; nor while a process that clone made runs in this one's memory. dlopen without RTLD_DEEPBIND: a library bound to libc's free before
- *         ours would hand our blocks to it. prctl and syscall: once the kernel filters system calls, the
- *         storey below uses fewer. unshare and setns, before which helper threads end. makecontext, whose stack may be
- *         a part of the thread's own.
- * Not here  vfork, dlopen and makecontext themselves, which need their caller's frame and return address:
+ *         cycle starts until it is over; nor while a process that clone made runs in this one's memory. dlopen
+ *         without RTLD_DEEPBIND: a library bound to libc's free before ours would hand our blocks to it. prctl and
+ *         syscall: once the kernel filters system calls, the storey below uses fewer. unshare and setns, before
+ *         which helper threads end. makecontext, whose stack may be a part of the thread's own.
+ * Not here  vfork, dlopen and makecontext themselves, which need their caller's frame and return address, and
+ *         clone, which may be another function altogether:
  *         interpose_process_*.S. system, popen and wordexp wait long after their child has its own memory;
  *         their short vfork is left to the collector, which skips a cycle in which a thread cannot be
  *         stopped.
@@ -71,7 +72,7 @@ void interpose_vfork_begin(void)
 }
 
 /* A process without memory of its own that is no thread runs on while threads are stopped. */
-EXPORT int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
+int interpose_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
 {
     bool shares = (flags & (CLONE_VM | CLONE_THREAD)) == CLONE_VM;
     pid_t *parent_tid, *child_tid;

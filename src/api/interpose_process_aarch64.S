@@ -1,4 +1,5 @@
-/* vfork, dlopen, makecontext and syscall; see interpose_process.c. */
+/* vfork, clone, dlopen, makecontext and syscall; see interpose_process.c. */
+#include "api/interposed.h"
 #if defined(__aarch64__)
     .text
 #define SYS_CLONE 220
@@ -45,6 +46,30 @@ __vfork:
     .cfi_endproc
     .size   vfork, . - vfork
     .size   __vfork, . - __vfork
+
+/* The numbers of enum real_fn. */
+    .set    .Ln_real, 0
+#define REAL_NUMBER(name, version) .set .L##name, .Ln_real; .set .Ln_real, .Ln_real + 1;
+    INTERPOSED_REAL(REAL_NUMBER)
+
+/* int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...), if it is libc's. The name is anybody's, and a library that the
+ * program is linked to may have a function of it with other arguments and another result, which is gone to with all registers as they
+ * are. Weak, for a program that has its own and is linked with us. */
+    .weak   clone
+    .type   clone, %function
+    .balign 16
+clone:
+    .cfi_startproc
+    adrp    x16, real_is_foreign + .Lclone
+    add     x16, x16, :lo12:real_is_foreign + .Lclone
+    ldrb    w16, [x16]
+    cbz     w16, 1f
+    adrp    x16, real_table + 8 * .Lclone
+    ldr     x16, [x16, :lo12:real_table + 8 * .Lclone]
+    br      x16
+1:  b       interpose_clone
+    .cfi_endproc
+    .size   clone, . - clone
 
 /* Asks FUNCTION, called with the eight arguments of the caller, where to go, and jumps there with the same arguments. */
     .macro  jump_where function

@@ -1,4 +1,5 @@
-/* vfork, dlopen, makecontext and syscall; see interpose_process.c. */
+/* vfork, clone, dlopen, makecontext and syscall; see interpose_process.c. */
+#include "api/interposed.h"
 #if defined(__x86_64__)
     .text
 #define SYS_VFORK 58
@@ -39,6 +40,25 @@ __vfork:
     .cfi_endproc
     .size   vfork, . - vfork
     .size   __vfork, . - __vfork
+
+/* The numbers of enum real_fn. */
+    .set    .Ln_real, 0
+#define REAL_NUMBER(name, version) .set .L##name, .Ln_real; .set .Ln_real, .Ln_real + 1;
+    INTERPOSED_REAL(REAL_NUMBER)
+
+/* int clone(int (*fn)(void *), void *stack, int flags, void *arg, ...), if it is libc's. The name is anybody's, and a library that the
+ * program is linked to may have a function of it with other arguments and another result, which is gone to with all registers as they
+ * are. Weak, for a program that has its own and is linked with us. */
+    .weak   clone
+    .type   clone, @function
+    .balign 16
+clone:
+    .cfi_startproc
+    cmpb    $0, real_is_foreign + .Lclone(%rip)
+    je      interpose_clone
+    jmpq    *real_table + 8 * .Lclone(%rip)
+    .cfi_endproc
+    .size   clone, . - clone
 
 /* Asks FUNCTION, called with the six arguments of the caller, where to go, and jumps there with the same arguments. */
     .macro  jump_where function

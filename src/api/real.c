@@ -205,10 +205,17 @@ static bool real_resolves_to(const char *name, void *ours, bool may_be_entry)
     return found == NULL || found == ours || (may_be_entry && real_is_jump_entry(found));
 }
 
-static bool real_may_malloc_precede(const struct symtab_list *libraries)
+/* Ours is there for others, which it is not in a program that was linked with our names hidden, and nobody has the name before us. */
+static bool real_is_found_first(const struct symtab_list *libraries, const char *name, void *ours)
 {
-    return libraries->own == libraries->n || real_may_precede(libraries, "malloc") || real_may_precede(libraries, "calloc") ||
-           real_may_precede(libraries, "realloc") || real_may_precede(libraries, "free");
+    return libraries->own != libraries->n && !real_may_precede(libraries, name) &&
+           symtab_function(&libraries->libraries[libraries->own], name, symtab_hash(name)) == ours;
+}
+
+static bool real_is_malloc_found_first(const struct symtab_list *libraries)
+{
+    return real_is_found_first(libraries, "malloc", (void *)malloc) && real_is_found_first(libraries, "calloc", (void *)calloc) &&
+           real_is_found_first(libraries, "realloc", (void *)realloc) && real_is_found_first(libraries, "free", (void *)free);
 }
 
 bool real_is_malloc_ours(const struct symtab_list *libraries)
@@ -216,7 +223,7 @@ bool real_is_malloc_ours(const struct symtab_list *libraries)
     void *(*entry)(size_t);
     bool may_call = libraries != NULL;
 
-    if (libraries != NULL && !real_may_malloc_precede(libraries))
+    if (libraries != NULL && real_is_malloc_found_first(libraries))
         return true;
     entry = (void *(*)(size_t))dlsym(_r_debug.r_map, "malloc");
     if (may_call && entry != NULL && entry != malloc)

@@ -1,5 +1,6 @@
 /* A library that the program is linked to, such as D's, has a gc_malloc and a gc_collect of its own: calls reach them, with
- * a third argument of which ours knows nothing, in each thread and whatever the size and the flags. */
+ * a third argument of which ours knows nothing, in each thread and whatever the size and the flags. And one, such as gvpr's, has a
+ * clone, which is not libc's and gets its arguments as they are. */
 #include <pthread.h>
 #include "test_util.h"
 extern struct runtime_call {
@@ -10,6 +11,7 @@ extern struct runtime_call {
 extern int runtime_n_collections;
 void *gc_malloc(size_t size_bytes, unsigned flags, const void *type);
 void gc_collect(void);
+struct runtime_call *runtime_clone(struct runtime_call *call, double factor, int how, long flags) __asm__("clone");
 
 static void *body(void *arg)
 {
@@ -27,6 +29,7 @@ static void *body(void *arg)
 int main(void)
 {
     pthread_t id;
+    TEST_CHECK(runtime_clone(&runtime_last, 0.5, 3, 0x500000100) == &runtime_last + 1);
     body(NULL);
     TEST_CHECK(pthread_create(&id, NULL, body, NULL) == 0 && pthread_join(id, NULL) == 0);
     TEST_CHECK(runtime_n_collections == 2);

@@ -154,6 +154,13 @@ add_test(NAME trap.peers COMMAND ${CMAKE_CURRENT_LIST_DIR}/peers.sh ${library} $
 set_tests_properties(trap.peers PROPERTIES LABELS long TIMEOUT 7200)
 
 if(NOT GCM_TEST_LIBRARY)
+  foreach(names hidden shown)
+    gcm_test_program(linked_names_${names} ${CMAKE_CURRENT_LIST_DIR}/linked_and_hidden.c)
+    target_link_libraries(linked_names_${names} PRIVATE gcmalloc_static)
+    add_test(NAME trap.linked_names_${names} COMMAND linked_names_${names})
+    set_tests_properties(trap.linked_names_${names} PROPERTIES LABELS quick TIMEOUT 60)
+  endforeach()
+  target_link_options(linked_names_hidden PRIVATE LINKER:--exclude-libs,ALL)
   target_link_libraries(settings_of_setuid_program PRIVATE gcmalloc)
   add_test(NAME trap.settings_of_setuid_program COMMAND settings_of_setuid_program)
   set_tests_properties(trap.settings_of_setuid_program PROPERTIES LABELS quick TIMEOUT 60 SKIP_RETURN_CODE 77)
