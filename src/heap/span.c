@@ -262,7 +262,7 @@ bool span_retire_empty(struct span *s)
 
 /* ---- bits ---- */
 
-/* At no instruction is a slot both dead and free, or free without its taken bit (fork child; remote freers). */
+/* At no instruction is a slot both dead and free, or free without its taken bit, or that without its flag (fork child; remote freers). */
 static uint64_t span_sweep_word(struct span *s, uint32_t w)
 {
     struct span_cold *cold = &span_cold(s)[w];
@@ -270,6 +270,8 @@ static uint64_t span_sweep_word(struct span *s, uint32_t w)
     ASSERT((dead & s->words[w].free) == 0);
     if (dead == 0)
         return 0;
+    if ((span_flags(s) & SPAN_TAKEN) == 0)
+        atomic_fetch_or(&s->flags, SPAN_TAKEN);
     __atomic_store_n(&cold->dead, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&cold->taken, cold->taken | dead, __ATOMIC_RELEASE);
     __atomic_store_n(&s->words[w].free, s->words[w].free | dead, __ATOMIC_RELEASE);
@@ -282,8 +284,6 @@ bool span_sweep(struct span *s)
     span_drain(s); /* a dead block that the program has freed must not be freed again when its slot is in use */
     for (uint32_t w = 0; w < s->n_words; w++)
         won |= span_sweep_word(s, w);
-    if (won != 0)
-        atomic_fetch_or(&s->flags, SPAN_TAKEN);
     span_flag_clear(s, SPAN_UNSWEPT);
     return won != 0;
 }

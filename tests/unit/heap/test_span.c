@@ -167,11 +167,11 @@ static void second_free_by_the_owner_of_a_remotely_freed_block_aborts(void **sta
 static void flags_and_fast_owner_go_together(void **state)
 {
     (void)state;
-    void *p = harness_alloc(64);
+    void *p = harness_alloc(96); /* nothing was taken there, so that the flags tell the truth afterwards */
     struct span *s = span_of_ref(slice_of((uintptr_t)p)->span);
     os_critical_enter();
     tcache_drain_inbox(tcache_self);
-    span_flag_clear(s, SPAN_UNSWEPT | SPAN_TAKEN | SPAN_SPECIAL);
+    assert_int_equal(span_flags(s), 0);
     assert_ptr_equal(s->fast_owner, tcache_self);
     span_flag_set(s, SPAN_SPECIAL);
     assert_null(s->fast_owner);
@@ -225,6 +225,90 @@ static void a_span_that_nobody_else_frees_in_touches_no_cold_page(void **state)
     harness_check();
 }
 
+/* Not in the table of slices, so that nobody else looks at it. */
+static struct span *made_span(unsigned class_no)
+{
+    struct span *s = span_new(class_no, FLAVOR_MALLOC, heap_map.arena_base, 1, class_no == SIZECLASS_LARGE ? SLICE_SIZE : 0);
+    assert_non_null(s);
+    return s;
+}
+
+enum { N_KINDS = 4 };
+static const uint32_t flag_of_kind[N_KINDS] = {0, SPAN_UNSWEPT, SPAN_TAKEN, SPAN_SUSPECT};
+
+static uint64_t *bits_of_kind(struct span *s, int kind, uint32_t w)
+{
+    struct span_cold *cold = &span_cold(s)[w];
+    uint64_t *bits[N_KINDS] = {&s->remote[w], &cold->dead, &cold->taken, &cold->suspect};
+    return bits[kind];
+}
+
+static void a_descriptor_that_is_used_again_has_no_bits_of_the_span_before(void **state)
+{
+    (void)state;
+    const unsigned classes[] = {sizeclass_of(64), SIZECLASS_LARGE};
+    os_critical_enter();
+    for (int i = 0; i < 2 * N_KINDS; i++) {
+        struct span *s = made_span(classes[i / N_KINDS]);
+        uint32_t last = s->n_words - 1;
+        if (flag_of_kind[i % N_KINDS] != 0)
+            span_flag_set(s, flag_of_kind[i % N_KINDS]);
+        span_delete(s);
+        *bits_of_kind(s, i % N_KINDS, last) = 1; /* a late freer's comes after the end */
+        assert_ptr_equal(made_span(classes[i / N_KINDS]), s);
+        for (uint32_t w = 0; w <= last; w++)
+            for (int kind = 0; kind < N_KINDS; kind++)
+                assert_int_equal(*bits_of_kind(s, kind, w), 0);
+        span_delete(s);
+    }
+    os_critical_leave();
+}
+
+/* ---- what a child of a fork may find ---- */
+
+static struct span *stepped;
+static unsigned n_steps, n_without_flag;
+
+static void look_at_each_instruction(int sig)
+{
+    (void)sig;
+    n_steps++;
+    for (uint32_t w = 0; w < stepped->n_words; w++)
+        n_without_flag += span_cold(stepped)[w].taken != 0 && (span_flags(stepped) & SPAN_TAKEN) == 0;
+}
+
+static void sweep_step_by_step(struct span *s)
+{
+#if defined(__x86_64__)
+    stepped = s;
+    __asm__ volatile("subq $128, %%rsp; pushfq; orq $0x100, (%%rsp); popfq; addq $128, %%rsp" : : : "cc", "memory");
+    span_sweep(s);
+    __asm__ volatile("subq $128, %%rsp; pushfq; andq $~0x100, (%%rsp); popfq; addq $128, %%rsp" : : : "cc", "memory");
+#else
+    (void)s;
+    skip();
+#endif
+}
+
+static void the_flag_is_there_before_the_first_bit_is_taken(void **state)
+{
+    (void)state;
+    const struct sigaction look = {.sa_handler = look_at_each_instruction};
+    void *blocks[100];
+    harness_needs_hardware();
+    harness_alloc_n(blocks, 100, 112); /* of a size of which nothing was taken */
+    struct span *s = harness_span(blocks[0]);
+    settle();
+    publish(s);
+    assert_int_equal(span_flags(s) & (SPAN_UNSWEPT | SPAN_TAKEN), SPAN_UNSWEPT);
+    assert_int_equal(sigaction(SIGTRAP, &look, NULL), 0);
+    os_critical_enter();
+    sweep_step_by_step(s);
+    os_critical_leave();
+    assert_true(n_steps > s->n_words && (span_flags(s) & SPAN_TAKEN) != 0);
+    assert_int_equal(n_without_flag, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +321,8 @@ int main(void)
         cmocka_unit_test(second_free_by_the_owner_of_a_remotely_freed_block_aborts),
         cmocka_unit_test(flags_and_fast_owner_go_together),
         cmocka_unit_test(a_span_with_no_live_block_is_released_and_told),
+        cmocka_unit_test(a_descriptor_that_is_used_again_has_no_bits_of_the_span_before),
+        cmocka_unit_test(the_flag_is_there_before_the_first_bit_is_taken),
     };
     return cmocka_run_group_tests(tests, harness_setup, NULL);
 }
