@@ -22,6 +22,7 @@ void arena_lose(uintptr_t addr, uint32_t n_slices); /* taken ones that became a 
 bool arena_take_at(uintptr_t addr, uint32_t n_slices); /* exactly these, if they are free: growth in place */
 bool arena_is_huge(uintptr_t addr); /* in an advised huge page that is worth keeping whole */
 void arena_moved(uintptr_t from, uintptr_t to, uint32_t n_slices); /* the pages of these slices, to others; advice goes along */
+void arena_renew_advice(uintptr_t addr, uint32_t n_slices); /* taken ones that may be mapped anew: the kernel is told what we noted */
 void arena_split_huge(uintptr_t addr); /* before single pages of it go: it is none any more, nor made one again by the kernel */
 /* Blocks are allocated through all of the memory, over and over: huge pages pay from a few MiB on. */
 void arena_expect_dense(void);

@@ -151,7 +151,7 @@ static size_t huge_try(uintptr_t start, size_t size, uintptr_t untouched)
     bool is_asked = false;
     for (int i = 0; i < HUGE_TRIES && page + HUGE_PAGE_BYTES <= untouched; i++, page += HUGE_PAGE_BYTES) {
         if (os_vm_hugepages((void *)start, page + HUGE_PAGE_BYTES - start, true) != 0)
-            return 0;
+            return is_asked ? page - start : 0;
         uint64_t ns = huge_page_ns(page);
         least_ns = ns < least_ns ? ns : least_ns;
         is_asked = true;

@@ -93,6 +93,18 @@ void arena_moved(uintptr_t from, uintptr_t to, uint32_t n_slices)
     os_unlock(&arena.lock);
 }
 
+void arena_renew_advice(uintptr_t addr, uint32_t n_slices)
+{
+    size_t first = (addr - window.arena) >> SLICE_SHIFT, end = first + n_slices;
+    for (size_t slice = first; slice <= end; slice++) {
+        if (slice < end && arena_is_whole(slice / WORD_SLICES, arena_huge_mask_of(slice)))
+            continue;
+        if (slice > first)
+            os_vm_hugepages((void *)arena_addr(first), (slice - first) << SLICE_SHIFT, true);
+        first = slice + 1;
+    }
+}
+
 /* What of half a word may go. Of a huge page that is free all over, all at once. */
 static uint64_t arena_purgeable_half(size_t w, uint64_t huge, bool also_recent)
 {

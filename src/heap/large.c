@@ -192,10 +192,13 @@ static void *large_move(struct span *s, size_t usable)
         large_lose(to, n_moved);
         return NULL;
     }
-    if (e == 0)
+    if (e == 0) {
         arena_moved(s->start, start, n_moved);
-    else
+    } else {
+        if (e != -ENOSYS)
+            arena_renew_advice(start, n_moved);
         memcpy((void *)start, (void *)s->start, s->size_bytes);
+    }
     span_publish(to);
     large_end(s, TOMB_FREED, e == 0 ? n_moved : 0);
     return (void *)start;

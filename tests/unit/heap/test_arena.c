@@ -379,6 +379,27 @@ static void pages_that_move_bring_their_advice_along(void **state)
     os_critical_leave();
 }
 
+/* As a move leaves it that fails after it has unmapped where to: what was advised is again, and nothing else. */
+static void what_is_mapped_anew_is_advised_as_it_was(void **state)
+{
+    (void)state;
+    harness_needs_hardware();
+    enum { N = 3 * HUGE_PAGE_SLICES };
+    const size_t page = (size_t)HUGE_PAGE_SLICES << SLICE_SHIFT;
+    bool is_zero;
+    os_critical_enter();
+    uintptr_t addr = arena_take(N, HUGE_PAGE_SLICES, &is_zero);
+    for (int i = 0; i < 3; i++)
+        advise(addr + i * page, HUGE_PAGE_SLICES, i != 1);
+    os_vm_unmap((void *)addr, 3 * page);
+    assert_int_equal(os_vm_map_at((void *)addr, 3 * page, true, true), 0);
+    arena_renew_advice(addr, N);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(has_flag(addr + i * page, " hg"), i != 1);
+    arena_give(addr, N);
+    os_critical_leave();
+}
+
 static void growth_in_place_takes_exactly_free_neighbours(void **state)
 {
     (void)state;
@@ -463,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_huge_page_is_not_advised_again_while_they_are_dear),
         cmocka_unit_test(small_pages_are_not_taken_for_huge_ones),
         cmocka_unit_test(pages_that_move_bring_their_advice_along),
+        cmocka_unit_test(what_is_mapped_anew_is_advised_as_it_was),
         cmocka_unit_test(growth_in_place_takes_exactly_free_neighbours),
         cmocka_unit_test(a_foreign_mapping_in_the_way_is_stepped_over),
         cmocka_unit_test(what_is_ours_is_told_apart_from_what_is_not),
