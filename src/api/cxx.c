@@ -171,10 +171,10 @@ void cxx_find_replaced(const struct symtab_list *libraries)
 
 #define CXX_FIND(one, one_symbol, array, array_symbol)                                                                             \
     do {                                                                                                                           \
-        if ((p = real_replacement(libraries, #one_symbol, (void *)one_symbol)) != NULL)                                                      \
-            *(void **)&cxx_bases.one = *(void **)&cxx_bases.array = p;                                                            \
-        if ((p = real_replacement(libraries, #array_symbol, (void *)array_symbol)) != NULL)                                                  \
-            *(void **)&cxx_bases.array = p;                                                                                       \
+        if ((p = real_replacement(libraries, #one_symbol, (void *)one_symbol)) != NULL)                                            \
+            *(void **)&cxx_bases.one = *(void **)&cxx_bases.array = p;                                                             \
+        if ((p = real_replacement(libraries, #array_symbol, (void *)array_symbol)) != NULL)                                        \
+            *(void **)&cxx_bases.array = p;                                                                                        \
     } while (0)
     CXX_FIND(new_one, _Znwm, new_array, _Znam);
     CXX_FIND(delete_one, _ZdlPv, delete_array, _ZdaPv);

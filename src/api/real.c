@@ -167,7 +167,7 @@ void real_lookup_all(const struct symtab_list *libraries)
             real_lookup((enum real_fn)fn);
 }
 
-/* Before us are the program, the kernel's, and what is preloaded earlier. In another namespace nobody is. */
+/* Before us are the program and what is preloaded earlier. In another namespace nobody is. */
 static bool real_may_precede(const struct symtab_list *libraries, const char *name)
 {
     if (libraries->own == libraries->n)

@@ -3,7 +3,9 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include "base/compiler.h"
+#include "os/os.h"
 
 /* What a table of names begins with: then a filter of n_filter words, in which each name has two bits, a place to begin at for each of
  * n_buckets, and for each symbol from the first one on its hash, the lowest bit set at the end of a bucket. */
@@ -107,13 +109,17 @@ void *symtab_function(const struct symtab *tab, const char *name, uint32_t hash)
 
 /* ---- all of them ---- */
 
+/* The kernel's (vdso) is none that names are searched in, and has its table in the old form in kernels up to 5.19 for aarch64. */
 void symtab_list_all(struct symtab_list *list)
 {
     const struct link_map *map = _r_debug.r_map;
+    const uintptr_t kernels = os_auxval(AT_SYSINFO_EHDR);
 
     list->n = 0;
     list->own = SYMTAB_MAX_LIBRARIES;
     for (; map != NULL && list->n < SYMTAB_MAX_LIBRARIES; map = map->l_next) {
+        if (kernels != 0 && map->l_addr == kernels)
+            continue;
         if (symtab_is_own(map))
             list->own = list->n;
         list->libraries[list->n++] = symtab_of(map);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include <cmocka.h>
 
@@ -206,6 +207,22 @@ static void test_the_only_library_that_has_a_name_is_found_among_all(void **stat
     assert_false(symtab_others_may_have(&list, "poll", true));
 }
 
+/* No name is looked up there. */
+static void test_the_kernel_s_library_is_not_among_them(void **state)
+{
+    static struct symtab_list list;
+    const uintptr_t kernels = getauxval(AT_SYSINFO_EHDR);
+    size_t n_maps = 0;
+
+    (void)state;
+    for (const struct link_map *map = _r_debug.r_map; map != NULL; map = map->l_next)
+        n_maps += kernels == 0 || map->l_addr != kernels;
+    symtab_list_all(&list);
+    assert_int_equal(list.n, n_maps);
+    for (size_t i = 0; i < list.n; i++)
+        assert_true(kernels == 0 || list.libraries[i].base != kernels);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_places_are_found_whether_or_not_ld_so_has_moved_them),
         cmocka_unit_test(test_the_places_of_a_program_at_a_fixed_address_are_addresses),
         cmocka_unit_test(test_this_program_s_own_list_is_told),
+        cmocka_unit_test(test_the_kernel_s_library_is_not_among_them),
         cmocka_unit_test(test_the_only_library_that_has_a_name_is_found_among_all),
     };
     if (dlopen("libm.so.6", RTLD_NOW) == NULL)
