@@ -1,7 +1,9 @@
 /* Pieces are zeroed, aligned, disjoint and reused; scratch keeps its address. */
+#include "heap/window.h"
+
 #include "heap_harness.h"
 
-enum { N_PIECES = 500, N_STEPS = 20000 };
+enum { N_PIECES = 500, N_STEPS = 20000, STEP_BYTES = 256 * 1024 };
 
 static void pieces_are_zeroed_disjoint_and_reused(void **state)
 {
@@ -36,6 +38,33 @@ static void pieces_are_zeroed_disjoint_and_reused(void **state)
     os_critical_leave();
 }
 
+/* On no page lie pieces of both kinds, but where the two ends of a step meet: there all of one kind lie below the other's. */
+static void check_apart(unsigned char *const *pieces, const size_t *sizes, const bool *are_sparse, int n, size_t n_steps)
+{
+    enum { PAGE = 4096, N_PAGES = 16384 };
+    static unsigned highest[N_PAGES], lowest[N_PAGES]; /* in a page: end of what is dense, start of what is sparse */
+    size_t n_shared = 0;
+    for (size_t page = 0; page < N_PAGES; page++)
+        lowest[page] = PAGE;
+    for (int i = 0; i < n; i++) {
+        size_t start = (uintptr_t)pieces[i] - window.meta, end = start + sizes[i];
+        for (size_t at = start; at < end; at = (at / PAGE + 1) * PAGE) {
+            size_t page = at / PAGE;
+            assert_true(page < N_PAGES);
+            unsigned last = end > (page + 1) * PAGE ? PAGE : (unsigned)(end - page * PAGE);
+            if (are_sparse[i])
+                lowest[page] = at % PAGE < lowest[page] ? at % PAGE : lowest[page];
+            else
+                highest[page] = last > highest[page] ? last : highest[page];
+        }
+    }
+    for (size_t page = 0; page < N_PAGES; page++) {
+        assert_true(highest[page] <= lowest[page]);
+        n_shared += highest[page] != 0 && lowest[page] != PAGE;
+    }
+    assert_true(n_shared <= n_steps);
+}
+
 /* Pieces of the two kinds, in turn and of all sizes, over many steps of what is mapped. */
 static void sparse_pieces_are_zeroed_and_apart_from_others(void **state)
 {
@@ -43,10 +72,12 @@ static void sparse_pieces_are_zeroed_and_apart_from_others(void **state)
     enum { N = 4000 };
     static unsigned char *pieces[N];
     static size_t sizes[N];
+    static bool are_sparse[N];
     uint64_t rng = unit_seed();
     os_critical_enter();
+    size_t mapped = meta_mapped_bytes();
     for (int i = 0; i < N; i++) {
-        bool is_sparse = unit_below(&rng, 3) == 0;
+        bool is_sparse = are_sparse[i] = unit_below(&rng, 3) == 0;
         sizes[i] = unit_below(&rng, 50) == 0 ? unit_below(&rng, 600000) + 1 : unit_below(&rng, 3000) + 1;
         pieces[i] = is_sparse ? meta_alloc_sparse(sizes[i]) : meta_alloc(sizes[i]);
         assert_non_null(pieces[i]);
@@ -58,6 +89,7 @@ static void sparse_pieces_are_zeroed_and_apart_from_others(void **state)
     for (int i = 0; i < N; i++)
         for (size_t b = 0; b < sizes[i]; b++)
             assert_int_equal(pieces[i][b], i % 255 + 1);
+    check_apart(pieces, sizes, are_sparse, N, (meta_mapped_bytes() - mapped) / STEP_BYTES + 1);
     os_critical_leave();
 }
 
