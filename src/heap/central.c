@@ -177,6 +177,8 @@ static size_t central_trim_class(struct central_class *c)
 size_t central_trim(void)
 {
     size_t bytes = 0;
+    if (!LOAD_ONCE(central_is_used))
+        return 0;
     for (unsigned f = 0; f < FLAVOR_N; f++)
         for (unsigned k = 0; k < SIZECLASS_N; k++)
             if (!central_is_idle(&central[f][k]))

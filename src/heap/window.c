@@ -16,8 +16,8 @@ struct window window;
 struct heap_map heap_map;
 
 /* Where the slice table may lie, and offsets from it. The large layout puts the arena where bits 44 to 46 of an address
- * are fixed and byte 5 is 0x15 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators. All of it lies above a
- * sixth of the address space: from there downwards the kernel places what is mapped where the stack may grow without limit.
+ * are fixed and byte 5 is 0x16 to 0x1f, which no text has; the small ones serve 39-bit address spaces and emulators. All of the first
+ * lies above a sixth of the address space, where that has 47 bits: from there downwards the kernel places what is mapped where the stack may grow without limit.
  *
  * Small processes pay for page tables: one for each 2 MiB, GiB and 512 GiB in which they touch anything. So the three tables begin in
  * one GiB, and within a block of 512 GiB with the first blocks of the arena: 7 pages instead of 10 with all parts a GiB and more apart.
