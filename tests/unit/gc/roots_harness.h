@@ -50,7 +50,8 @@ static inline void forget_registers(void)
 
 __attribute__((noinline, unused)) static void plant(volatile void *where, unsigned i)
 {
-    volatile uintptr_t *word = where;
+    typedef uintptr_t __attribute__((aligned(4))) packed_word; /* the least alignment that is asked for here */
+    volatile packed_word *word = where;
 
     *word = ~seed_complement + 16 * i;
     forget_registers();
