@@ -7,7 +7,7 @@
  *         collections are inhibited) tells by twin_doubt.
  * Callers   the collector alone, holding CYCLE; twin_doubt: any thread.
  * Order   twin_begin in a stop; twin_poll until it is no longer TWIN_RUNNING; TWIN_DONE: in a stop twin_import; twin_end.
- * Not here  what a clone is (os/clone.c); phases (cycle.c); when it pays (twin_is_wanted says what must hold, not when).
+ * Not here  what a clone is (os/clone.c); phases (cycle.c).
  */
 #ifndef GC_TWIN_H
 #define GC_TWIN_H
