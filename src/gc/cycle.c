@@ -147,7 +147,7 @@ static bool cycle_drain(void)
     return mark_drain() && cycle_mark_distances(&n_found);
 }
 
-static bool cycle_mark_in_clone(void)
+static bool cycle_mark_rest(void)
 {
     return mark_drain() && cycle_mark_indirect();
 }
@@ -159,7 +159,7 @@ static enum cycle_skip cycle_mark_here(struct cycle *c)
     cycle_lap(c, PHASE_ROOTS);
     if (skip != SKIP_NONE)
         return skip;
-    c->has_split = c->may_split && twin_begin(cycle_mark_in_clone);
+    c->has_split = c->may_split && twin_begin(cycle_mark_rest);
     if (c->has_split) {
         cycle_lap(c, PHASE_MARK);
         return SKIP_TWIN;
@@ -177,7 +177,7 @@ static enum cycle_skip cycle_take_over(struct cycle *c)
 {
     mark_alone(); /* next to nothing is left: no helper is woken for it */
     finalizer_mark_roots();
-    bool is_complete = mark_drain() && cycle_mark_indirect();
+    bool is_complete = cycle_mark_rest();
     cycle_lap(c, PHASE_MARK);
     return is_complete ? SKIP_NONE : SKIP_FAULT;
 }
