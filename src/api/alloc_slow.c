@@ -251,6 +251,7 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
     r.class_no = alloc_class(r.size_bytes, align);
     if (UNLIKELY(sample_rate() != 0) && is_zero != NULL && (p = alloc_undue(&r)) != NULL) {
         *is_zero = false;
+        api_exit_slow();
         return p;
     }
     if (UNLIKELY(!api_enter_slow()))

@@ -51,6 +51,7 @@ static void *leaks_alloc(size_t size_bytes)
     os_critical_enter();
     void *p = meta_alloc(size_bytes);
     os_critical_leave();
+    api_exit_slow();
     return p;
 }
 
@@ -59,6 +60,7 @@ static void leaks_free(void *p, size_t size_bytes)
     os_critical_enter();
     meta_free(p, size_bytes);
     os_critical_leave();
+    api_exit_slow();
 }
 
 /* ---- suppressions ---- */

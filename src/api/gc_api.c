@@ -33,6 +33,7 @@ static bool gc_is_due(enum cycle_cause *cause)
     os_critical_enter();
     is_due = pacer_is_due(0, cause);
     os_critical_leave();
+    api_exit_slow();
     return is_due;
 }
 
@@ -41,8 +42,9 @@ static int gc_run(enum cycle_cause cause)
     event_begin_here();
     enum cycle_skip skip = api_collect_after_others(cause);
 
-    api_exit_slow();
+    api_exit_slow(); /* before the program's listeners run */
     event_end_here();
+    api_exit_slow();
     thread_poke_helpers();
     return skip == SKIP_NONE ? 0 : ECANCELED;
 }

@@ -57,6 +57,7 @@ static bool walk_next(size_t slice, uint32_t w, struct walk_window *out)
     os_critical_enter();
     bool is_there = walk_copy(slice, w, out);
     os_critical_leave();
+    api_exit_slow();
     return is_there;
 }
 
