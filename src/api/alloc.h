@@ -61,7 +61,7 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
 /* First slow path of this thread or process: heap, fork repair, thread record. False: there is no heap. */
 bool api_enter_slow(void);
 bool api_heap_init(const struct heap_config *config); /* idempotent; the first one's config counts */
-enum cycle_skip api_collect(enum cycle_cause cause);  /* cycle_run with errno kept and signals held back */
+enum cycle_skip api_collect(enum cycle_cause cause);  /* cycle_run with errno kept and signals held back, and cycle_tell */
 /* The same; where another thread collects just now, once more after it: what was unreachable at the call is found. */
 enum cycle_skip api_collect_after_others(enum cycle_cause cause);
 

@@ -12,6 +12,7 @@
 #include "api/watch.h"
 #include "gc/mark.h"
 #include "gc/pacer.h"
+#include "gc/trace.h"
 #include "heap/arena.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
@@ -69,17 +70,27 @@ static bool api_is_thorough(enum cycle_cause cause)
     return cause == CYCLE_EXPLICIT || cause == CYCLE_INQUIRY || cause == CYCLE_LIMIT || cause == CYCLE_NO_MEMORY;
 }
 
-enum cycle_skip api_collect(enum cycle_cause cause)
+/* Signals wait for the cycle, but not for whoever reads the trace. */
+static enum cycle_skip api_collect_once(enum cycle_cause cause)
 {
-    int saved_errno = errno;
+    struct trace_cycle told;
 
     api_tls.in_cycle++;
     SIGNAL_FENCE();
-    enum cycle_skip skip = cycle_run(cause);
-    if (skip == SKIP_NONE && probation_is_on() && api_is_thorough(cause))
-        skip = cycle_run(cause);
+    enum cycle_skip skip = cycle_run(cause, &told);
     SIGNAL_FENCE();
     api_tls.in_cycle--;
+    cycle_tell(&told);
+    return skip;
+}
+
+enum cycle_skip api_collect(enum cycle_cause cause)
+{
+    int saved_errno = errno;
+    enum cycle_skip skip = api_collect_once(cause);
+
+    if (skip == SKIP_NONE && probation_is_on() && api_is_thorough(cause))
+        skip = api_collect_once(cause);
     errno = saved_errno;
     return skip;
 }

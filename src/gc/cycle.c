@@ -427,9 +427,10 @@ static void cycle_account(struct cycle *c)
 }
 
 /* A call in a critical section is a handler's that interrupted us, or one of our own phases'. */
-enum cycle_skip cycle_run(enum cycle_cause cause)
+enum cycle_skip cycle_run(enum cycle_cause cause, struct trace_cycle *told)
 {
     struct cycle c = {.trace = {.cause = cause}};
+    told->skip = SKIP_BUSY; /* which is not told */
     if (os_tls.critical != 0) {
         counter_add_skip(COUNTER_SKIP_NESTED);
         return SKIP_NESTED;
@@ -450,8 +451,13 @@ enum cycle_skip cycle_run(enum cycle_cause cause)
     cycle_account(&c);
     cycle_gate_leave();
     os_critical_leave();
-    if (c.trace.skip != SKIP_OFF && c.trace.skip != SKIP_TWIN)
-        trace_write(&c.trace);
     finalizer_wake();
+    *told = c.trace;
     return c.trace.skip;
+}
+
+void cycle_tell(const struct trace_cycle *told)
+{
+    if (told->skip != SKIP_BUSY && told->skip != SKIP_OFF && told->skip != SKIP_TWIN)
+        trace_write(told);
 }

@@ -59,8 +59,11 @@ void cycle_set_mode(enum cycle_mode mode);
 enum cycle_mode cycle_mode(void);
 bool cycle_keeps_malloc(void); /* after roots_scan: every block of malloc counts as reachable */
 
-/* Run a full cycle now. SKIP_NONE: done; dead bits are published. Else why not; nothing was reclaimed. */
-enum cycle_skip cycle_run(enum cycle_cause cause);
+struct trace_cycle;
+/* Run a full cycle now. SKIP_NONE: done; dead bits are published. Else why not; nothing was reclaimed.
+ * told: for cycle_tell, which is called when signals need wait no longer: whoever reads the trace may let it wait. */
+enum cycle_skip cycle_run(enum cycle_cause cause, struct trace_cycle *told);
+void cycle_tell(const struct trace_cycle *told);
 /* Wait until a cycle that some other thread runs now is over (not in a critical section). */
 void cycle_wait(void);
 uint64_t cycle_count(void); /* completed cycles */

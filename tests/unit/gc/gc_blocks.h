@@ -14,9 +14,18 @@
 #include "gc/finalizer.h"
 #include "gc/mark.h"
 #include "gc/sweep.h"
+#include "gc/trace.h"
 #include "gc/weak.h"
 #include "heap/heap.h"
 #include "os/critical_inl.h"
+
+static inline enum cycle_skip gc_cycle(enum cycle_cause cause)
+{
+    struct trace_cycle told;
+    enum cycle_skip skip = cycle_run(cause, &told);
+    cycle_tell(&told);
+    return skip;
+}
 
 static inline void *gc_block_small(unsigned flavor, size_t size_bytes)
 {

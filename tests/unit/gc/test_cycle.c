@@ -74,7 +74,7 @@ static void test_reclaims_garbage_and_nothing_else(void **state)
     void *volatile on_stack = gc_block(FLAVOR_MALLOC, 32);
     make_garbage(FLAVOR_MALLOC);
     uint64_t before = cycle_count();
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_int_equal(cycle_count(), before + 1);
     assert_true(count_live() < N / 10);
     assert_true(gc_block_is_live(on_stack));
@@ -92,7 +92,7 @@ static void test_check_agrees(void **state)
     config(MODE_RECLAIM, -1, true);
     make_garbage(FLAVOR_MALLOC);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+        assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_true(count_live() < N / 10);
 }
 
@@ -103,7 +103,7 @@ static void test_off(void **state)
     (void)state;
     make_garbage(FLAVOR_MALLOC);
     cycle_set_mode(MODE_OFF);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_OFF);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_OFF);
     assert_int_equal(count_live(), N);
     free_garbage();
 }
@@ -113,7 +113,7 @@ static void test_report(void **state)
     (void)state;
     make_garbage(FLAVOR_MALLOC);
     cycle_set_mode(MODE_REPORT);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_int_equal(count_live(), N);
     assert_int_equal(counter_get(COUNTER_BLOCKS_RECLAIMED), 0);
     free_garbage();
@@ -124,11 +124,11 @@ static void test_explicit(void **state)
     (void)state;
     cycle_set_mode(MODE_EXPLICIT);
     make_garbage(FLAVOR_MALLOC);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_int_equal(count_live(), N);
     free_garbage();
     make_garbage(FLAVOR_GC);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_true(count_live() < N / 10);
 }
 
@@ -137,7 +137,7 @@ static void test_explicit(void **state)
 static void expect_skip(enum cycle_skip skip, enum counter counter)
 {
     uint64_t n = counter_get(counter), n_all = counter_get(COUNTER_CYCLES_SKIPPED), n_cycles = cycle_count();
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), skip);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), skip);
     assert_int_equal(counter_get(counter), n + 1);
     assert_int_equal(counter_get(COUNTER_CYCLES_SKIPPED), n_all + 1);
     assert_int_equal(cycle_count(), n_cycles);
@@ -162,7 +162,7 @@ static void test_doors(void **state)
     expect_skip(SKIP_NESTED, COUNTER_SKIP_NESTED);
     os_critical_leave();
     assert_int_equal(count_live(), N);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_true(count_live() < N / 10);
 }
 
@@ -210,7 +210,7 @@ static void test_fork_waits_for_cycle(void **state)
     os_critical_leave();
     pthread_join(thread, NULL);
     assert_true(atomic_load(&forking.is_through));
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
 }
 
 static void test_every_reason_has_a_name(void **state)
@@ -236,7 +236,7 @@ static void *churn(void *arg)
         for (int i = 0; i < 1000; i++)
             gc_block(FLAVOR_MALLOC, 48);
         if (arg == NULL)
-            cycle_run(CYCLE_EXPLICIT);
+            gc_cycle(CYCLE_EXPLICIT);
         else
             cycle_wait();
         if (!gc_block_is_live(mine) || !gc_block_is_live(mine[0]))
@@ -258,7 +258,7 @@ static void test_threads(void **state)
     uint64_t n_before = cycle_count();
     for (int i = 0; i < 200; i++) {
         make_garbage(FLAVOR_MALLOC);
-        cycle_run(CYCLE_EXPLICIT); /* or the other thread's */
+        gc_cycle(CYCLE_EXPLICIT); /* or the other thread's */
     }
     __atomic_store_n(&is_ending, 1, __ATOMIC_RELAXED);
     for (int i = 0; i < 4; i++) {
@@ -267,7 +267,7 @@ static void test_threads(void **state)
         assert_null(result);
     }
     assert_true(cycle_count() > n_before);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     assert_true(count_live() < N / 10);
     assert_true(heap_used_estimate() < 8 << 20);
 }
@@ -331,7 +331,7 @@ static void assert_child_succeeds(pid_t child)
 
 static int collect_in_child(void)
 {
-    return cycle_run(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : count_live() >= N / 10 ? 2 : 0;
+    return gc_cycle(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : count_live() >= N / 10 ? 2 : 0;
 }
 
 static void test_fork_child_collects(void **state)
@@ -396,7 +396,7 @@ static void test_fork_child_has_no_helpers(void **state)
     pid_t child = fork();
     if (child == 0) {
         rebuild_child();
-        _exit(mark_team_size() != 1 ? 3 : cycle_run(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : 0);
+        _exit(mark_team_size() != 1 ? 3 : gc_cycle(CYCLE_EXPLICIT) != SKIP_NONE ? 1 : 0);
     }
     mark_team_set_min_heap(SIZE_MAX);
     assert_child_succeeds(child);
@@ -417,7 +417,7 @@ static void test_each_call_may_fail(void **state)
     for (unsigned n = 0; n_complete < 20 && n < 2000; n++) {
         make_garbage(FLAVOR_MALLOC);
         os_fault_set(-1, n, 1, n % 2 == 0 ? ENOMEM : EACCES);
-        enum cycle_skip skip = cycle_run(CYCLE_EXPLICIT);
+        enum cycle_skip skip = gc_cycle(CYCLE_EXPLICIT);
         os_fault_set(-2, 0, 0, 0);
         n_complete = skip == SKIP_NONE ? n_complete + 1 : 0;
         n_skipped += skip != SKIP_NONE;
@@ -440,9 +440,9 @@ static void test_trace_lines(void **state)
     char text[2048] = "", last = 0;
     assert_int_equal(pipe(ends), 0);
     config(MODE_RECLAIM, ends[1], false);
-    assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+    assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
     cycle_inhibit();
-    cycle_run(CYCLE_STRESS);
+    gc_cycle(CYCLE_STRESS);
     cycle_uninhibit();
     ssize_t len = read(ends[0], text, sizeof(text) - 1);
     assert_true(len > 0);

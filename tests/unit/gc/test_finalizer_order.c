@@ -58,7 +58,7 @@ static void collect_until(const size_t *n)
 {
     for (int i = 0; i < 20 && *n == 0; i++) {
         clear_stack();
-        assert_int_equal(cycle_run(CYCLE_EXPLICIT), SKIP_NONE);
+        assert_int_equal(gc_cycle(CYCLE_EXPLICIT), SKIP_NONE);
         assert_true(finalizer_queued() <= 1); /* not both at once */
         finalizer_run_queued();
     }
