@@ -232,6 +232,8 @@ NOINLINE static void *realloc_slow(void *p, size_t new_bytes)
     void *q = NULL;
 
     bool is_nested = os_tls.critical != 0 || api_tls.in_cycle != 0;
+    if (LIKELY(!is_nested))
+        api_enter_slow();
     os_critical_enter();
     found = realloc_find((uintptr_t)p, &obj);
     bool is_start = found != HEAP_NOT_A_BLOCK && obj.start == (uintptr_t)p;
