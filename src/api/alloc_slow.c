@@ -207,6 +207,15 @@ COLD static void *alloc_serve_again(struct alloc_request *r)
     return p;
 }
 
+/* As malloc's fast path leaves a block: an old pointer in what the program did not ask for would keep garbage. */
+static void alloc_clear_end(void *p, unsigned class_no)
+{
+    uint64_t *end = (uint64_t *)((char *)p + sizeclass_size(class_no));
+
+    end[-1] = 0;
+    end[-2] = 0;
+}
+
 COLD static void *alloc_no_memory(void)
 {
     errno = ENOMEM;
@@ -270,6 +279,8 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
     p = alloc_serve(&r);
     if (UNLIKELY(p == NULL))
         p = alloc_serve_again(&r);
+    if (flavor == FLAVOR_MALLOC && r.class_no != SIZECLASS_LARGE && LIKELY(p != NULL))
+        alloc_clear_end(p, r.class_no);
     if (UNLIKELY(sample_rate() != 0) && p != NULL && alloc_may_be_sample(&r))
         p = alloc_watched(p, &r, size_bytes);
     api_exit_slow();
