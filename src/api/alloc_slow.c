@@ -274,8 +274,10 @@ void *alloc_block(size_t size_bytes, size_t align, unsigned flavor, bool *is_zer
         api_exit_slow();
         return p;
     }
-    if (UNLIKELY(!api_enter_slow()))
+    if (UNLIKELY(!api_enter_slow()) || UNLIKELY(r.size_bytes > arena_max_bytes())) { /* no collection makes such room */
+        api_exit_slow();
         return alloc_no_memory();
+    }
     p = alloc_serve(&r);
     if (UNLIKELY(p == NULL))
         p = alloc_serve_again(&r);

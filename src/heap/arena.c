@@ -134,7 +134,8 @@ static bool arena_grow_locked(size_t n, size_t n_wanted)
         } else if (step > n) {
             step = step / 2 > n ? step / 2 : n;
         } else {
-            STORE_ONCE(arena.is_short, true);
+            if (n <= arena.n_slices) /* that more than all there is cannot be had says nothing about others */
+                STORE_ONCE(arena.is_short, true);
             return false;
         }
     }
@@ -328,6 +329,11 @@ void arena_lose(uintptr_t addr, uint32_t n_slices)
 }
 
 /* ---- figures ---- */
+
+size_t arena_max_bytes(void)
+{
+    return window.arena_max_bytes;
+}
 
 size_t arena_committed_bytes(void)
 {

@@ -33,6 +33,7 @@ void arena_age(void);                 /* recent becomes old */
 /* Addresses are running out: the arena has a good part of RLIMIT_AS, or could not grow. From then on blocks of up to
  * SIZECLASS_MAX_PACKED share spans, because with slices of their own they would use half of what there is. */
 bool arena_is_short(void);
+size_t arena_max_bytes(void); /* no block has more */
 size_t arena_committed_bytes(void);
 size_t arena_used_bytes(void);
 size_t arena_dirty_bytes(void);       /* free, with content */

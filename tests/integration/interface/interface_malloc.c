@@ -17,6 +17,19 @@ static void errors_are_told(void)
     TEST_CHECK(gc_good_size(SIZE_MAX) == 0 && gc_good_size((size_t)PTRDIFF_MAX + 1) == 0);
 }
 
+/* No collection makes room for what no address space has. */
+static void absurd_sizes_start_no_collection(void)
+{
+    struct gc_stats before, after;
+    TEST_CHECK(gc_get_stats(&before, sizeof(before)) == 0);
+    for (int i = 0; i < 10; i++) {
+        void *volatile p = malloc((size_t)1 << (47 + i));
+        TEST_CHECK(p == NULL && errno == ENOMEM);
+    }
+    TEST_CHECK(gc_get_stats(&after, sizeof(after)) == 0);
+    TEST_CHECK(after.n_cycles == before.n_cycles);
+}
+
 static void good_sizes_are_usable_sizes(void)
 {
     for (size_t size = 0; size < 100000; size += 1 + size / 7) {
@@ -242,6 +255,7 @@ static bool is_profiled(void)
 int main(void)
 {
     errors_are_told();
+    absurd_sizes_start_no_collection();
     if (!is_profiled()) /* a sampled block may be moved to pages of its own */
         good_sizes_are_usable_sizes();
     blocks_are_zeroed_and_aligned();

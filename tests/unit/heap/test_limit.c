@@ -75,6 +75,20 @@ static void nearly_all_of_a_limit_is_usable(void **state)
     }
 }
 
+/* That nobody can have so much is no sign that addresses run out. */
+static void absurd_sizes_change_nothing(void **state)
+{
+    (void)state;
+    bool is_zero;
+    harness_free(harness_alloc(100000));
+    os_critical_enter();
+    for (unsigned bit = 43; bit < 63; bit++)
+        assert_null(heap_large_alloc((size_t)1 << bit, 16, FLAVOR_MALLOC, &is_zero));
+    assert_false(arena_is_short());
+    os_critical_leave();
+    harness_check();
+}
+
 static int growing_child(void)
 {
     struct rlimit limit = {address_space_bytes() + LIMIT_MIB * MiB, RLIM_INFINITY};
@@ -165,6 +179,7 @@ static void a_purge_is_not_the_end_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(absurd_sizes_change_nothing),
         cmocka_unit_test(nearly_all_of_a_limit_is_usable),
         cmocka_unit_test(one_block_may_grow_to_a_good_part_of_the_limit),
         cmocka_unit_test(a_purge_is_not_the_end_of_memory),
