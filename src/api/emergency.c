@@ -7,8 +7,8 @@
  *         is live.
  * Invariants  pool state is one word, live count << 32 | offset, changed by compare-and-swap.
  *         The pool is ordinary data of this library and so a root: what its blocks point to is kept.
- *         A waiting block is linked through its first word: the program has freed it, and only the list holds
- *         it.
+ *         A block that waits to be freed has an entry in the pool, which keeps it. Nothing is written to it: a small part
+ *         has no room for a link, and in a block without pointers nobody would see one.
  * Locks   none; async-signal-safe.
  */
 #include "api/alloc.h"
@@ -29,7 +29,11 @@ static struct {
     _Alignas(EMERGENCY_ALIGN_MAX) char bytes[EMERGENCY_BYTES];
 } emergency_pool BULKY;
 
-void *_Atomic emergency_deferred;
+struct emergency_waiting {
+    struct emergency_waiting *next;
+    void *block;
+};
+void *_Atomic emergency_deferred; /* a list of these */
 
 static uint64_t *emergency_header(const void *p)
 {
@@ -82,22 +86,32 @@ size_t emergency_usable_size(const void *p)
     return *emergency_header(p);
 }
 
+/* Where the pool has no room the collector finds the block. */
 void emergency_defer_free(void *p)
 {
+    int saved_errno = errno;
+    struct emergency_waiting *w = emergency_alloc(sizeof(*w), SIZECLASS_ALIGN);
     void *head = atomic_load(&emergency_deferred);
 
+    errno = saved_errno;
+    if (w == NULL)
+        return;
+    w->block = p;
     do {
-        *(void **)p = head;
-    } while (!atomic_compare_exchange_weak(&emergency_deferred, &head, p));
+        w->next = head;
+    } while (!atomic_compare_exchange_weak(&emergency_deferred, &head, (void *)w));
 }
 
 void emergency_run_deferred(void)
 {
-    void *p = atomic_exchange(&emergency_deferred, NULL);
+    struct emergency_waiting *w = atomic_exchange(&emergency_deferred, NULL);
 
-    while (p != NULL) {
-        void *next = *(void **)p;
-        free_slow(p);
-        p = next;
+    while (w != NULL) {
+        struct emergency_waiting *next = w->next;
+        void *block = w->block;
+        w->block = NULL; /* the pool is a root */
+        emergency_free(w);
+        free_slow(block);
+        w = next;
     }
 }
