@@ -57,7 +57,7 @@ static void alloctrace_put_site(const struct site *site)
         struct findings_place place = findings_place_nolock(site->pcs[i]);
         fmt_char(&f, ' ');
         if (place.module[0] != '\0') {
-            fmt_str(&f, place.module);
+            fmt_plain(&f, place.module);
             fmt_char(&f, '+');
         }
         fmt_hex(&f, place.offset);

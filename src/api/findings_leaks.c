@@ -184,11 +184,11 @@ static void leaks_put_place(struct findings_out *out, uint32_t i, uintptr_t pc)
     fmt_u64(f, i);
     fmt_char(f, ' ');
     if (place.symbol[0] != '\0') {
-        fmt_str(f, place.symbol);
+        fmt_plain(f, place.symbol);
         fmt_char(f, ' ');
     }
     fmt_char(f, '(');
-    fmt_str(f, place.module[0] != '\0' ? place.module : "?");
+    fmt_plain(f, place.module[0] != '\0' ? place.module : "?");
     fmt_char(f, '+');
     fmt_hex(f, place.offset);
     fmt_str(f, ")\n");
@@ -230,21 +230,9 @@ static void leaks_put_text(struct findings_out *out, const struct leaks_list *l)
 
 /* ---- JSON ---- */
 
-static void leaks_put_string(struct fmt *f, const char *text)
-{
-    fmt_char(f, '"');
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fmt_char(f, '\\');
-        fmt_char(f, c < ' ' ? '?' : *text);
-    }
-    fmt_char(f, '"');
-}
-
 static void leaks_put_number(struct fmt *f, const char *key, uint64_t value)
 {
-    leaks_put_string(f, key);
+    fmt_json(f, key);
     fmt_char(f, ':');
     fmt_u64(f, value);
     fmt_char(f, ',');
@@ -256,9 +244,9 @@ static void leaks_put_json_place(struct findings_out *out, uintptr_t pc)
     struct fmt *f = findings_out_text(out);
 
     fmt_str(f, "{\"symbol\":");
-    leaks_put_string(f, place.symbol);
+    fmt_json(f, place.symbol);
     fmt_str(f, ",\"module\":");
-    leaks_put_string(f, place.module);
+    fmt_json(f, place.module);
     fmt_str(f, ",\"offset\":\"");
     fmt_hex(f, place.offset);
     fmt_str(f, "\"}");

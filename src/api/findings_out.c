@@ -94,6 +94,17 @@ static void place_ask_linker(struct findings_place *place, uintptr_t pc)
         place->symbol = info.dli_sname;
 }
 
+/* Names that compilers make of types may have thousands of characters. */
+static const char *place_cut(struct findings_out *out, const char *symbol)
+{
+    struct fmt f = fmt_init(out->symbol, sizeof(out->symbol));
+
+    if (strlen(symbol) < sizeof(out->symbol))
+        return symbol;
+    fmt_str(&f, symbol);
+    return fmt_cstr(&f);
+}
+
 /* The C++ runtime of the program, if there is one, makes names readable. */
 static const char *place_demangle(struct findings_out *out, const char *symbol)
 {
@@ -102,10 +113,10 @@ static const char *place_demangle(struct findings_out *out, const char *symbol)
     char *text;
 
     if (symbol[0] != '_' || symbol[1] != 'Z' || __cxa_demangle == NULL || out->where != FINDINGS_AT_EASE)
-        return symbol;
+        return place_cut(out, symbol);
     text = __cxa_demangle(symbol, NULL, NULL, &status);
     if (text == NULL || status != 0)
-        return symbol;
+        return place_cut(out, symbol);
     fmt_str(&f, text);
     free(text);
     return fmt_cstr(&f);

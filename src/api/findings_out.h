@@ -11,7 +11,11 @@
 #include "base/fmt.h"
 #include "os/symbols.h"
 
-enum { FINDINGS_BUFFER = 8192, FINDINGS_ROOM = 2048, FINDINGS_SYMBOL_MAX = 512 };
+enum {
+    FINDINGS_BUFFER = 8192,
+    FINDINGS_ROOM = 5120, /* for one place: a path, a symbol, and what is between them */
+    FINDINGS_SYMBOL_MAX = 512,
+};
 
 /* In a handler of ours nothing may lock or call the program's libraries; and this struct is too large for its stack. */
 enum findings_where { FINDINGS_AT_EASE, FINDINGS_IN_HANDLER };
@@ -23,7 +27,7 @@ struct findings_out {
     struct os_symbols symbols;
     struct fmt f;
     char buffer[FINDINGS_BUFFER];
-    char symbol[FINDINGS_SYMBOL_MAX]; /* of the last place, where it had to be made */
+    char symbol[FINDINGS_SYMBOL_MAX]; /* of the last place, where it had to be made, or cut */
 };
 void findings_out_init(struct findings_out *out, int fd, enum findings_where where);
 /* The text to append to; at least FINDINGS_ROOM bytes fit. */

@@ -121,7 +121,7 @@ static void doctor_put_map_name(struct out *o, const struct os_map *m)
     fmt_char(&o->f, m->is_executable ? 'x' : '-');
     fmt_char(&o->f, m->is_shared ? 's' : 'p');
     fmt_char(&o->f, ' ');
-    fmt_str(&o->f, m->name[0] != '\0' ? m->name : "(no name)");
+    fmt_plain(&o->f, m->name[0] != '\0' ? m->name : "(no name)");
     fmt_str(&o->f, ": ");
 }
 

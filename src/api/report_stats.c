@@ -12,9 +12,7 @@
  */
 #include "api/report.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include "api/alloc.h"
 #include "api/out.h"
 #include "base/counters.h"
@@ -24,23 +22,18 @@
 #include "os/critical_inl.h"
 #include "os/os.h"
 
-enum { STATS_BAR_COLUMNS = 40, STATS_COUNT_COLUMNS = 10, STATS_NAME_MAX = 32 };
+enum { STATS_BAR_COLUMNS = 40, STATS_COUNT_COLUMNS = 10 };
 
 static void stats_put_head(struct out *o)
 {
-    char name[STATS_NAME_MAX];
-    int fd = (int)os_syscall(SYS_openat, AT_FDCWD, (long)"/proc/thread-self/comm", O_RDONLY | O_CLOEXEC, 0, 0, 0);
-    long n = 0;
+    char name[OS_TASK_NAME_BYTES];
 
-    if (fd >= 0) {
-        n = os_syscall(SYS_read, fd, (long)name, sizeof(name), 0, 0, 0);
-        os_syscall(SYS_close, fd, 0, 0, 0, 0, 0);
-    }
+    os_task_name(os_gettid(), name);
     fmt_str(&o->f, "gcmalloc: process ");
     fmt_u64(&o->f, (uint64_t)os_getpid());
-    if (n > 1) {
+    if (name[0] != '\0') {
         fmt_str(&o->f, " (");
-        fmt_mem(&o->f, name, (size_t)n - 1);
+        fmt_str(&o->f, name);
         fmt_char(&o->f, ')');
     }
     out_end_line(o);

@@ -35,6 +35,43 @@ void fmt_str(struct fmt *f, const char *text)
     fmt_mem(f, text, strlen(text));
 }
 
+void fmt_plain(struct fmt *f, const char *text)
+{
+    for (; *text != '\0'; text++)
+        fmt_char(f, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
+/* Bytes of the character that begins there; 0: none does. Of three and four bytes not all values are characters: there are
+ * shorter forms, halves of pairs, and an end. */
+static size_t fmt_utf8_bytes(const unsigned char *c)
+{
+    size_t n = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+
+    for (size_t i = 1; i < n; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) || (c[0] == 0xf0 && c[1] < 0x90) ||
+        (c[0] == 0xf4 && c[1] >= 0x90))
+        return 0;
+    return n;
+}
+
+void fmt_json(struct fmt *f, const char *text)
+{
+    fmt_char(f, '"');
+    for (size_t n; *text != '\0'; text += n != 0 ? n : 1) {
+        n = fmt_utf8_bytes((const unsigned char *)text);
+        if (n == 0 || (unsigned char)*text < ' ') {
+            fmt_char(f, '?');
+            continue;
+        }
+        if (*text == '"' || *text == '\\')
+            fmt_char(f, '\\');
+        fmt_mem(f, text, n);
+    }
+    fmt_char(f, '"');
+}
+
 static void fmt_digits(struct fmt *f, uint64_t value, unsigned base)
 {
     char digits[FMT_DIGITS_MAX];

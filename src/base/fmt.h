@@ -28,6 +28,8 @@ static inline struct fmt fmt_init(char *buf, size_t cap)
 void fmt_char(struct fmt *f, char c);
 void fmt_mem(struct fmt *f, const char *text, size_t len);
 void fmt_str(struct fmt *f, const char *text); /* NULL prints as "(null)" */
+void fmt_plain(struct fmt *f, const char *text); /* a name of others in a line of ours: what does not print is '?' */
+void fmt_json(struct fmt *f, const char *text);  /* as a string of JSON, quotes included; what is no UTF-8 is '?' */
 void fmt_u64(struct fmt *f, uint64_t value);
 void fmt_i64(struct fmt *f, int64_t value);
 void fmt_hex(struct fmt *f, uint64_t value); /* 0x and lower case digits, no padding */

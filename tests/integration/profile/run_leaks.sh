@@ -68,6 +68,27 @@ assert sum(l["blocks"] for l in report["leaks"] if l["kind"] == "direct") == 1
 assert sum(l["bytes"] for l in report["leaks"] if l["kind"] == "indirect") == 128
 assert all(any(f["module"] == sys.argv[2] for f in l["stack"]) for l in report["leaks"])
 PYTHON
+    # In a folder whose name is no text: still JSON, and still one line for each place.
+    odd="$dir"/$'\377\nodd'
+    mkdir "$odd" && cp "$program" "$odd/planted"
+    run "leaks=1,leaks_file=$dir/leaks.json" "$odd/planted" indirect > /dev/null
+    python3 - "$dir/leaks.json" << 'PYTHON' || bad "JSON of an odd folder: $(cat "$dir/leaks.json")"
+import json, sys
+report = json.load(open(sys.argv[1], encoding="utf-8"))
+assert any(f["module"].endswith("/??odd/planted") for l in report["leaks"] for f in l["stack"])
+PYTHON
+    run "leaks=1,leaks_file=$dir/leaks" "$odd/planted" indirect > /dev/null
+    grep -a -q '^odd' "$dir/leaks" && bad "a line that is the rest of a name: $(cat "$dir/leaks")"
+fi
+
+# A name longer than what fits: cut, with the place behind it.
+long=$(dirname "$program")/planted_long
+run "leaks=1,leaks_file=$dir/leaks" "$long"
+grep -q "^    #[0-9]* planted_abc[abc]* ($long+0x[0-9a-f]*)$" "$dir/leaks" || bad "a long name: $(cat "$dir/leaks")"
+run "leaks=1,leaks_file=$dir/leaks.json" "$long"
+if command -v python3 > /dev/null; then
+    python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["blocks"] >= 8' "$dir/leaks.json" ||
+        bad "JSON of a long name: $(cat "$dir/leaks.json")"
 fi
 
 # LeakSanitizer's suppression files.

@@ -91,6 +91,36 @@ static void test_bytes(void **state)
     }
 }
 
+static void test_names_of_others(void **state)
+{
+    (void)state;
+    struct fmt f = fresh();
+    fmt_plain(&f, "a b\n\x1b[2J\x7f\xc3\xbc\xff");
+    ASSERT_TEXT(&f, "a b??[2J?\xc3\xbc\xff");
+}
+
+static void test_strings_of_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *json;
+    } rows[] = {
+        {"", "\"\""},
+        {"a\"b\\c\n\x7f", "\"a\\\"b\\\\c?\x7f\""},
+        {"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\""},
+        {"\xff" "a\x80\xc3", "\"?a??\""}, /* no beginning; cut by the end */
+        {"\xc3\"\xe2\x82\"", "\"?\\\"??\\\"\""}, /* cut by what follows */
+        {"\xc0\x80\xe0\x9f\xbf\xf0\x8f\xbf\xbf", "\"?????????\""}, /* longer than need be */
+        {"\xed\xa0\x80\xf4\x90\x80\x80\xf5\x80", "\"?????????\""}, /* half of a pair; beyond the last one */
+        {"\xed\x9f\xbf\xf4\x8f\xbf\xbf", "\"\xed\x9f\xbf\xf4\x8f\xbf\xbf\""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fmt f = fresh();
+        fmt_json(&f, rows[i].text);
+        ASSERT_TEXT(&f, rows[i].json);
+    }
+}
+
 static void test_us(void **state)
 {
     (void)state;
@@ -201,6 +231,8 @@ int main(void)
         cmocka_unit_test(test_numbers_agree_with_printf),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_names_of_others),
+        cmocka_unit_test(test_strings_of_json),
         cmocka_unit_test(test_us),
         cmocka_unit_test(test_fields_are_parted_by_one_blank),
         cmocka_unit_test(test_cut_at_every_length),
