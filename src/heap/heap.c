@@ -100,6 +100,12 @@ void heap_release_span(struct span *s)
     arena_give(start, n_slices);
 }
 
+/* By another thread, and the owner has not read its message. */
+static bool heap_is_freed_elsewhere(const struct span *s, uint32_t idx)
+{
+    return (span_flags(s) & SPAN_REMOTE) != 0 && ((LOAD_ONCE(s->remote[idx >> 6]) >> (idx & 63)) & 1) != 0;
+}
+
 enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj)
 {
     if (!heap_contains(addr))
@@ -117,6 +123,8 @@ enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj)
         return HEAP_NOT_A_BLOCK;
     if (span_is_free(s, idx))
         return ((span_cold(s)[idx >> 6].taken >> (idx & 63)) & 1) != 0 ? HEAP_TAKEN : HEAP_FREE;
+    if (UNLIKELY(heap_is_freed_elsewhere(s, idx)))
+        return HEAP_FREE;
     return span_is_dead(s, idx) ? HEAP_TAKEN : HEAP_LIVE;
 }
 

@@ -239,6 +239,34 @@ static void realloc_of_freed_large(void)
     block = realloc(launder(block), 512);
 }
 
+static void *free_and_stay(void *block)
+{
+    free(*(void **)block);
+    __atomic_store_n((void **)block, NULL, __ATOMIC_RELEASE);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+/* The owner does not read the message, as it may where it allocates. */
+static void free_in_thread_that_stays(void *block)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, free_and_stay, &block) != 0)
+        TEST_FAIL("pthread_create");
+    while (__atomic_load_n(&block, __ATOMIC_ACQUIRE) != NULL)
+        continue;
+}
+
+/* It could grow where it is. */
+static void realloc_of_freed_by_other_thread(void)
+{
+    void *block = block_new(250);
+    expect(REALLOC_FREED, block);
+    free_in_thread_that_stays(block);
+    block = realloc(launder(block), 255);
+}
+
 static void usable_size_of_interior(void)
 {
     char *block = block_new(256);
@@ -251,6 +279,14 @@ static void usable_size_of_freed(void)
     void *block = block_new(256);
     free(block);
     expect(USABLE_FREED, block);
+    dprintf(2, "%zu\n", malloc_usable_size(launder(block)));
+}
+
+static void usable_size_of_freed_by_other_thread(void)
+{
+    void *block = block_new(256);
+    expect(USABLE_FREED, block);
+    free_in_thread_that_stays(block);
     dprintf(2, "%zu\n", malloc_usable_size(launder(block)));
 }
 
@@ -342,8 +378,10 @@ static const struct misuse {
     CASE(realloc_of_unaligned),
     CASE(realloc_of_freed),
     CASE(realloc_of_freed_large),
+    CASE(realloc_of_freed_by_other_thread),
     CASE(usable_size_of_interior),
     CASE(usable_size_of_freed),
+    CASE(usable_size_of_freed_by_other_thread),
     CASE(free_of_pinned),
     CASE(free_of_pinned_by_other_thread),
     CASE(free_sized_wrong),
