@@ -30,6 +30,15 @@ enum {
     REALLOC_ROOM_SHARE = 4,
 };
 
+/* What gc_malloc clears where it hands out a block: what the program did not ask for it never writes. */
+static void realloc_clear_end(void *q, size_t new_bytes)
+{
+    struct heap_obj obj;
+
+    if (heap_find_object((uintptr_t)q, &obj) == HEAP_LIVE && !flavor_is_noscan(obj.span->flavor))
+        memset((char *)q + new_bytes, 0, obj.size_bytes - new_bytes);
+}
+
 /* Copy to a new block. is_freed: the old block is freed, not only left behind. */
 static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned flavor, bool is_freed)
 {
@@ -39,6 +48,8 @@ static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned 
     if (UNLIKELY(q == NULL))
         return NULL;
     memcpy(q, p, old_bytes < new_bytes ? old_bytes : new_bytes);
+    if (flavor != FLAVOR_MALLOC)
+        realloc_clear_end(q, new_bytes);
     if (is_freed)
         free(p);
     return q;

@@ -67,6 +67,16 @@ static void check_sizes(unsigned flags)
     }
 }
 
+/* A block that realloc had to copy. */
+static void check_realloc(size_t size)
+{
+    soil(size, 0);
+    for (int i = 0; i < N_BLOCKS; i++) {
+        unsigned char *p = realloc(gc_malloc(size < 64 ? 1000 : 8, 0), size);
+        TEST_CHECK(p != NULL && is_all(p + size, malloc_usable_size(p) - size, 0));
+    }
+}
+
 static void check_refusals(void)
 {
     errno = 0;
@@ -79,6 +89,8 @@ int main(void)
 {
     for (unsigned flags = 0; flags <= (GC_NOSCAN | GC_NOZERO | GC_ROOT); flags++)
         check_sizes(flags);
+    for (size_t size = 1; size <= SMALL_MAX; size += size < 100 ? 1 : 7)
+        check_realloc(size);
     check_refusals();
     return 0;
 }
