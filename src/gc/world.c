@@ -2,10 +2,11 @@
  *
  * Algorithm
  *     1. table of registered threads by tid (REGISTRY is held for that alone, before the stop begins)
- *     2. list the tasks of the process; each thread that has no slot gets one and is claimed: its gate is held if it is
- *        published, else it is signalled
+ *     2. each of them gets a slot and is claimed: its gate is held if it is published, else it is signalled
  *     3. wait until each claimed thread has answered; who is silent is looked up in /proc (world_watch.c)
- *     4. again from 2, until their number or a listing proves that nobody is missing
+ *     4. until their number or a listing proves that nobody is missing: list the tasks of the process, claim those that have no
+ *        slot, and again from 3. Mostly the number does. A listing takes longer, and a descriptor while threads run, which may be closing
+ *        numbers that they never opened.
  * What the number proves. Threads that stand still exist, so when as many exist as stand, there are no others.
  * What a listing proves. The kernel walks its list of threads, to whose end new threads are added, so a thread can
  * only be missed when one that was already reported disappears while the listing is read. Threads that stand still do
@@ -287,7 +288,7 @@ static enum cycle_skip world_list(struct world_look *look)
 /* Nobody else was ever registered, and the kernel counts one thread of ours. */
 static bool world_is_alone(void)
 {
-    return world.n_entries <= 1 && os_task_is_numbered_as_here() && os_task_count() == 1;
+    return world.n_entries <= 1 && os_task_count() == 1;
 }
 
 /* All that were met stand still, and with the caller they are as many as exist. */
@@ -301,12 +302,30 @@ static bool world_is_complete(void)
 
 /* ---- stop and start ------------------------------------------------------------------------------------------ */
 
+/* None is missed by that: who is not known shows in the number. */
+static enum cycle_skip world_stop_registered(void)
+{
+    for (size_t i = 0; i <= world.table_mask; i++) {
+        struct world_entry *e = &world.table[i];
+
+        if (e->tid != 0 && e->tid != world.self_tid && !world_add_slot(e))
+            return SKIP_NOT_STOPPED;
+    }
+    return world_await();
+}
+
 static enum cycle_skip world_stop_all(void)
 {
     struct world_look last = {0, 0, 0, false};
+    enum cycle_skip first;
 
+    if (!os_task_is_numbered_as_here())
+        return SKIP_NO_PROC;
     if (world_is_alone())
         return SKIP_NONE;
+    first = world_stop_registered();
+    if (first != SKIP_NONE || world_is_complete())
+        return first;
     while (os_clock_ns() < world.deadline_ns) {
         struct world_look look = {0, 0, 0, false};
         enum cycle_skip skip = world_list(&look);

@@ -228,6 +228,29 @@ static void test_no_list_of_threads(void **state)
     join_all(1);
 }
 
+/* Those that are known are stopped first, and if they are as many as there are, that is all. */
+static void test_registered_threads_need_no_list(void **state)
+{
+    (void)state;
+    if (!GCM_CHECKING)
+        skip(); /* nothing can be made to fail */
+    for (size_t i = 0; i < 2; i++) {
+        threads[i] = (struct harness_thread){
+            .begin = harness_begin_registered, .step = harness_step_nothing, .end = harness_end_registered};
+        harness_spawn(&threads[i], NULL);
+    }
+    assert_int_equal(harness_stop(), SKIP_NONE); /* from now on the number is believed */
+    harness_start();
+    os_fault_set(SYS_getdents64, 0, UINT32_MAX, EACCES);
+    assert_int_equal(harness_stop(), SKIP_NONE);
+    os_fault_set(-2, 0, 0, 0);
+    assert_int_equal(world_n_slots(), 2);
+    harness_start();
+    for (size_t i = 0; i < 2; i++)
+        harness_assert_runs_on(&threads[i]);
+    join_all(2);
+}
+
 /* Where the kernel does not say how many threads there are, it lists them. */
 static void test_no_number_of_threads(void **state)
 {
@@ -279,6 +302,7 @@ int main(void)
         cmocka_unit_test(test_more_threads_than_prepared),
         cmocka_unit_test(test_full_queue_of_signals),
         cmocka_unit_test(test_no_list_of_threads),
+        cmocka_unit_test(test_registered_threads_need_no_list),
         cmocka_unit_test(test_no_number_of_threads),
         cmocka_unit_test(test_no_handler),
     };
