@@ -243,6 +243,7 @@ static enum cycle_skip cycle_stopped(struct cycle *c)
     skip = cycle_collect(c);
     if (skip != SKIP_NONE)
         mark_clear_all();
+    roots_finish();
     os_fault_guard_end();
     return skip;
 }
@@ -267,7 +268,7 @@ static void cycle_stop_and_go(struct cycle *c)
     cycle_lap(c, PHASE_RESUME);
 }
 
-/* What needs memory or descriptors, while the world runs. */
+/* What needs memory, while the world runs. */
 static enum cycle_skip cycle_prepare(void)
 {
     enum cycle_skip skip = world_prepare();
@@ -357,7 +358,6 @@ static void cycle_attempt(struct cycle *c)
         os_call_on_stack(cycle_on_stack, c, c->stack_top);
         os_altstack_returned(&c->altstack);
     }
-    roots_finish();
     mark_finish();
     if (c->is_marked) {
         c->trace.cpu_ns += cycle_state.first.cpu_ns;

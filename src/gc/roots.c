@@ -122,6 +122,24 @@ static bool roots_size_maps(void)
     }
 }
 
+bool roots_open(void)
+{
+    if (roots.is_open)
+        return true;
+    roots.has_pagemap = os_pages_prepare() == 0;
+    roots.is_open = roots_kernel_open();
+    if (!roots.is_open)
+        os_pages_finish();
+    return roots.is_open || roots_fail(SKIP_NO_PROC);
+}
+
+void roots_finish(void)
+{
+    os_pages_finish();
+    roots_kernel_close();
+    roots.is_open = false;
+}
+
 /* Resident memory that is not the heap's bounds what is to be read from above (but for what is swapped out); only where
  * that is too much, the mappings are asked. */
 static bool roots_check_estimate(void)
@@ -131,27 +149,23 @@ static bool roots_check_estimate(void)
     if (os_vm_resident_peak() < bound || os_vm_resident() < bound)
         return true;
     roots.has_swap = os_probe_swap_in_use();
-    if (!roots_maps_collect())
+    if (!roots_maps_collect() || !roots_open())
         return false;
-    return roots_maps_estimate() <= ROOTS_MAX_BYTES || roots_fail(SKIP_TOO_MANY_ROOTS);
+    bool is_bearable = roots_maps_estimate() <= ROOTS_MAX_BYTES;
+    roots_finish();
+    return is_bearable || roots_fail(SKIP_TOO_MANY_ROOTS);
 }
 
 enum cycle_skip roots_prepare(void)
 {
     ASSERT(!world_is_stopped() && world_capacity() != 0 && os_tls.critical != 0);
     roots_begin();
-    roots.has_pagemap = os_pages_prepare() == 0;
     if (!roots_reserve_rest())
         return SKIP_NO_MEMORY;
-    if (!roots_kernel_prepare() || !roots_size_maps() || !roots_check_estimate())
+    roots_kernel_prepare();
+    if (!roots_size_maps() || !roots_check_estimate())
         return roots.skip;
     return roots.has_uring ? SKIP_IO_URING : SKIP_NONE;
-}
-
-void roots_finish(void)
-{
-    os_pages_finish();
-    roots_kernel_finish();
 }
 
 /* ---- in the stopped world ------------------------------------------------------------------------------------ */
@@ -182,7 +196,7 @@ static void roots_scan_all(void *unused)
     roots.has_swap = os_probe_swap_in_use();
     roots_table_place();
     roots_zones_seal(&roots.excluded, ROOTS_ZONE_DEAD);
-    if (roots_read_list() && roots_threads_place() && roots_threads_scan() && roots_kernel_scan() && roots_maps_scan())
+    if (roots_open() && roots_read_list() && roots_threads_place() && roots_threads_scan() && roots_kernel_scan() && roots_maps_scan())
         roots_table_scan();
 }
 
@@ -213,9 +227,7 @@ enum cycle_skip roots_scan(void)
     return roots_scan_into(&marker);
 }
 
-/* Descriptors of a cycle that another thread ran when this process forked show the parent. */
 void roots_fork_child(void)
 {
-    roots_finish();
     roots_table_fork_child();
 }

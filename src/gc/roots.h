@@ -2,8 +2,8 @@
  *
  * What    walks the process's mappings after the stop and feeds every range that can hold pointers to the marker; the
  *         registers and stacks of stopped threads; ranges added by the program; what the kernel holds for the process.
- * Order   roots_set_caller, world_prepare, roots_prepare; stop; roots_scan (again for a second opinion); start;
- *         roots_finish. pre of roots_scan: os_fault_guard_begin.
+ * Order   roots_set_caller, world_prepare, roots_prepare; stop; roots_scan (again for a second opinion); roots_finish;
+ *         start. pre of roots_scan: os_fault_guard_begin.
  * Rules   a private page with content of its own is a root, whatever its permission; shared memory without a name in
  *         the file system is a root whole; other shared files, devices and everything in our own window are not.
  *         Stacks and data segments are read at each multiple of 4, for packed structures: an array of struct
@@ -30,8 +30,7 @@ int roots_remove(void *start, size_t size_bytes);
 
 /* Where the collecting thread's own stack begins: everything it needs lies at or above sp. Before roots_scan. */
 void roots_set_caller(uintptr_t sp);
-/* Before the stop, after world_prepare, in a critical section: descriptors, buffers, and an estimate of what is to be
- * read. */
+/* Before the stop, after world_prepare, in a critical section: buffers, and an estimate of what is to be read. */
 enum cycle_skip roots_prepare(void);
 /* During a cycle: everything the process can reach directly. SKIP_NONE, or why the roots are not complete. */
 enum cycle_skip roots_scan(void);
@@ -44,7 +43,8 @@ struct roots_sink {
     void (*words_bytewise)(uintptr_t lo, uintptr_t hi);
 };
 enum cycle_skip roots_scan_into(const struct roots_sink *sink);
-/* After the restart, also when the cycle failed after roots_prepare. */
+/* Before the restart, when nothing more is marked: descriptors go. While the program runs it has none of ours: it may close any number,
+ * or have it for a file of its own. Harmless when there are none. */
 void roots_finish(void);
 /* At the start: DISGUISE_* (disguise.h) of what is in the program itself, under whatever name. */
 void roots_expect(unsigned disguises);

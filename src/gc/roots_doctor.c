@@ -161,8 +161,7 @@ uintptr_t roots_put_verdict(struct fmt *f, uintptr_t addr, uintptr_t hi)
 bool roots_reopen_in_clone(void)
 {
     roots_finish();
-    roots.has_pagemap = os_pages_prepare() == 0;
-    return roots_kernel_prepare();
+    return roots_open();
 }
 
 uintptr_t roots_caller(void)

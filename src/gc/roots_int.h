@@ -83,6 +83,7 @@ struct roots {
     enum cycle_skip skip; /* why the roots are incomplete */
     uint64_t n_bytes;     /* fed to the sink */
     uint64_t n_asked_bytes; /* of which mincore was asked */
+    bool is_open; /* the descriptors of a scan */
     bool has_pagemap;
     bool has_swap;        /* something of the system is swapped out: what is not resident may still have content */
     bool did_trust_resident; /* a page was left out because it is not resident and nothing is swapped out */
@@ -106,6 +107,7 @@ extern struct roots roots;
 
 /* The first reason stays. Always false. */
 bool roots_fail(enum cycle_skip skip);
+bool roots_open(void); /* what is read from, unless it is open; until roots_finish */
 
 /* ---- roots_feed.c: reading memory ---------------------------------------------------------------------------- */
 enum roots_rule {
@@ -150,8 +152,9 @@ bool roots_threads_place(void); /* zones of all stacks; fails when a stack is no
 bool roots_threads_scan(void);  /* frames of handlers: registers */
 
 /* ---- roots_kernel.c: pointers that only the kernel holds ----------------------------------------------------- */
-bool roots_kernel_prepare(void);
-void roots_kernel_finish(void);
+void roots_kernel_prepare(void); /* world running */
+bool roots_kernel_open(void);
+void roots_kernel_close(void);
 uint64_t roots_kernel_shmem_device(void); /* of shared anonymous memory and memory files of small pages; 0 unknown */
 bool roots_kernel_scan(void);
 bool roots_kernel_has_no_userfault(void); /* asked once per scan, by who wants to touch pages that may not be there */

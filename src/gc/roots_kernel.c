@@ -6,10 +6,9 @@
  *     FUSE       what a server of a file system made for a file or folder that is open (libfuse: for each folder), and for each node where it
  *                likes, is a number that the kernel gives back with the next request: /dev/fuse, or /dev/cuse, ends the cycle
  *     sigaltstack of the collecting thread; that of a stopped one is in its signal frame
- * What a descriptor is, is asked by calls that only look: epoll_ctl that removes something that was never added,
- * io_uring_enter that submits nothing (os/probe.c has two more), and, for the few that are neither sockets nor files, by name. Not by fstat: it may ask the server of a network file system, or a thread of
- * ours that serves one and stands still.
- * Cost       about 0.4 us for each descriptor, and about 0.5 us for each one that is registered with an epoll instance:
+ * What a descriptor is, is asked by calls that only look (os/probe.h), and, for the few that are neither sockets nor files, by name. Not
+ * by fstat: it may ask the server of a network file system, or a thread of ours that serves one and stands still.
+ * Cost       about 0.3 us for each descriptor, and about 0.5 us for each one that is registered with an epoll instance:
  *            10 ms for an epoll instance with 10,000 sockets.
  * Not here   mappings of rings (roots_maps.c); values queued with a signal and mq_notify (api/parked.c). Not seen at all:
  *            descriptors of a thread that has its own table (unshare).
@@ -28,37 +27,30 @@
 enum { KERNEL_FD_NONE = -1 };
 
 static struct {
-    /* from roots_prepare to roots_finish */
-    int probe_fd; /* pollable, and registered with no epoll instance */
-    int list_fd;  /* the folder of all descriptors */
+    int list_fd; /* the folder of all descriptors; from roots_kernel_open to roots_kernel_close */
     bool is_shmem_known;
     uint64_t shmem_device;
-} kernel_state = {.probe_fd = KERNEL_FD_NONE, .list_fd = KERNEL_FD_NONE};
+} kernel_state = {.list_fd = KERNEL_FD_NONE};
 
 /* The device of the kernel's internal file system never changes. */
-bool roots_kernel_prepare(void)
+void roots_kernel_prepare(void)
 {
     if (!kernel_state.is_shmem_known)
         kernel_state.shmem_device = os_probe_shmem_device();
     kernel_state.is_shmem_known = true;
-    if (kernel_state.probe_fd < 0)
-        kernel_state.probe_fd = os_probe_eventfd();
-    if (kernel_state.list_fd < 0)
-        kernel_state.list_fd = os_probe_open("/proc/thread-self/fd");
-    return (kernel_state.probe_fd >= 0 && kernel_state.list_fd >= 0) || roots_fail(SKIP_NO_PROC);
 }
 
-static void kernel_close(int *fd)
+bool roots_kernel_open(void)
 {
-    if (*fd >= 0)
-        os_probe_close(*fd);
-    *fd = KERNEL_FD_NONE;
+    kernel_state.list_fd = os_probe_open("/proc/thread-self/fd");
+    return kernel_state.list_fd >= 0;
 }
 
-void roots_kernel_finish(void)
+void roots_kernel_close(void)
 {
-    kernel_close(&kernel_state.probe_fd);
-    kernel_close(&kernel_state.list_fd);
+    if (kernel_state.list_fd >= 0)
+        os_probe_close(kernel_state.list_fd);
+    kernel_state.list_fd = KERNEL_FD_NONE;
 }
 
 uint64_t roots_kernel_shmem_device(void)
@@ -176,6 +168,8 @@ static bool kernel_scan_special(int fd)
     name = kernel_fd_name(fd);
     if (name == NULL)
         return false;
+    if (strcmp(name, "anon_inode:[eventpoll]") == 0)
+        return kernel_scan_epoll(fd);
     kernel_note_userfault_name(name);
     last = strrchr(name, '/');
     return last == NULL || (strcmp(last, "/fuse") != 0 && strcmp(last, "/cuse") != 0) || roots_fail(SKIP_FUSE);
@@ -184,18 +178,7 @@ static bool kernel_scan_special(int fd)
 static bool kernel_scan_fd(int fd, void *ctx)
 {
     (void)ctx;
-    if (fd == kernel_state.probe_fd || fd == kernel_state.list_fd || os_pages_is_own(fd))
-        return true;
-    switch (os_probe_epoll(fd, kernel_state.probe_fd)) {
-    case -EBADF: /* opened by O_PATH */
-        return true;
-    case -ENOENT: /* an epoll instance */
-        return kernel_scan_epoll(fd);
-    case -EINVAL: /* no epoll instance */
-        return os_probe_is_plain(fd) || kernel_scan_special(fd);
-    default:
-        return roots_fail(SKIP_NO_PROC);
-    }
+    return fd == kernel_state.list_fd || os_pages_is_own(fd) || os_probe_is_plain(fd) || kernel_scan_special(fd);
 }
 
 /* An empty list is one that could not be read: it lacks the folder itself. */

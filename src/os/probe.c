@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -83,16 +82,6 @@ long os_probe_readlink(int folder_fd, const char *path, char *buf, size_t size)
     return os_syscall(SYS_readlinkat, folder_fd, (long)path, (long)buf, (long)size, 0, 0);
 }
 
-int os_probe_eventfd(void)
-{
-    return (int)os_syscall(SYS_eventfd2, 0, O_CLOEXEC, 0, 0, 0, 0);
-}
-
-int os_probe_epoll(int fd, int unregistered_fd)
-{
-    return (int)os_syscall(SYS_epoll_ctl, fd, EPOLL_CTL_DEL, unregistered_fd, 0, 0, 0);
-}
-
 /* Whatever is no ring is refused for that reason; where rings are not allowed, by another. */
 bool os_probe_is_uring(int fd)
 {
@@ -104,7 +93,9 @@ bool os_probe_is_uring(int fd)
 /* Sending no message and writing out no page, which ask nobody and take no lock: lseek would wait for a read of a stopped thread. */
 bool os_probe_is_plain(int fd)
 {
-    return os_syscall(SYS_sendmmsg, fd, 0, 0, 0, 0, 0) == 0 || os_syscall(SYS_sync_file_range, fd, 0, 0, 0, 0, 0) == 0;
+    long err = os_syscall(SYS_sendmmsg, fd, 0, 0, 0, 0, 0);
+
+    return err == 0 || err == -EBADF || os_syscall(SYS_sync_file_range, fd, 0, 0, 0, 0, 0) == 0;
 }
 
 uint64_t os_probe_shmem_device(void)

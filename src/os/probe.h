@@ -17,12 +17,8 @@ enum { OS_PROBE_NO_FOLDER = -1 }; /* the path is absolute */
 long os_probe_readlink(int folder_fd, const char *path, char *buf, size_t size);
 /* The names in an open folder that are numbers (threads, descriptors), until fn returns false. -errno; else how many. */
 long os_probe_numbers(int folder_fd, bool (*fn)(int number, void *ctx), void *ctx);
-int os_probe_eventfd(void); /* a new descriptor that can be polled */
-/* -EBADF: fd is not open; -ENOENT: an epoll instance; -EINVAL: something else. pre: unregistered_fd is pollable and
- * registered with no epoll instance. */
-int os_probe_epoll(int fd, int unregistered_fd);
 bool os_probe_is_uring(int fd); /* pre: fd is open */
-bool os_probe_is_plain(int fd); /* a socket, a file or a folder. pre: fd is open */
+bool os_probe_is_plain(int fd); /* a socket, a file or a folder, or only a name (O_PATH). pre: fd is open */
 /* Device of memory files and shared anonymous memory of small pages, as in struct os_map; 0 unknown. */
 uint64_t os_probe_shmem_device(void);
 /* mincore: bit 0 of a byte for each page. For shared memory it knows the page cache, but not what is swapped out. */

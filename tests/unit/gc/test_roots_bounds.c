@@ -54,6 +54,7 @@ static enum cycle_skip scan_with(void (*before)(void), void (*at_first)(void))
 
 static void without_pagemap(void)
 {
+    assert_true(roots_open());
     roots.has_pagemap = false;
 }
 
@@ -191,8 +192,9 @@ static uint64_t estimate;
 
 static void make_estimate(void)
 {
-    assert_true(roots_maps_collect());
+    assert_true(roots_maps_collect() && roots_open());
     estimate = roots_maps_estimate();
+    roots_finish();
 }
 
 static void test_estimate(void **state)

@@ -49,7 +49,7 @@ static void test_descriptor_of_a_name(void **state)
     close(fd);
 }
 
-/* A fork past the handlers, while another thread's cycle had its files open: they show the parent. */
+/* A fork past the handlers, while another thread's cycle was about to stop everybody: the child's own reads the child's files. */
 static void test_fork_child_of_a_cycle(void **state)
 {
     int status = 0;
