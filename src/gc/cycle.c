@@ -112,6 +112,7 @@ static enum cycle_skip cycle_give_roots(void)
         return skip;
     mark_root_spans(cycle_keeps_malloc());
     finalizer_mark_roots();
+    weak_mark_roots();
     return SKIP_NONE;
 }
 

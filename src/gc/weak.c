@@ -3,6 +3,10 @@
  * The race with a cycle. weak_get reads the word, makes the address of it, and reads the word again. A stop
  * before the address exists may find the target unreachable; then the second read sees 0. A stop after it
  * finds the address in a register or on the stack.
+ *
+ * On probation. A target that one cycle found unreachable may be asked for before the next one. Put into a block that only that one
+ * finds unreachable, it would be taken then, though the block can still be had, and the target with it. So it is a root of that cycle.
+ * (Who reads a link's word asks nobody.)
  */
 #include "gc/weak.h"
 
@@ -13,11 +17,12 @@
 #include "gc/mark.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/probation.h"
 #include "os/critical_inl.h"
 
 struct gc_weak {
     uintptr_t hidden;
-    uintptr_t reserved; /* 0 */
+    uintptr_t was_asked; /* careful mode: since the last cycle */
 };
 
 static bool weak_was_used;
@@ -154,7 +159,7 @@ static int weak_bind_locked(struct gc_weak *weak, uintptr_t obj)
         return ENOMEM;
     }
     weak_link(handle, target);
-    weak->reserved = 0;
+    weak->was_asked = 0;
     STORE_ONCE(weak->hidden, ~obj);
     return 0;
 }
@@ -190,6 +195,8 @@ void *weak_get(struct gc_weak *weak)
     uintptr_t obj = ~hidden;
     __asm__ volatile("" : "+r"(obj) : : "memory"); /* the address exists from here on */
     bool is_there = hidden != 0 && LOAD_ONCE(weak->hidden) == hidden;
+    if (UNLIKELY(is_there && probation_is_on()))
+        STORE_ONCE(weak->was_asked, 1);
     __asm__ volatile("" : : "r"(obj) : "memory"); /* and until here */
     return is_there ? (void *)obj : NULL;
 }
@@ -312,11 +319,34 @@ void weak_forget_links_locked(struct finalizer_record *container, size_t size_by
     container->n_pins--;
 }
 
-/* ---- the phase ---- */
+/* ---- the phases ---- */
+
+static struct gc_weak *weak_asked(const struct finalizer_record *r)
+{
+    struct gc_weak *weak = r->weak_target != 0 && !r->is_link ? (struct gc_weak *)r->obj : NULL;
+    return weak != NULL && weak->was_asked != 0 ? weak : NULL;
+}
+
+static void weak_mark_asked(struct finalizer_record *r, void *ctx)
+{
+    const struct gc_weak *weak = weak_asked(r);
+    (void)ctx;
+    if (weak != NULL && probation_is_over(~weak->hidden))
+        mark_addr_block(~weak->hidden);
+}
+
+void weak_mark_roots(void)
+{
+    if (UNLIKELY(probation_is_on()))
+        finalizer_table_walk(weak_mark_asked, NULL);
+}
 
 static void weak_clear_record(struct finalizer_record *r, void *ctx)
 {
+    struct gc_weak *weak = weak_asked(r);
     (void)ctx;
+    if (weak != NULL)
+        weak->was_asked = 0;
     if (r->weak_handles == 0 || !mark_is_dead(r->obj))
         return;
     weak_clear_handles(r, false);

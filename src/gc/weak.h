@@ -24,6 +24,8 @@ int weak_link_set(void **link, void *obj, bool is_long);
 int weak_link_remove(void **link);
 int weak_link_move(void **from, void **to);
 
+/* Stopped world. Careful mode: targets that were asked for since the last cycle found them unreachable; until weak_clear. */
+void weak_mark_roots(void);
 /* Stopped world, after the roots were drained: links whose target is unmarked become NULL. Records of dead
  * handles go later (finalizer_end), because a block that waits for its finalizer may hold a handle. */
 void weak_clear(void);

@@ -97,6 +97,7 @@ static inline struct finalizer_split_result gc_block_cycle(void *roots, size_t s
     gc_block_mark_begin();
     mark_words((uintptr_t)roots, (uintptr_t)roots + size_bytes);
     finalizer_mark_roots();
+    weak_mark_roots();
     assert_true(mark_drain());
     assert_true(finalizer_mark_args());
     weak_clear();

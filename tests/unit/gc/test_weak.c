@@ -4,6 +4,7 @@
 #include <errno.h>
 #include "base/counters.h"
 #include "gc_blocks.h"
+#include "heap/probation.h"
 
 static void *roots[4];
 static struct sweep_totals totals;
@@ -168,6 +169,33 @@ static void test_content_is_hidden(void **state)
     assert_null(weak_get(weak));
 }
 
+/* Unreachable twice running, but asked for in between: what holds it then is unreachable for the first time, and can still be had. */
+static void test_suspect_held_by_another(void **state)
+{
+    (void)state;
+    void **target = block(), **holder = block();
+    target[0] = block();
+    struct gc_weak *to_target = roots[0] = weak_of(target), *to_holder = roots[1] = weak_of(holder);
+    roots[2] = holder;
+    probation_set(true);
+    collect();
+    holder[0] = weak_get(to_target);
+    assert_ptr_equal(holder[0], target);
+    roots[2] = NULL;
+    collect();
+    holder = weak_get(to_holder);
+    assert_non_null(holder);
+    assert_true(gc_block_is_live(holder[0]));
+    assert_true(gc_block_is_live(target[0]));
+    target[1] = holder; /* each holds the other: both go all the same */
+    for (int i = 0; i < 4; i++)
+        collect();
+    assert_null(weak_get(to_target));
+    assert_null(weak_get(to_holder));
+    assert_false(gc_block_is_live(target) || gc_block_is_live(holder));
+    probation_set(false);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -185,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup(test_cleared_before_finalizers, fresh),
         cmocka_unit_test_setup(test_handle_held_by_a_finalizer, fresh),
         cmocka_unit_test_setup(test_content_is_hidden, fresh),
+        cmocka_unit_test_setup(test_suspect_held_by_another, fresh),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
