@@ -67,6 +67,7 @@ enum cycle_skip api_collect_after_others(enum cycle_cause cause);
 
 /* ---- free_slow.c ---- */
 void free_slow(void *p); /* free, all of it */
+COLD void free_moved(void *p); /* the same of a block whose content realloc has copied */
 void free_foreign(void *p);
 /* An exit from the library: see the rules. */
 COLD void api_exit_pending(void);

@@ -13,6 +13,7 @@
 #include "gc/mark.h"
 #include "gc/pacer.h"
 #include "gc/trace.h"
+#include "gc/withhold.h"
 #include "heap/arena.h"
 #include "heap/probation.h"
 #include "heap/sample.h"
@@ -191,7 +192,17 @@ static void *alloc_serve(struct alloc_request *r)
     return p;
 }
 
-/* No memory: collect, or wait for whoever does, and try once more. */
+static void *alloc_refilled_once(struct alloc_request *r)
+{
+    void *p;
+
+    os_critical_enter();
+    p = alloc_refilled(r);
+    os_critical_leave();
+    return p;
+}
+
+/* No memory: collect, or wait for whoever does, and try once more; then at the cost of what is held back. */
 COLD static void *alloc_serve_again(struct alloc_request *r)
 {
     enum cycle_skip skip = api_collect(CYCLE_NO_MEMORY);
@@ -199,11 +210,9 @@ COLD static void *alloc_serve_again(struct alloc_request *r)
 
     if (skip == SKIP_BUSY)
         cycle_wait();
-    else if (skip != SKIP_NONE)
-        return NULL;
-    os_critical_enter();
-    p = alloc_refilled(r);
-    os_critical_leave();
+    p = skip == SKIP_NONE || skip == SKIP_BUSY ? alloc_refilled_once(r) : NULL;
+    if (p == NULL && withhold_give_up())
+        p = alloc_refilled_once(r);
     return p;
 }
 

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/counters.h"
 #include "gc/finalizer.h"
+#include "gc/withhold.h"
 #include "heap/probation.h"
 #include "os/critical_inl.h"
 
@@ -46,14 +47,14 @@ COLD static void free_forget_special(void *p)
         check_misuse(MISUSE_FREE_PINNED, (uintptr_t)p);
 }
 
-static enum heap_free_result free_in_section(void *p)
+static enum heap_free_result free_in_section(void *p, bool is_moved)
 {
     if (UNLIKELY(heap_is_special((uintptr_t)p)))
         free_forget_special(p);
-    return heap_free(p);
+    return heap_free_as(p, withhold_how(is_moved));
 }
 
-NOINLINE void free_slow(void *p)
+ALWAYS_INLINE void free_all(void *p, bool is_moved, const void *caller)
 {
     enum heap_free_result result;
     struct unseen_site site = {0}; /* of a suspect nothing is known when it is freed */
@@ -74,13 +75,23 @@ NOINLINE void free_slow(void *p)
     os_critical_enter();
     if (UNLIKELY(probation_is_on()))
         site = unseen_find(p);
-    result = free_in_section(p);
+    result = free_in_section(p, is_moved);
     os_critical_leave();
     if (UNLIKELY(result == HEAP_FREED_TAKEN))
         counter_add(COUNTER_TAKEN_FREED, 1);
     if (UNLIKELY(result == HEAP_FREED_TAKEN || result == HEAP_FREED_SUSPECT))
-        unseen_tell("free", p, probation_is_on() ? site : unseen_find(p), __builtin_return_address(0));
+        unseen_tell("free", p, probation_is_on() ? site : unseen_find(p), caller);
     api_exit_slow();
+}
+
+NOINLINE void free_slow(void *p)
+{
+    free_all(p, false, __builtin_return_address(0));
+}
+
+COLD void free_moved(void *p)
+{
+    free_all(p, true, __builtin_return_address(0));
 }
 
 COLD void api_exit_pending(void)

@@ -15,6 +15,7 @@
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "gc/twin.h"
+#include "gc/withhold.h"
 #include "os/critical_inl.h"
 
 enum { GC_PERCENT_MAX = 100000 };
@@ -126,6 +127,7 @@ EXPORT int gc_set_percent(int percent)
     if (percent > GC_PERCENT_MAX)
         return EINVAL;
     pacer_set_percent(percent);
+    withhold_settings_changed();
     api_exit_slow();
     return 0;
 }
@@ -133,6 +135,7 @@ EXPORT int gc_set_percent(int percent)
 EXPORT int gc_set_limit(size_t limit_bytes)
 {
     pacer_set_limit(limit_bytes);
+    withhold_settings_changed();
     api_exit_slow();
     return 0;
 }
@@ -142,6 +145,7 @@ EXPORT int gc_set_mode(int mode)
     if (mode < GC_MODE_OFF || mode > GC_MODE_AUTO)
         return EINVAL;
     cycle_set_mode((enum cycle_mode)mode);
+    withhold_settings_changed();
     api_exit_slow();
     return 0;
 }

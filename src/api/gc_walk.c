@@ -40,7 +40,7 @@ static bool walk_copy(size_t slice, uint32_t w, struct walk_window *out)
     if (e->span == 0 || e->slice_no != 0 || w >= s->n_words)
         return false;
     const struct span_cold *cold = &span_cold(s)[w];
-    uint64_t gone = LOAD_ONCE(s->words[w].free) | LOAD_ONCE(cold->dead) | LOAD_ONCE(s->remote[w]);
+    uint64_t gone = LOAD_ONCE(s->words[w].free) | LOAD_ONCE(cold->dead) | LOAD_ONCE(s->remote[w]) | span_held(s, w);
     *out = (struct walk_window){
         .live = ~gone & span_valid_mask(s, w),
         .base = span_block(s, w * 64),

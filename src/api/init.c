@@ -28,8 +28,11 @@
 #include "gc/pacer.h"
 #include "gc/roots.h"
 #include "gc/twin.h"
+#include "gc/withhold.h"
 #include "heap/tcache.h"
 #include "heap/probation.h"
+#include "heap/quarantine.h"
+#include "os/critical_inl.h"
 #include "os/os.h"
 
 _Static_assert((int)OPTION_MODE_OFF == MODE_OFF && (int)OPTION_MODE_REPORT == MODE_REPORT &&
@@ -87,6 +90,14 @@ static void init_heap(void)
     fast_check();
 }
 
+COLD static void init_quarantine(void)
+{
+    os_critical_enter();
+    quarantine_begin();
+    os_critical_leave();
+    withhold_settings_changed();
+}
+
 static void init_report_trace_file(void)
 {
     static const char line[] = "libgcmalloc: option trace_file: the file cannot be opened\n";
@@ -110,6 +121,7 @@ static void init_collector(bool is_watched)
         .limit_is_cgroup = init_options.limit_bytes == OPTION_LIMIT_CGROUP,
         .budget_percent = (unsigned)init_options.budget_percent,
         .stress = (unsigned)init_options.stress,
+        .expects_garbage = init_options.quarantine, /* what is freed is garbage until a collection comes */
     };
 
     if (init_options.trace != 0)
@@ -126,6 +138,8 @@ static void init_collector(bool is_watched)
     pacer_init(&pacer);
     twin_enable((enum twin_use)init_options.concurrent);
     cycle_init(&cycle);
+    if (init_options.quarantine)
+        init_quarantine();
     roots_expect((neighbours.has_python ? DISGUISE_DIGITS : 0) | (neighbours.has_luajit ? DISGUISE_SEGMENT : 0));
 }
 

@@ -20,6 +20,7 @@
 #include "gc/mark.h"
 #include "heap/layout.h"
 #include "heap/probation.h"
+#include "heap/quarantine.h"
 #include "heap/sample.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -50,7 +51,9 @@ static void *realloc_copy(void *p, size_t old_bytes, size_t new_bytes, unsigned 
     memcpy(q, p, old_bytes < new_bytes ? old_bytes : new_bytes);
     if (flavor != FLAVOR_MALLOC)
         realloc_clear_end(q, new_bytes);
-    if (is_freed)
+    if (is_freed && UNLIKELY(quarantine_is_on()))
+        free_moved(p);
+    else if (is_freed)
         free(p);
     return q;
 }
@@ -214,9 +217,14 @@ static enum heap_find realloc_find(uintptr_t addr, struct heap_obj *obj)
     return HEAP_TAKEN;
 }
 
+static bool realloc_is_freed(enum heap_find found)
+{
+    return found == HEAP_FREE || found == HEAP_HELD;
+}
+
 COLD NORETURN static void realloc_misuse(const void *p, enum heap_find found)
 {
-    check_misuse(found == HEAP_FREE ? MISUSE_REALLOC_FREED : MISUSE_INVALID_REALLOC, (uintptr_t)p);
+    check_misuse(realloc_is_freed(found) ? MISUSE_REALLOC_FREED : MISUSE_INVALID_REALLOC, (uintptr_t)p);
 }
 
 /* A block that the program uses is no suspect, and one that was judged dead lives again if that can still be. */
@@ -260,7 +268,7 @@ NOINLINE static void *realloc_slow(void *p, size_t new_bytes)
     if (UNLIKELY(sample_rate() == 1) && q != NULL)
         tracked_resize((uintptr_t)q, new_bytes);
     os_critical_leave();
-    if (UNLIKELY(!is_start || found == HEAP_FREE))
+    if (UNLIKELY(!is_start || realloc_is_freed(found)))
         realloc_misuse(p, found);
     if (UNLIKELY(is_nested))
         return realloc_nested(p, &obj, new_bytes);
@@ -318,7 +326,7 @@ size_t usable_size(void *p)
     os_critical_leave();
     if (UNLIKELY(found == HEAP_NOT_A_BLOCK || obj.start != (uintptr_t)p))
         check_misuse(MISUSE_INVALID_USABLE, (uintptr_t)p);
-    if (UNLIKELY(found == HEAP_FREE))
+    if (UNLIKELY(realloc_is_freed(found)))
         check_misuse(MISUSE_USABLE_FREED, (uintptr_t)p);
     if (UNLIKELY(was_unseen))
         unseen_tell("malloc_usable_size", p, unseen_find(p), __builtin_return_address(0));

@@ -47,6 +47,11 @@
     X(TAKEN_USABLE, "taken_usable", "malloc_usable_size of a block that the collector had taken")            \
     X(BLOCKS_SUSPECTED, "blocks_suspected", "blocks found unreachable for the first time, and kept")          \
     X(SUSPECTS_USED, "suspects_used", "such blocks that the program then freed, resized or asked about")     \
+    X(HELD_BLOCKS, "held_blocks", "quarantine: freed blocks that the last collection found pointers to")      \
+    X(HELD_BYTES, "held_bytes", "bytes of these blocks")                                                     \
+    X(HELD_RELEASED, "held_released", "quarantine: freed blocks that no pointer led to any more")             \
+    X(HELD_RELEASED_BYTES, "held_released_bytes", "bytes of these blocks")                                   \
+    X(HELD_FORCED, "held_forced", "quarantine: freed blocks that were given up, pointed to or not")           \
     X(FOREIGN_FREE_DROPPED, "foreign_free_dropped", "frees of blocks of another allocator, ignored")         \
     X(FOREIGN_FREE_FORWARDED, "foreign_free_forwarded", "frees of blocks of libc, handed to libc")           \
     X(FINALIZERS_SET, "finalizers_set", "finalizers set")                                                    \
@@ -91,6 +96,11 @@ static inline void counter_add(enum counter c, uint64_t n)
 static inline uint64_t counter_get(enum counter c)
 {
     return __atomic_load_n(&counter_values[c], __ATOMIC_RELAXED);
+}
+
+static inline void counter_set(enum counter c, uint64_t value)
+{
+    __atomic_store_n(&counter_values[c], value, __ATOMIC_RELAXED);
 }
 
 /* Raise a counter that holds a maximum. */

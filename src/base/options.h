@@ -66,6 +66,7 @@ struct options {
     bool seccomp_ok;
     bool check;
     uint32_t probation; /* enum option_probation */
+    bool quarantine;
     uint64_t profile_bytes; /* mean distance of samples; 0: off; OPTION_PROFILE_ON, _OFF */
     bool alloctrace;
     bool leaks;

@@ -88,6 +88,9 @@ static const struct option_row option_rows[] = {
     ROW_PATH("trace_file", trace_file, "where the trace goes (`%p`: process id); default: stderr"),
     ROW_ENUM("probation", probation, option_words_probation, OPTION_PROBATION_EAGER,
              "`eager`: reclaim what one collection found unreachable; `careful`: what two in a row did"),
+    ROW_BOOL("quarantine", quarantine, false,
+             "a freed block reads as zero, and is used again only when a collection found no pointer to it; with `mode` `off` or "
+             "`report` frees are honoured at once"),
     ROW_BOOL("seccomp_ok", seccomp_ok, false,
              "collect behind a filter of system calls, too; only where it allows them or refuses with an error, as "
              "Docker's does"),

@@ -15,6 +15,7 @@
 #include "gc/tracked.h"
 #include "gc/twin.h"
 #include "gc/weak.h"
+#include "gc/withhold.h"
 #include "gc/world.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
@@ -398,6 +399,7 @@ static void cycle_tell_pacer(const struct trace_cycle *t)
     bool is_report = cycle_mode() == MODE_REPORT;
     if (probation_is_on() && !is_report)
         dead = t->totals.suspect_bytes; /* what this cycle found, and the next one will take */
+    dead += t->totals.unheld_bytes;
     pacer_cycle_done(t->skip == SKIP_NONE, is_report ? live + dead : live, is_report ? 0 : dead, t->cpu_ns);
 }
 
@@ -424,6 +426,7 @@ static void cycle_account(struct cycle *c)
         counter_add_skip(cycle_skips[t->skip].counter);
     cycle_raise_events(t);
     cycle_tell_pacer(t);
+    withhold_after_cycle(t->cause, t->skip, &t->totals);
     t->goal_bytes = pacer_goal_bytes();
 }
 

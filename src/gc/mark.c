@@ -199,14 +199,10 @@ void mark_words_bytewise(uintptr_t lo, uintptr_t hi)
         mark_by_fours(lo + shift, hi);
 }
 
-static bool mark_is_start_of_block(const struct marker *m, uintptr_t addr)
+static bool mark_is_start_of_block(uintptr_t addr)
 {
-    struct mark_edge e;
-    if (addr - m->bounds.base >= m->bounds.n_bytes || !mark_find_edge(m->map, addr - m->bounds.base, &e))
-        return false;
-    struct mark_block b = mark_edge_block(m->map, e);
-    uintptr_t start = b.n_units != 0 ? b.start : CONTAINER_OF(e.word, struct span, words)->start;
-    return start == addr && !mark_edge_bit(e, e.word->free);
+    struct heap_obj found;
+    return heap_find_object(addr, &found) == HEAP_LIVE && found.start == addr;
 }
 
 /* The block whose last byte is just below word, where there is one. pre: word - 1 lies in the arena. */
@@ -221,7 +217,7 @@ static void mark_put_end_word(struct marker *m, uint64_t word)
     const struct span *s = span_of_ref(slice_of(end - 1)->span);
     struct mark_block b = mark_edge_block(m->map, e);
     bool is_end = b.n_units != 0 ? b.start + b.n_units * SIZECLASS_ALIGN == end : s->start + s->size_bytes == end;
-    if (is_end && (mark_end_keeps(s->flavor, s->size_bytes) || !mark_is_start_of_block(m, end)))
+    if (is_end && (mark_end_keeps(s->flavor, s->size_bytes) || !mark_is_start_of_block(end)))
         marker_put_edge(m, e);
 }
 

@@ -244,7 +244,7 @@ static void marker_root_span(struct span *s, void *ctx)
     if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC) && !probation_is_pinned(s))
         return;
     for (uint32_t w = 0; w < s->n_words; w++) {
-        uint64_t fresh = ~s->words[w].free & ~s->words[w].mark;
+        uint64_t fresh = ~s->words[w].free & ~s->words[w].mark & ~span_held(s, w);
         s->words[w].mark |= fresh;
         if (flavor_is_noscan(s->flavor))
             continue;

@@ -46,7 +46,9 @@ static uintptr_t distance_array(uintptr_t from, uintptr_t distance, size_t n_byt
     uintptr_t to = from + distance;
     enum heap_find found = distance == 0 ? HEAP_NOT_A_BLOCK : heap_find_object(to, &obj);
 
-    return (found == HEAP_LIVE || found == HEAP_FREE) && obj.start == to && obj.size_bytes >= n_bytes ? to : 0;
+    bool is_block = found == HEAP_LIVE || found == HEAP_FREE || found == HEAP_HELD;
+
+    return is_block && obj.start == to && obj.size_bytes >= n_bytes ? to : 0;
 }
 
 /* In use. */

@@ -44,10 +44,17 @@ static void markcheck_obj(const struct heap_obj *obj)
         markstack_push(&mark_main->stack, (struct mark_range){obj->start, obj->size_bytes, false});
 }
 
+/* Freed blocks that are held are marked like any other. */
+static bool markcheck_find(uintptr_t addr, struct heap_obj *obj)
+{
+    enum heap_find found = heap_find_object(addr, obj);
+    return found == HEAP_LIVE || found == HEAP_HELD;
+}
+
 void markcheck_addr(uintptr_t addr)
 {
     struct heap_obj obj;
-    if (heap_find_object(addr, &obj) == HEAP_LIVE)
+    if (markcheck_find(addr, &obj))
         markcheck_obj(&obj);
 }
 
@@ -82,7 +89,7 @@ void markcheck_stack_words(uintptr_t lo, uintptr_t hi)
     for (lo = bits_round_up(lo, sizeof(uint64_t)); lo + sizeof(uint64_t) <= hi; lo += sizeof(uint64_t)) {
         struct heap_obj obj;
         if (markcheck_word_addr(*(const uint64_t *)lo, &end) &&
-            heap_find_object(end - 1, &obj) == HEAP_LIVE && obj.start + obj.size_bytes == end &&
+            markcheck_find(end - 1, &obj) && obj.start + obj.size_bytes == end &&
             markcheck_end_keeps(&obj, end))
             markcheck_obj(&obj);
     }
@@ -98,7 +105,8 @@ static void markcheck_root_span(struct span *s, void *ctx)
     if (!flavor_is_root(s->flavor) && !(walk->is_malloc_root && s->flavor == FLAVOR_MALLOC) && !probation_is_pinned(s))
         return;
     for (uint32_t i = 0; i < s->n_blocks; i++)
-        markcheck_addr(span_block(s, i));
+        if (!span_is_held(s, i))
+            markcheck_addr(span_block(s, i));
 }
 
 void markcheck_root_spans(bool is_malloc_root)

@@ -190,6 +190,11 @@ static void pacer_set_goal(size_t live)
     STORE_ONCE(pacer.check_at_bytes, size_min(pacer_look_bytes(), pacer_room_look_bytes(live)));
 }
 
+size_t pacer_limit_bytes(void)
+{
+    return LOAD_ONCE(pacer.limit_bytes);
+}
+
 size_t pacer_goal_bytes(void)
 {
     return size_min(LOAD_ONCE(pacer.growth_goal_bytes), LOAD_ONCE(pacer.limit_goal_bytes));
@@ -216,7 +221,8 @@ void pacer_init(const struct pacer_config *config)
     pacer.stretch = 1;
     pacer.n_skips = 0;
     pacer.cpu_allowed_ns = pacer.limit_cpu_allowed_ns = pacer.far_cpu_allowed_ns = pacer.live_cpu_ns = 0;
-    pacer.expects_garbage = pacer.is_announced = false;
+    pacer.expects_garbage = config->expects_garbage;
+    pacer.is_announced = false;
     pacer.thrifty_bytes = SIZE_MAX;
     pacer.n_slow_paths = 0;
     pacer.done_ns = pacer.available_until_ns = 0;

@@ -20,6 +20,7 @@ struct pacer_config {
     bool limit_is_cgroup;
     unsigned budget_percent;
     unsigned stress; /* every n-th slow path; 0 off */
+    bool expects_garbage; /* from the start, as after pacer_expect_garbage */
 };
 void pacer_init(const struct pacer_config *config);
 void pacer_set_percent(int percent);
@@ -47,7 +48,8 @@ void pacer_look_again(void);
 void pacer_note_clone(uint64_t cpu_ns);
 /* After a cycle (or a skipped one: is_complete false). */
 void pacer_cycle_done(bool is_complete, size_t live_bytes, size_t dead_bytes, uint64_t cpu_ns);
-size_t pacer_goal_bytes(void);
+size_t pacer_goal_bytes(void); /* SIZE_MAX: neither growth nor a limit brings a cycle */
+size_t pacer_limit_bytes(void); /* 0: none */
 void pacer_fork_child(void);
 
 #endif

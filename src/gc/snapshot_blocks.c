@@ -44,12 +44,19 @@ static bool blocks_ordinal(const struct heap_obj *obj, uint32_t *ordinal)
     return true;
 }
 
+/* Freed blocks that are held are there as long as something refers to them. */
+static bool blocks_find(uintptr_t addr, struct heap_obj *obj)
+{
+    enum heap_find found = heap_find_object(addr, obj);
+
+    return found == HEAP_LIVE || found == HEAP_HELD;
+}
+
 bool snapshot_find(uint64_t word, uint32_t *ordinal)
 {
     struct heap_obj obj;
 
-    return mark_word_is_plausible(word) && heap_find_object(word & MARK_ADDRESS_MASK, &obj) == HEAP_LIVE &&
-           blocks_ordinal(&obj, ordinal);
+    return mark_word_is_plausible(word) && blocks_find(word & MARK_ADDRESS_MASK, &obj) && blocks_ordinal(&obj, ordinal);
 }
 
 bool snapshot_find_end(uint64_t word, uint32_t *ordinal)
@@ -57,8 +64,8 @@ bool snapshot_find_end(uint64_t word, uint32_t *ordinal)
     uintptr_t end = word & MARK_ADDRESS_MASK;
     struct heap_obj obj;
 
-    return mark_word_is_plausible(word) && heap_find_object(end - 1, &obj) == HEAP_LIVE &&
-           obj.start + obj.size_bytes == end && blocks_ordinal(&obj, ordinal);
+    return mark_word_is_plausible(word) && blocks_find(end - 1, &obj) && obj.start + obj.size_bytes == end &&
+           blocks_ordinal(&obj, ordinal);
 }
 
 /* ---- walking -------------------------------------------------------------------------------------------------- */

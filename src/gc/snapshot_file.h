@@ -28,7 +28,7 @@ void file_begin_array(const char *head);
 
 /* ---- snapshot_strings.c: all strings, and which is which ---- */
 uint32_t string_of_group(size_t group);
-uint32_t string_of_span(const struct span *s);
+uint32_t string_of_block(const struct span *s, uint32_t idx);
 uint32_t string_of_site(const struct site *site); /* of its blocks */
 uint32_t string_of_call(size_t rank); /* the function's; where the call lies comes next */
 uint32_t string_of_root(size_t rank);

@@ -7,6 +7,7 @@
 enum {
     STRINGS_PER_CALL = 3,
     STRINGS_TEXT_MAX = 4096 + 64,
+    STRINGS_FLAVORS = 2 * FLAVOR_N, /* once more for blocks that are freed and held */
 };
 
 uint32_t string_of_group(size_t group)
@@ -14,11 +15,12 @@ uint32_t string_of_group(size_t group)
     return 1 + (uint32_t)group;
 }
 
-uint32_t string_of_span(const struct span *s)
+uint32_t string_of_block(const struct span *s, uint32_t idx)
 {
     uint32_t class_no = span_is_large(s) ? SIZECLASS_N : s->class_no;
+    uint32_t flavor = s->flavor + (span_is_held(s, idx) ? FLAVOR_N : 0);
 
-    return 1 + (uint32_t)snapshot.n_groups + s->flavor * (SIZECLASS_N + 1) + class_no;
+    return 1 + (uint32_t)snapshot.n_groups + flavor * (SIZECLASS_N + 1) + class_no;
 }
 
 /* Sites that differ in the outer calls have one name: the tools take equal names for one kind only where they are one string. */
@@ -30,7 +32,7 @@ uint32_t string_of_site(const struct site *site)
 
 uint32_t string_of_call(size_t rank)
 {
-    return 1 + (uint32_t)snapshot.n_groups + FLAVOR_N * (SIZECLASS_N + 1) + STRINGS_PER_CALL * (uint32_t)rank;
+    return 1 + (uint32_t)snapshot.n_groups + STRINGS_FLAVORS * (SIZECLASS_N + 1) + STRINGS_PER_CALL * (uint32_t)rank;
 }
 
 uint32_t string_of_root(size_t rank)
@@ -53,10 +55,11 @@ static void file_class_strings(void)
     };
     char text[64];
 
-    for (unsigned flavor = 0; flavor < FLAVOR_N; flavor++)
+    for (unsigned flavor = 0; flavor < STRINGS_FLAVORS; flavor++)
         for (unsigned class_no = 0; class_no <= SIZECLASS_N; class_no++) {
             struct fmt f = fmt_init(text, sizeof(text));
-            fmt_str(&f, flavors[flavor]);
+            fmt_str(&f, flavor < FLAVOR_N ? "" : "(freed) ");
+            fmt_str(&f, flavors[flavor % FLAVOR_N]);
             if (class_no < SIZECLASS_N)
                 fmt_u64(&f, sizeclass_size(class_no));
             else

@@ -79,7 +79,7 @@ static void file_block_node(struct span *s, uint32_t idx, void *ctx)
 {
     uintptr_t start = span_block(s, idx);
     const struct snapshot_site *site = snapshot_site_of(start);
-    struct file_node node = {flavor_is_noscan(s->flavor) ? WRITE_NODE_NATIVE : WRITE_NODE_OBJECT, string_of_span(s),
+    struct file_node node = {flavor_is_noscan(s->flavor) ? WRITE_NODE_NATIVE : WRITE_NODE_OBJECT, string_of_block(s, idx),
                              WRITE_ID_FIRST + (start - heap_map.arena_base) / WRITE_ID_UNIT, s->size_bytes, 0, 0};
 
     (void)ctx;

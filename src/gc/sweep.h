@@ -15,6 +15,8 @@ struct sweep_totals {
     uint64_t n_live, n_dead; /* blocks */
     size_t live_bytes, dead_bytes;
     size_t suspect_bytes; /* of blocks on probation, which are neither */
+    uint64_t n_held, n_unheld; /* freed blocks: still reached, and thus live; free from now on */
+    size_t held_bytes, unheld_bytes;
     uint64_t n_spans_released;
 };
 /* Publishes; tells the heap how much is in use. */

@@ -89,7 +89,7 @@ static void trace_put_percent(struct fmt *f, uint64_t part, uint64_t whole)
 static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
 {
     fmt_str(f, ", heap ");
-    fmt_bytes(f, c->totals.live_bytes + c->totals.dead_bytes);
+    fmt_bytes(f, c->totals.live_bytes + c->totals.dead_bytes + c->totals.unheld_bytes);
     fmt_str(f, "->");
     fmt_bytes(f, c->totals.live_bytes);
     fmt_str(f, " goal ");
@@ -107,6 +107,16 @@ static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
     if (c->n_cyclic != 0) {
         fmt_str(f, ", never finalized ");
         fmt_u64(f, c->n_cyclic);
+    }
+    if (c->totals.n_held + c->totals.n_unheld != 0) {
+        fmt_str(f, ", freed ");
+        fmt_u64(f, c->totals.n_unheld);
+        fmt_str(f, " blocks ");
+        fmt_bytes(f, c->totals.unheld_bytes);
+        fmt_str(f, ", held ");
+        fmt_u64(f, c->totals.n_held);
+        fmt_str(f, " blocks ");
+        fmt_bytes(f, c->totals.held_bytes);
     }
     if (c->beside_ns != 0) {
         fmt_str(f, ", two stops ");

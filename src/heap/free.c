@@ -10,6 +10,7 @@
 #include "heap/layout.h"
 #include "heap/meta.h"
 #include "heap/probation.h"
+#include "heap/quarantine.h"
 #include "heap/sample.h"
 #include "heap/stash.h"
 #include "os/os.h"
@@ -51,13 +52,26 @@ static void free_tick_large(void)
     heap_decay(now_ns);
 }
 
+static enum heap_free_result free_large_held(struct span *s, enum heap_free_how how)
+{
+    bool was_suspect = probation_use(s, 0);
+    if (span_is_free(s, 0) || !quarantine_hold(s, 0, how == HEAP_FREE_MOVED))
+        check_misuse(MISUSE_DOUBLE_FREE, s->start);
+    free_tick_large();
+    return was_suspect ? HEAP_FREED_SUSPECT : HEAP_FREED;
+}
+
 /* Anybody may free a large block; the one atomic OR decides who did. */
-static enum heap_free_result free_large(struct span *s, uintptr_t addr)
+static enum heap_free_result free_large(struct span *s, uintptr_t addr, enum heap_free_how how)
 {
     if (addr != s->start)
         return free_misuse(MISUSE_INVALID_FREE, addr);
     if (span_is_dead(s, 0))
         return free_taken(s);
+    if (UNLIKELY(span_is_held(s, 0)))
+        check_misuse(MISUSE_DOUBLE_FREE, addr);
+    if (UNLIKELY(how != HEAP_FREE_NOW))
+        return free_large_held(s, how);
     if ((__atomic_fetch_or(&s->words[0].free, 1, __ATOMIC_ACQ_REL) & 1) != 0)
         check_misuse(MISUSE_DOUBLE_FREE, addr);
     bool was_suspect = probation_use(s, 0);
@@ -91,7 +105,18 @@ static void free_set_bit(struct span *s, uint32_t idx, struct tcache *tc)
         span_own(s, tc, &tc->inbox); /* slow for no reason: see span_refresh_fast_owner */
 }
 
-static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc)
+/* false: it was freed before, and is held. */
+static bool free_live(struct span *s, uint32_t idx, struct tcache *tc, enum heap_free_how how)
+{
+    if (UNLIKELY(span_is_held(s, idx)))
+        return false;
+    if (UNLIKELY(how != HEAP_FREE_NOW))
+        return quarantine_hold(s, idx, how == HEAP_FREE_MOVED);
+    free_set_bit(s, idx, tc);
+    return true;
+}
+
+static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tcache *tc, enum heap_free_how how)
 {
     enum heap_free_result result;
     uint32_t flags = span_flags(s);
@@ -104,7 +129,8 @@ static enum heap_free_result free_owned(struct span *s, uint32_t idx, struct tca
         result = free_of_free(s, idx);
     } else {
         result = probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
-        free_set_bit(s, idx, tc);
+        if (UNLIKELY(!free_live(s, idx, tc, how)))
+            result = free_misuse(MISUSE_DOUBLE_FREE, span_block(s, idx));
     }
     if (tc->ticks < 0 && UNLIKELY(sample_rate() != 0))
         sample_tick(tc, s, idx);
@@ -137,25 +163,36 @@ static enum heap_free_result free_part(struct span *s, const struct slice *e, ui
     return probation_use(s, idx) ? HEAP_FREED_SUSPECT : HEAP_FREED;
 }
 
+/* A block that was found unreachable is no longer ours to hold. */
+static bool free_elsewhere(struct span *s, uint32_t idx, uint64_t flags_before, enum heap_free_how how)
+{
+    if (UNLIKELY(span_is_held(s, idx)))
+        return false;
+    if (UNLIKELY(how != HEAP_FREE_NOW) && !span_is_dead(s, idx))
+        return quarantine_hold(s, idx, how == HEAP_FREE_MOVED);
+    return inbox_write(s, idx, flags_before);
+}
+
 /* flags_before was read while e still named the span. */
-static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t addr, uint64_t flags_before)
+static enum heap_free_result free_remote(struct span *s, uint32_t idx, uintptr_t addr, uint64_t flags_before,
+                                         enum heap_free_how how)
 {
     if (span_is_free(s, idx)) {
         if (free_is_taken(s, idx))
             return free_taken(s);
         if (LOAD_ONCE(slice_of(addr)->span) != meta_ref(s))
-            return heap_free((void *)addr); /* the span ended while we looked: its tomb knows */
+            return heap_free_as((void *)addr, how); /* the span ended while we looked: its tomb knows */
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
     }
     if (tcache_self != &tcache_none)
         inbox_begin_to_see(tcache_self);
     bool is_unseen = probation_use_elsewhere(s, idx); /* with the message the block is gone, and maybe its span */
-    if (!inbox_write(s, idx, flags_before))
+    if (!free_elsewhere(s, idx, flags_before, how))
         return free_misuse(MISUSE_DOUBLE_FREE, addr);
     return is_unseen ? HEAP_FREED_SUSPECT : HEAP_FREED;
 }
 
-enum heap_free_result heap_free(void *p)
+enum heap_free_result heap_free_as(void *p, enum heap_free_how how)
 {
     uintptr_t addr = (uintptr_t)p;
     if (!heap_contains(addr))
@@ -167,9 +204,11 @@ enum heap_free_result heap_free(void *p)
     if (ref == 0)
         return free_in_tomb(e, addr);
     if (LOAD_ONCE(e->span) != ref)
-        return heap_free(p); /* it ended just now: not a live block's, so there is something to tell */
+        return heap_free_as(p, how); /* it ended just now: not a live block's, so there is something to tell */
+    if (UNLIKELY((flags_before & SPAN_HOLDS) == 0))
+        how = HEAP_FREE_NOW;
     if (span_is_large(s))
-        return free_large(s, addr);
+        return free_large(s, addr, how);
     if (s->flavor == FLAVOR_GC_TINY)
         return free_part(s, e, addr);
     uint32_t offset = (uint32_t)(addr - s->start), idx = slice_block_idx(e, offset);
@@ -177,6 +216,6 @@ enum heap_free_result heap_free(void *p)
         return free_misuse(MISUSE_INVALID_FREE, addr);
     struct tcache *tc = tcache_self;
     if (tc != &tcache_none && atomic_load_explicit(&s->owner, memory_order_relaxed) == tc)
-        return free_owned(s, idx, tc);
-    return free_remote(s, idx, addr, flags_before);
+        return free_owned(s, idx, tc, how);
+    return free_remote(s, idx, addr, flags_before, how);
 }

@@ -125,7 +125,9 @@ enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj)
         return ((span_cold(s)[idx >> 6].taken >> (idx & 63)) & 1) != 0 ? HEAP_TAKEN : HEAP_FREE;
     if (UNLIKELY(heap_is_freed_elsewhere(s, idx)))
         return HEAP_FREE;
-    return span_is_dead(s, idx) ? HEAP_TAKEN : HEAP_LIVE;
+    if (span_is_dead(s, idx))
+        return HEAP_TAKEN;
+    return span_is_held(s, idx) ? HEAP_HELD : HEAP_LIVE;
 }
 
 bool heap_is_special(uintptr_t addr)

@@ -24,9 +24,9 @@ struct heap_obj {
     size_t size_bytes; /* usable size */
     uint32_t idx;
 };
-enum heap_find { HEAP_LIVE, HEAP_FREE, HEAP_TAKEN, HEAP_NOT_A_BLOCK };
+enum heap_find { HEAP_LIVE, HEAP_FREE, HEAP_TAKEN, HEAP_HELD /* freed: quarantine.h */, HEAP_NOT_A_BLOCK };
 /* The block that contains addr (interior addresses count). Any thread; exact only for blocks that the caller keeps live,
- * or in a stopped world. obj is filled for LIVE, FREE and TAKEN. */
+ * or in a stopped world. obj is filled but for NOT_A_BLOCK. */
 enum heap_find heap_find_object(uintptr_t addr, struct heap_obj *obj);
 
 /* ---- large blocks; large.c. Any thread. ---- */
@@ -42,8 +42,13 @@ enum heap_free_result {
     HEAP_FREED_TAKEN,  /* the collector had taken it: nothing to do but count */
     HEAP_FREE_FOREIGN, /* not in the arena */
 };
+enum heap_free_how { HEAP_FREE_NOW, HEAP_FREE_HELD, HEAP_FREE_MOVED /* held; content lies elsewhere now */ };
 /* Aborts with the fixed line on double and invalid free. The caller dealt with specials (finalizers, pins) before. */
-enum heap_free_result heap_free(void *p);
+enum heap_free_result heap_free_as(void *p, enum heap_free_how how);
+static inline enum heap_free_result heap_free(void *p)
+{
+    return heap_free_as(p, HEAP_FREE_NOW);
+}
 bool heap_is_special(uintptr_t addr); /* the span of this block start has SPAN_SPECIAL */
 
 /* ---- spans; used inside the storey ---- */

@@ -46,7 +46,7 @@ ALWAYS_INLINE void inbox_announce(struct span *s, uint64_t flags_before)
 }
 
 /* What a free of must be decided by heap_free: with the last two the block may be one that was found unreachable. */
-enum { INBOX_NOT_BY_MESSAGE = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY | SPAN_SUSPECT | SPAN_UNSWEPT };
+enum { INBOX_NOT_BY_MESSAGE = SPAN_SPECIAL | SPAN_LARGE | SPAN_SAMPLED | SPAN_TINY | SPAN_HOLDS | SPAN_SUSPECT | SPAN_UNSWEPT };
 
 ALWAYS_INLINE struct inbox_seen *inbox_seen_of(const struct tcache *self, const struct span *s)
 {

@@ -213,7 +213,7 @@ void *heap_large_resize(struct span *s, size_t new_size_bytes)
         return large_shrink(s, usable);
     if (large_grow_in_place(s, usable))
         return (void *)s->start;
-    if ((atomic_load(&s->flags) & SPAN_SPECIAL) != 0)
+    if ((atomic_load(&s->flags) & (SPAN_SPECIAL | SPAN_HOLDS)) != 0) /* with the pages its address would be free at once */
         return NULL;
     return large_move(s, usable);
 }

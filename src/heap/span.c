@@ -8,6 +8,7 @@
 #include "base/counters.h"
 #include "heap/layout.h"
 #include "heap/meta.h"
+#include "heap/quarantine.h"
 #include "heap/tcache.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -97,7 +98,7 @@ static void span_reset_bits(struct span *s, bool is_free)
  * the end, the others are zero where the flags say so. What is zero is not written. */
 static void span_reset_cold(struct span *s)
 {
-    if ((span_flags(s) & (SPAN_UNSWEPT | SPAN_TAKEN | SPAN_SUSPECT)) != 0)
+    if ((span_flags(s) & (SPAN_UNSWEPT | SPAN_TAKEN | SPAN_SUSPECT | SPAN_HOLDS)) != 0)
         memset(span_cold(s), 0, s->n_words * sizeof(struct span_cold));
     for (uint32_t w = 0; w < s->n_words; w++)
         if (s->remote[w] != 0)
@@ -116,9 +117,10 @@ static void span_shape(struct span *s, unsigned class_no, uint32_t n_slices, siz
 /* Flags that a span has for ever. */
 static uint64_t span_lasting_flags(unsigned class_no, unsigned flavor)
 {
+    uint64_t holds = quarantine_is_on() ? SPAN_HOLDS : 0;
     if (class_no == SIZECLASS_LARGE)
-        return SPAN_LARGE;
-    return flavor == FLAVOR_GC_TINY ? SPAN_TINY : 0;
+        return SPAN_LARGE | holds;
+    return flavor == FLAVOR_GC_TINY ? SPAN_TINY : holds;
 }
 
 static uint32_t span_words_for(unsigned class_no, uint32_t n_slices)
@@ -328,6 +330,8 @@ static void span_drain_word(struct span *s, uint32_t w, uint64_t freed)
         check_misuse(MISUSE_DOUBLE_FREE, span_block(s, w * 64 + bits_ctz64(second)));
     __atomic_store_n(&cold->taken, cold->taken & ~freed, __ATOMIC_RELAXED);
     span_set_free(&s->words[w], s->words[w].free | freed);
+    if (UNLIKELY(quarantine_is_on()))
+        quarantine_check_freed(s, w, freed);
 }
 
 /* The owner, a lock's holder, or the collector while the world is stopped: one at a time. */
@@ -430,6 +434,8 @@ void span_check(struct span *s)
         ASSERT_SLOW(cold[w].suspect == 0 || (flags & SPAN_SUSPECT) != 0);
         ASSERT_SLOW(cold[w].dead == 0 || (flags & SPAN_UNSWEPT) != 0);
         ASSERT_SLOW((cold[w].taken & s->words[w].free) == 0 || (flags & SPAN_TAKEN) != 0);
+        ASSERT_SLOW((cold[w].held & (s->words[w].free | cold[w].dead | cold[w].suspect | beyond)) == 0);
+        ASSERT_SLOW(cold[w].held == 0 || (flags & SPAN_HOLDS) != 0);
         (void)beyond;
         (void)cold;
     }

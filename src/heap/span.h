@@ -72,8 +72,9 @@ enum span_flag {
     SPAN_SUSPECT = 64,
     SPAN_SAMPLED = 128,
     SPAN_TINY = 256,
-    SPAN_FLAGS = 511,      /* all of them */
-    SPAN_GENERATION = 512, /* one step of the generation */
+    SPAN_HOLDS = 512,
+    SPAN_FLAGS = 1023,      /* all of them */
+    SPAN_GENERATION = 1024, /* one step of the generation */
 };
 
 struct span_word {
@@ -84,6 +85,7 @@ struct span_word {
 struct span_cold {
     uint64_t dead, taken; /* owner, or collector while stopped */
     uint64_t suspect;     /* set by the collector while stopped, cleared by whoever uses the block; probation.h */
+    uint64_t held;        /* freed, and not yet used again, atomic; quarantine.h */
 };
 
 struct tcache;
@@ -216,6 +218,17 @@ ALWAYS_INLINE bool span_is_dead(const struct span *s, uint32_t idx)
     if ((span_flags(s) & SPAN_UNSWEPT) == 0)
         return false;
     return (__atomic_load_n(&span_cold((struct span *)s)[idx >> 6].dead, __ATOMIC_RELAXED) >> (idx & 63)) & 1;
+}
+/* Blocks of word w that are freed and held back. Any thread, as span_is_dead. */
+ALWAYS_INLINE uint64_t span_held(const struct span *s, uint32_t w)
+{
+    if ((span_flags(s) & SPAN_HOLDS) == 0)
+        return 0;
+    return __atomic_load_n(&span_cold((struct span *)s)[w].held, __ATOMIC_RELAXED);
+}
+ALWAYS_INLINE bool span_is_held(const struct span *s, uint32_t idx)
+{
+    return (span_held(s, idx >> 6) >> (idx & 63)) & 1;
 }
 /* Any thread. Acquire: pairs with span_sweep, which sets `taken` first. */
 ALWAYS_INLINE bool span_is_free(const struct span *s, uint32_t idx)

@@ -85,6 +85,12 @@ why leaves ' (planted_hidden)' 'bytes) +0x10' 'bytes) +0x8' "-> $(value leaves)"
 why leaf ' (planted_hidden)' 'bytes) +0x10' 'bytes) +0x8' "-> $(value leaf)"
 why numbers ' (planted_hidden)' 'bytes) +0x10' 'bytes) +0x10' "-> $(value numbers)"
 
+# What was freed and is still pointed to is called so.
+mkdir "$dir/freed"
+snapshot=$dir/freed/freed
+GCMALLOC=quarantine=yes "$gcrun" -- "$target" "$dir/freed" freed >"$dir/planted" || failed 'the target in quarantine'
+why freed ' (planted_freed)' "-> $(value freed)" '((freed) malloc 208'
+
 # Where allocations are on record, blocks are called by the call that made them, and their stacks are there.
 mkdir "$dir/recorded"
 GCMALLOC="leaks=1,leaks_file=$dir/leaks" "$gcrun" -- "$target" "$dir/recorded" >"$dir/planted" || failed 'the target, recorded'

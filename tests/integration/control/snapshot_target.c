@@ -1,6 +1,6 @@
 /* A heap of known shape, and two snapshots of it.
  *
- * usage: snapshot_target DIRECTORY [MODULE MODULE]
+ * usage: snapshot_target DIRECTORY [MODULE MODULE], or DIRECTORY freed: then the one snapshot of that name
  * With two modules, named as Python's library and fontconfig's are, blocks that no word refers to are planted, too.
  * Prints what it planted, NAME=ADDRESS a line, and how many bytes the heap holds. With the library preloaded.
  */
@@ -175,6 +175,19 @@ static __attribute__((noinline)) void be_refused(const char *directory)
     gc_uninhibit();
 }
 
+/* Under quarantine=yes it stays where it is. */
+static void *volatile planted_freed;
+
+static int only_freed(const char *directory)
+{
+    planted_freed = malloc(200);
+    printf("freed=%p\n", planted_freed);
+    free(planted_freed);
+    clear_stack();
+    snapshot(directory, "freed");
+    return 0;
+}
+
 /* No large array here: what lay on the stack before main is never cleared in it. */
 int main(int argc, char **argv)
 {
@@ -182,6 +195,8 @@ int main(int argc, char **argv)
     volatile int is_ready = 0;
     static char out[BUFSIZ];
 
+    if (argc == 3)
+        return only_freed(argv[1]);
     TEST_CHECK((argc == 2 || argc == 4) && pipe(pipe_in) == 0);
     signal(SIGCHLD, on_child);
     setvbuf(stdout, out, _IOFBF, sizeof(out));

@@ -15,3 +15,8 @@ foreach(path IN LISTS cases)
   endif()
   set_tests_properties(program.${case} PROPERTIES LABELS ${label} TIMEOUT 600 SKIP_RETURN_CODE 77)
 endforeach()
+
+foreach(case bash fontconfig perl python3 redis sqlite3)
+  add_test(NAME program.${case}_held COMMAND ${CMAKE_CURRENT_LIST_DIR}/run.sh ${library} ${case} $<TARGET_FILE_DIR:cxx_threads>)
+  set_tests_properties(program.${case}_held PROPERTIES LABELS full TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT GCM_OPTIONS=quarantine=yes)
+endforeach()

@@ -65,7 +65,7 @@ for source in "$here"/*.c "$here"/*.cc; do
     case $trap in
     # About settings and functions of ours, or no program at all.
     trap_* | loaded_late | sanitized* | settings_of_setuid_program | profile_after_main_exit) continue ;;
-    probation* | huge_pages | seccomp_ok | stands_aside | own_malloc | malloc_address_in_fixed_program) continue ;;
+    probation* | quarantine | huge_pages | seccomp_ok | stands_aside | own_malloc | malloc_address_in_fixed_program) continue ;;
     tls_dynamic | dlopen_storm | dlopen_deepbind | dlmopen_namespace | thread_stack_cache) arguments=("$module") ;;
     malloc_under_locks_of_libc) arguments=("$modules/libtrap_module_constructor.so") ;;
     auditor) arguments=("$modules/libtrap_auditor.so") ;;

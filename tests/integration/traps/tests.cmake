@@ -29,7 +29,7 @@ foreach(source IN LISTS trap_sources)
   gcm_test_program(${trap} ${source})
   target_compile_options(${trap} PRIVATE -O2)
   target_link_libraries(${trap} PRIVATE ${CMAKE_DL_LIBS})
-  if(trap MATCHES "^(another_interposer|concurrent|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_report|probation_sites|profile_after_main_exit|profile_while_loading|settings_of_setuid_program|sleeping_threads|stands_aside)$")
+  if(trap MATCHES "^(another_interposer|concurrent|eintr|eintr_files|eintr_others|eintr_waits|fork_child_without_helpers|loaded_late|probation|probation_confirms|probation_report|probation_sites|profile_after_main_exit|profile_while_loading|quarantine|settings_of_setuid_program|sleeping_threads|stands_aside)$")
     continue()
   endif()
   set(label quick)
@@ -142,6 +142,21 @@ foreach(line IN LISTS lines)
   string(REGEX REPLACE "^ \\*     ([a-z]+) .*" "\\1" case "${line}")
   gcm_preload_test(trap.concurrent_${case} LABEL quick TIMEOUT 120 COMMAND concurrent ${case} $<TARGET_FILE:trap_fontconfig>
     ENV GCMALLOC=concurrent=always,floor=1M,budget=100,percent=20)
+endforeach()
+
+# Freed blocks are held back; each case also where collections are made otherwise.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/quarantine.c lines REGEX "^ \\*     [a-z]+   *[a-z]")
+foreach(line IN LISTS lines)
+  string(REGEX REPLACE "^ \\*     ([a-z]+) .*" "\\1" case "${line}")
+  gcm_preload_test(trap.quarantine_${case} LABEL quick TIMEOUT 120 COMMAND quarantine ${case} ENV GCMALLOC=quarantine=yes,floor=16M)
+  if(NOT case STREQUAL "limited") # collections that take longer come too seldom for a limit
+    gcm_preload_test(trap.quarantine_${case}_checked LABEL full TIMEOUT 240 COMMAND quarantine ${case}
+      ENV GCMALLOC=quarantine=yes,floor=16M,check=yes)
+  endif()
+  gcm_preload_test(trap.quarantine_${case}_careful LABEL full TIMEOUT 240 COMMAND quarantine ${case}
+    ENV GCMALLOC=quarantine=yes,floor=16M,probation=careful)
+  gcm_preload_test(trap.quarantine_${case}_concurrent LABEL full TIMEOUT 240 COMMAND quarantine ${case}
+    ENV GCMALLOC=quarantine=yes,floor=16M,concurrent=always)
 endforeach()
 
 gcm_preload_test(trap.profile_after_main_exit LABEL quick TIMEOUT 60 COMMAND profile_after_main_exit ENV GCMALLOC=profile=1)

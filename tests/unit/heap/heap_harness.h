@@ -19,6 +19,7 @@
 #include "heap/central.h"
 #include "heap/heap.h"
 #include "heap/meta.h"
+#include "heap/quarantine.h"
 #include "heap/tcache_inl.h"
 #include "os/critical_inl.h"
 #include "os/os.h"
@@ -88,7 +89,7 @@ static inline void harness_free(void *p)
     if (is_ours && idx < s->n_blocks && span_block(s, idx) == addr && !span_is_free(s, idx) && --tcache_self->ticks >= 0)
         span_set_free(&s->words[idx >> 6], s->words[idx >> 6].free | UINT64_C(1) << (idx & 63));
     else
-        assert_int_equal(heap_free(p), HEAP_FREED);
+        assert_int_equal(heap_free_as(p, quarantine_is_on() ? HEAP_FREE_HELD : HEAP_FREE_NOW), HEAP_FREED);
     os_critical_leave();
 }
 

@@ -25,7 +25,7 @@ static struct shadow shadows[N_WORKERS][N_SLOTS];
 static struct shadow shared[N_SHARED];
 static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool must_end;
-static _Atomic uint64_t n_dropped, n_judged_dead;
+static _Atomic uint64_t n_dropped, n_judged_dead, n_released_in_all;
 
 static void world_safe_point(void)
 {
@@ -190,10 +190,12 @@ static void mark_by_chance(struct span *s, void *ctx)
 static void publish(struct span *s, void *ctx)
 {
     struct sweeping *sw = ctx;
+    uint32_t n_kept, n_released = quarantine_is_on() ? quarantine_judge(s, &n_kept) : 0;
     uint32_t n_live, n_dead = heap_publish_dead(s, &n_live);
     sw->n_dead += n_dead;
+    n_released_in_all += n_released;
     bool may_stay = !span_is_large(s) && unit_below(sw->rng, 3) == 0; /* a small one is found empty by its owner */
-    if (n_live == 0 && (n_dead != 0 || s->list_no != LIST_CURRENT) && !may_stay)
+    if (n_live == 0 && (n_dead + n_released != 0 || s->list_no != LIST_CURRENT) && !may_stay)
         heap_release_dead_span(s);
 }
 
@@ -229,11 +231,12 @@ static void stop_and_collect(uint64_t *rng)
     pthread_mutex_unlock(&world.lock);
 }
 
-static void look_without_a_stop(void *arg)
+static void look_without_a_stop(uint64_t *rng)
 {
-    (void)arg;
     os_critical_enter();
     heap_recount();
+    if (quarantine_is_on() && unit_below(rng, 4) == 0)
+        quarantine_release_all();
     os_critical_leave();
 }
 
@@ -250,7 +253,7 @@ static void run_workers(bool is_careful)
     while (os_clock_ns() < deadline) {
         usleep((useconds_t)unit_below(&rng, 3000));
         if (unit_below(&rng, 4) == 0)
-            look_without_a_stop(NULL);
+            look_without_a_stop(&rng);
         stop_and_collect(&rng);
         n_cycles++;
     }
@@ -282,6 +285,21 @@ static void the_same_on_probation(void **state)
     probation_set(false);
 }
 
+/* What is freed is held until a collection, or given up between two; neither is taken for what was dropped. */
+static void the_same_in_quarantine(void **state)
+{
+    (void)state;
+    os_critical_enter();
+    quarantine_begin();
+    os_critical_leave();
+    uint64_t n_forced = counter_get(COUNTER_HELD_FORCED);
+    run_workers(false);
+    assert_true(n_released_in_all != 0);
+    assert_true(counter_get(COUNTER_HELD_FORCED) != n_forced);
+    run_workers(true);
+    probation_set(false);
+}
+
 static void at_the_end_the_heap_is_empty(void **state)
 {
     (void)state;
@@ -292,6 +310,9 @@ static void at_the_end_the_heap_is_empty(void **state)
     for (int i = 0; i < N_SHARED; i++)
         if (shared[i].p != NULL)
             shadow_free(&shared[i]);
+    os_critical_enter();
+    quarantine_release_all();
+    os_critical_leave();
     assert_int_equal(heap_recount(), 0);
     harness_retire();
     os_critical_enter();
@@ -307,6 +328,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_live_is_lost_and_everything_dropped_comes_back),
         cmocka_unit_test(the_same_on_probation),
+        cmocka_unit_test(the_same_in_quarantine),
         cmocka_unit_test(at_the_end_the_heap_is_empty),
     };
     return cmocka_run_group_tests(tests, harness_setup, NULL);
