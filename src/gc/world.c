@@ -220,6 +220,10 @@ static void world_claim(uint32_t slot_idx)
         slot->state = OS_STOP_PUBLISHED;
         return;
     }
+    if (slot->thread == NULL && world_was_deaf(slot->tid) && world_is_gone(slot->tid)) {
+        slot->state = OS_STOP_GONE;
+        return;
+    }
     world_signal(slot_idx);
     world_watch(slot_idx);
 }

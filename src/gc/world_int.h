@@ -42,6 +42,7 @@ struct world {
     bool is_stopping; /* os_stop_begin without os_stop_end */
     bool is_stopped;  /* and everybody is proven to stand still */
 };
+enum { WORLD_N_DEAF = 16 };
 extern struct world world;
 
 void world_signal(uint32_t slot_idx);
@@ -51,5 +52,8 @@ void world_watch(uint32_t slot_idx);
 enum cycle_skip world_await(void);
 /* The thread does not exist, has exited, or is a worker of the kernel that never runs the program's code. */
 bool world_is_gone(pid_t tid);
+/* So it was when it had been signalled, and it was there all the same. Each signal waits in it for ever, as one of those that the user may have
+ * queued, and each stop for its answer: so it is asked first from then on, as long as no more than WORLD_N_DEAF others came since. */
+bool world_was_deaf(pid_t tid);
 
 #endif

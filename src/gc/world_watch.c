@@ -57,6 +57,23 @@ static bool watch_is_gone_state(int err, const struct os_task_state *s)
     return err == 0 && (s->state == 0 || s->state == 'Z' || s->state == 'X' || s->state == 'x' || watch_is_worker(s));
 }
 
+static pid_t watch_deaf[WORLD_N_DEAF];
+static uint32_t watch_n_deaf;
+
+bool world_was_deaf(pid_t tid)
+{
+    for (size_t i = 0; i < WORLD_N_DEAF; i++)
+        if (watch_deaf[i] == tid)
+            return true;
+    return false;
+}
+
+static void watch_note_deaf(pid_t tid, const struct os_task_state *s)
+{
+    if (s->state != 0 && !world_was_deaf(tid))
+        watch_deaf[watch_n_deaf++ % WORLD_N_DEAF] = tid;
+}
+
 bool world_is_gone(pid_t tid)
 {
     struct os_task_state s;
@@ -82,6 +99,7 @@ static bool watch_look(uint32_t slot_idx, uint64_t now_ns)
 
     w->next_look_ns = now_ns + (w->n_looks++ == 0 ? WATCH_SECOND_NS : WATCH_NEXT_NS);
     if (watch_is_gone_state(err, &s)) {
+        watch_note_deaf(world.slots[slot_idx].tid, &s);
         __atomic_store_n(&world.slots[slot_idx].state, OS_STOP_GONE, __ATOMIC_RELAXED);
         return true;
     }

@@ -347,6 +347,21 @@ static void test_main_thread_is_a_zombie(void **state)
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+enum { N_OTHER_SIGNALS = 50 };
+
+/* Of all processes of the user. */
+static long n_queued_signals(void)
+{
+    char text[4096];
+    FILE *f = fopen("/proc/self/status", "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    const char *line = strstr(text, "\nSigQ:\t");
+    assert_non_null(line);
+    return strtol(line + 7, NULL, 10);
+}
+
 /* struct io_uring_params is 120 bytes; flags are its third word, IORING_SETUP_SQPOLL is 2. */
 static void test_worker_of_the_kernel(void **state)
 {
@@ -362,6 +377,12 @@ static void test_worker_of_the_kernel(void **state)
     assert_int_equal(world_n_slots(), 1);
     assert_int_equal(world_slot(0)->state, OS_STOP_GONE);
     harness_start();
+    long n_before = n_queued_signals();
+    for (int i = 0; i < 2 * N_OTHER_SIGNALS; i++) {
+        assert_int_equal(harness_stop_at_last(), SKIP_NONE);
+        harness_start();
+    }
+    assert_true(n_queued_signals() < n_before + N_OTHER_SIGNALS); /* it gets no more, which would wait for ever */
     close(fd);
 }
 
