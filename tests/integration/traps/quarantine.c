@@ -16,6 +16,7 @@
  *     filtered   nor behind a filter of system calls
  *     limited    nor beyond a limit, when it keeps pointers to all that it freed
  *     exhausted  memory is given up before there is none
+ *     never      where no collection comes by growth frees are honoured at once, too
  *     reported   in mode report frees are honoured at once, and what was held is given up
  * usage: quarantine CASE, under GCMALLOC=quarantine=yes,floor=16M */
 #include <linux/filter.h>
@@ -29,6 +30,7 @@
 #include "trap.h"
 
 extern __typeof__(gc_set_mode) gc_set_mode __attribute__((weak));
+extern __typeof__(gc_set_percent) gc_set_percent __attribute__((weak));
 extern __typeof__(gc_set_limit) gc_set_limit __attribute__((weak));
 extern __typeof__(gc_inhibit) gc_inhibit __attribute__((weak));
 extern __typeof__(gc_set_finalizer) gc_set_finalizer __attribute__((weak));
@@ -387,6 +389,24 @@ static void case_exhausted(void)
     TEST_CHECK(test_counter("held_forced") > 0);
 }
 
+/* With no limit either. */
+static void case_never(void)
+{
+    fill_all(SIZE);
+    free_all();
+    TEST_CHECK(count_handed_out(SIZE) == 0);
+    gc_set_percent(-1);
+    TEST_CHECK(test_counter("held_forced") >= N);
+    churn(SIZE, 1 << 28);
+    TEST_CHECK(count_handed_out(SIZE) > 0);
+    gc_set_percent(100);
+    fill_all(5000);
+    free_all();
+    check_held(5000);
+    check_released(5000);
+    check_peak();
+}
+
 static void case_reported(void)
 {
     fill_all(SIZE);
@@ -408,7 +428,7 @@ static const struct {
     {"rings", case_rings},         {"hanging", case_hanging},     {"unseen", case_unseen},       {"explicit", case_explicit},
     {"forked", case_forked},       {"stack", case_stack},         {"small", case_small},         {"large", case_large},
     {"threads", case_threads},     {"inhibited", case_inhibited}, {"filtered", case_filtered},   {"limited", case_limited},
-    {"exhausted", case_exhausted}, {"reported", case_reported},
+    {"exhausted", case_exhausted}, {"never", case_never},         {"reported", case_reported},
 };
 
 int main(int argc, char **argv)
