@@ -18,6 +18,7 @@
 #include "api/report.h"
 #include "base/counters.h"
 #include "gc/snapshot.h"
+#include "gc/withhold.h"
 #include "os/os.h"
 #include "os/probe.h"
 
@@ -99,6 +100,7 @@ static void control_off(int fd)
     struct out o;
 
     cycle_set_mode(MODE_OFF);
+    withhold_settings_changed();
     out_init(&o, fd);
     out_line(&o, "collection is off");
 }

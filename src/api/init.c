@@ -121,7 +121,7 @@ static void init_collector(bool is_watched)
         .limit_is_cgroup = init_options.limit_bytes == OPTION_LIMIT_CGROUP,
         .budget_percent = (unsigned)init_options.budget_percent,
         .stress = (unsigned)init_options.stress,
-        .expects_garbage = init_options.quarantine, /* what is freed is garbage until a collection comes */
+        .expects_garbage = init_options.quarantine && init_options.mode != OPTION_MODE_REPORT, /* what is freed, until a collection comes */
     };
 
     if (init_options.trace != 0)

@@ -20,7 +20,7 @@ struct pacer_config {
     bool limit_is_cgroup;
     unsigned budget_percent;
     unsigned stress; /* every n-th slow path; 0 off */
-    bool expects_garbage; /* from the start, as after pacer_expect_garbage */
+    bool expects_garbage; /* from the start, as after pacer_expect_garbage, but for huge pages */
 };
 void pacer_init(const struct pacer_config *config);
 void pacer_set_percent(int percent);

@@ -10,6 +10,7 @@
 enum {
     WITHHOLD_MAX_SKIPS = 2,
     WITHHOLD_LIMIT_SHARE = 8,
+    WITHHOLD_WORTH_SHARE = 64, /* of a limit: less is not worth all that is held */
 };
 
 static unsigned withhold_n_skips; /* in a row, of the collector */
@@ -27,19 +28,32 @@ bool withhold_give_up(void)
     return n != 0;
 }
 
-void withhold_settings_changed(void)
+/* Collections come that decide about what is held. */
+static bool withhold_is_judged(void)
 {
     enum cycle_mode mode = cycle_mode();
-    bool is_judged = mode != MODE_OFF && mode != MODE_REPORT && pacer_goal_bytes() != SIZE_MAX && !os_seccomp_is_on();
-    STORE_ONCE(quarantine_state.is_holding, quarantine_is_on() && is_judged);
-    if (quarantine_is_on() && !is_judged)
+    return mode != MODE_OFF && mode != MODE_REPORT && pacer_goal_bytes() != SIZE_MAX && !os_seccomp_is_on();
+}
+
+void withhold_settings_changed(void)
+{
+    bool is_judged;
+
+    if (!quarantine_is_on())
+        return;
+    do { /* two threads may have changed something at once */
+        is_judged = withhold_is_judged();
+        __atomic_store_n(&quarantine_state.is_holding, is_judged, __ATOMIC_SEQ_CST);
+    } while (withhold_is_judged() != is_judged);
+    if (!is_judged)
         withhold_give_up();
 }
 
-static bool withhold_is_too_much(enum cycle_cause cause, size_t live_bytes)
+static bool withhold_is_too_much(enum cycle_cause cause, const struct sweep_totals *totals)
 {
     size_t limit_bytes = pacer_limit_bytes();
-    return cause == CYCLE_LIMIT && live_bytes > limit_bytes - limit_bytes / WITHHOLD_LIMIT_SHARE;
+    return cause == CYCLE_LIMIT && totals->live_bytes > limit_bytes - limit_bytes / WITHHOLD_LIMIT_SHARE &&
+           totals->held_bytes > limit_bytes / WITHHOLD_WORTH_SHARE;
 }
 
 static bool withhold_is_in_vain(enum cycle_cause cause)
@@ -67,6 +81,8 @@ void withhold_after_cycle(enum cycle_cause cause, enum cycle_skip skip, const st
     counter_set(COUNTER_HELD_BYTES, totals->held_bytes);
     counter_add(COUNTER_HELD_RELEASED, totals->n_unheld);
     counter_add(COUNTER_HELD_RELEASED_BYTES, totals->unheld_bytes);
-    if (totals->n_held != 0 && withhold_is_too_much(cause, totals->live_bytes))
+    if (pacer_goal_bytes() == SIZE_MAX)
+        withhold_settings_changed(); /* a control group has no limit any more */
+    else if (withhold_is_too_much(cause, totals))
         withhold_give_up();
 }

@@ -87,13 +87,10 @@ bool quarantine_hold(struct span *s, uint32_t idx, bool is_moved)
 {
     uint64_t *held = &span_cold(s)[idx >> 6].held, bit = UINT64_C(1) << (idx & 63);
     ASSERT((span_flags(s) & SPAN_HOLDS) != 0);
-    quarantine_clear(s, idx, is_moved);
-    if ((__atomic_fetch_or(held, bit, __ATOMIC_SEQ_CST) & bit) != 0)
+    if (quarantine_is_free(s, idx))
         return false;
-    if (!quarantine_is_free(s, idx))
-        return true;
-    __atomic_fetch_and(held, ~bit, __ATOMIC_SEQ_CST);
-    return false;
+    quarantine_clear(s, idx, is_moved);
+    return (__atomic_fetch_or(held, bit, __ATOMIC_SEQ_CST) & bit) == 0; /* and no look after it: it may have been given up by then */
 }
 
 /* ---- out of it ---- */

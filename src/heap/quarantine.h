@@ -3,9 +3,8 @@
  * What    with option quarantine a free zeroes the block and sets its bit in `held`: it is neither live nor free, and a second
  *         free of it is told. The next collection makes free what nothing reaches, and leaves the rest as it is. Where none
  *         comes, all of it can be made free without one.
- * Invariants  a held block keeps its span alive. The atomic OR decides who has freed it. Who makes it free clears the bit first
- *         and looks once more when the free bit is set, while a free sets the bit first and then looks whether the block is free:
- *         so one of the two sees a second free that comes between.
+ * Invariants  a held block keeps its span alive. The atomic OR decides who has freed it. Who makes it free without a stop clears the
+ *         bit first, and looks once more when the free bit is set: a second free that came between is told.
  * Locks   none: any thread, in a critical section, so that no stop comes between a step and the next.
  * Not here  which frees are held, and when all are given up: gc/withhold.h.
  */

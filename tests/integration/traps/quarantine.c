@@ -12,6 +12,7 @@
  *     small      a program that allocates and frees for ever does not grow
  *     large      nor by blocks of a megabyte
  *     threads    nor by four threads that free each other's
+ *     giving     what is held is given up all the time while threads free, and no free is taken for a second one
  *     inhibited  nor while collections are inhibited: what is held is given up
  *     filtered   nor behind a filter of system calls
  *     limited    nor beyond a limit, when it keeps pointers to all that it freed
@@ -335,6 +336,31 @@ static void case_threads(void)
     check_peak();
 }
 
+enum { N_GIVING_THREADS = 3, N_GIVING = 800000 };
+static _Atomic int n_giving;
+
+static void *free_for_long(void *arg)
+{
+    for (int i = 0; i < N_GIVING; i++)
+        free(malloc(64));
+    n_giving--;
+    return arg;
+}
+
+static void case_giving(void)
+{
+    pthread_t ids[N_GIVING_THREADS];
+    n_giving = N_GIVING_THREADS;
+    for (int i = 0; i < N_GIVING_THREADS; i++)
+        TEST_CHECK(pthread_create(&ids[i], NULL, free_for_long, NULL) == 0);
+    while (n_giving != 0) {
+        gc_set_percent(-1);
+        gc_set_percent(100);
+    }
+    for (int i = 0; i < N_GIVING_THREADS; i++)
+        pthread_join(ids[i], NULL);
+}
+
 static void case_inhibited(void)
 {
     fill_all(SIZE);
@@ -427,7 +453,7 @@ static const struct {
     {"kept", case_kept},           {"cleared", case_cleared},     {"resized", case_resized},     {"elsewhere", case_elsewhere},
     {"rings", case_rings},         {"hanging", case_hanging},     {"unseen", case_unseen},       {"explicit", case_explicit},
     {"forked", case_forked},       {"stack", case_stack},         {"small", case_small},         {"large", case_large},
-    {"threads", case_threads},     {"inhibited", case_inhibited}, {"filtered", case_filtered},   {"limited", case_limited},
+    {"threads", case_threads},     {"giving", case_giving},     {"inhibited", case_inhibited}, {"filtered", case_filtered},   {"limited", case_limited},
     {"exhausted", case_exhausted}, {"never", case_never},         {"reported", case_reported},
 };
 
