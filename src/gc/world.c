@@ -150,7 +150,7 @@ static long world_count_threads(void)
  * stop did not find it so. */
 static long world_n_threads(void)
 {
-    long n = world.did_stop ? os_task_count() : 0;
+    long n = world.had_room ? os_task_count() : 0;
 
     return n > 0 ? n : world_count_threads();
 }
@@ -232,8 +232,10 @@ static bool world_add_slot(struct world_entry *e)
 {
     struct os_stop_slot *slot = &world.slots[world.n_slots];
 
-    if (world.n_slots == world.capacity)
+    if (world.n_slots == world.capacity) {
+        world.had_room = false;
         return false;
+    }
     memset(slot, 0, sizeof(*slot));
     if (world.n_slots + 1 < world.capacity)
         slot[1].tid = 0; /* where the handlers and os_stop_end find the end of the list */
@@ -277,6 +279,8 @@ static enum cycle_skip world_list(struct world_look *look)
 {
     long n = os_task_list(world.tids, world.capacity + 1);
 
+    if (n == -E2BIG)
+        world.had_room = false;
     if (n < 0)
         return n == -E2BIG ? SKIP_NOT_STOPPED : SKIP_NO_PROC;
     look->n_listed = (size_t)n;
@@ -306,14 +310,28 @@ static bool world_is_complete(void)
 
 /* ---- stop and start ------------------------------------------------------------------------------------------ */
 
+/* A record whose thread is no more: many of them would leave no slot for others. */
+static void world_drop_last(struct world_entry *e)
+{
+    uint32_t slot_idx = (uint32_t)--world.n_slots;
+
+    world.slots[slot_idx].tid = 0;
+    world.n_open -= world.n_open != 0 && world.open[world.n_open - 1] == slot_idx;
+    e->slot_no = 0;
+}
+
 /* None is missed by that: who is not known shows in the number. */
 static enum cycle_skip world_stop_registered(void)
 {
     for (size_t i = 0; i <= world.table_mask; i++) {
         struct world_entry *e = &world.table[i];
 
-        if (e->tid != 0 && e->tid != world.self_tid && !world_add_slot(e))
+        if (e->tid == 0 || e->tid == world.self_tid)
+            continue;
+        if (!world_add_slot(e))
             return SKIP_NOT_STOPPED;
+        if (world.slots[world.n_slots - 1].state == OS_STOP_GONE)
+            world_drop_last(e);
     }
     return world_await();
 }
@@ -372,7 +390,6 @@ enum cycle_skip world_stop(void)
     world.n_slots = 0;
     world.n_open = 0;
     world.gates = WORLD_GATES_UNKNOWN;
-    world.did_stop = false;
     world.slots[0].tid = 0;
     world_index_threads();
     world.deadline_ns = os_clock_ns() + WORLD_DEADLINE_NS + world.capacity * WORLD_DEADLINE_NS_PER_THREAD;
@@ -386,7 +403,7 @@ enum cycle_skip world_stop(void)
         return skip;
     }
     world.is_stopped = true;
-    world.did_stop = true;
+    world.had_room = true;
     world_attach_threads();
     return SKIP_NONE;
 }
@@ -424,6 +441,6 @@ void world_fork_child(void)
 {
     world.is_stopped = false;
     world.is_stopping = false;
-    world.did_stop = false;
+    world.had_room = false;
     world.n_slots = 0;
 }

@@ -38,11 +38,11 @@ struct world {
     uint64_t deadline_ns;
     pid_t self_tid;
     enum world_gates gates;
-    bool did_stop;    /* the last attempt had room for all threads */
+    bool had_room;    /* the last attempt had room for all threads */
     bool is_stopping; /* os_stop_begin without os_stop_end */
     bool is_stopped;  /* and everybody is proven to stand still */
 };
-enum { WORLD_N_DEAF = 16 };
+enum { WORLD_N_DEAF = 64 };
 extern struct world world;
 
 void world_signal(uint32_t slot_idx);

@@ -68,9 +68,10 @@ bool world_was_deaf(pid_t tid)
     return false;
 }
 
+/* Not a thread that is just ending. */
 static void watch_note_deaf(pid_t tid, const struct os_task_state *s)
 {
-    if (s->state != 0 && !world_was_deaf(tid))
+    if ((watch_is_worker(s) || tid == os_getpid()) && !world_was_deaf(tid))
         watch_deaf[watch_n_deaf++ % WORLD_N_DEAF] = tid;
 }
 

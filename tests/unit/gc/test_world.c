@@ -382,8 +382,35 @@ static void test_worker_of_the_kernel(void **state)
         assert_int_equal(harness_stop_at_last(), SKIP_NONE);
         harness_start();
     }
+    for (int i = 0; i < 1000 && n_queued_signals() >= n_before + N_OTHER_SIGNALS; i++)
+        harness_sleep_us(1000); /* another process of the user may have some for a moment */
     assert_true(n_queued_signals() < n_before + N_OTHER_SIGNALS); /* it gets no more, which would wait for ever */
     close(fd);
+}
+
+static void end_past_all_handlers(struct harness_thread *t)
+{
+    (void)t;
+    syscall(SYS_exit, 0);
+}
+
+/* Last: what it leaves behind stays. */
+static void test_many_records_without_a_thread(void **state)
+{
+    struct harness_thread t = {.begin = harness_begin_registered, .end = end_past_all_handlers, .step = harness_step_nothing};
+
+    (void)state;
+    for (size_t i = 0; i < 4 * N_MANY; i++) {
+        harness_spawn(&t, NULL);
+        harness_join(&t);
+    }
+    t = (struct harness_thread){.step = harness_step_nothing}; /* and one that is not registered */
+    harness_spawn(&t, NULL);
+    assert_int_equal(harness_stop_at_last(), SKIP_NONE);
+    assert_int_equal(world_n_slots(), 1);
+    assert_non_null(harness_slot_of(t.tid));
+    harness_start();
+    harness_join(&t);
 }
 
 static int setup_all(void **state)
@@ -406,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_thread_ends_with_its_signal),
         cmocka_unit_test(test_main_thread_is_a_zombie),
         cmocka_unit_test(test_worker_of_the_kernel),
+        cmocka_unit_test(test_many_records_without_a_thread),
     };
 
     return cmocka_run_group_tests(tests, setup_all, NULL);
