@@ -227,7 +227,9 @@ enum cycle_skip roots_scan(void)
     return roots_scan_into(&marker);
 }
 
+/* What another thread had open when it forked shows the parent. */
 void roots_fork_child(void)
 {
+    roots_finish();
     roots_table_fork_child();
 }

@@ -90,12 +90,15 @@ bool os_probe_is_uring(int fd)
     return err != -EOPNOTSUPP && err != -ENOSYS && err != -EPERM && err != -EBADF;
 }
 
-/* Sending no message and writing out no page, which ask nobody and take no lock: lseek would wait for a read of a stopped thread. */
+/* Sending no message, writing out no page and reading into nothing at a position, which ask nobody and take no lock: lseek would wait for a
+ * read of a stopped thread. Some kernels (Linux 6.15.4) write out what is anonymous as if it were a file, but it has no position. */
 bool os_probe_is_plain(int fd)
 {
     long err = os_syscall(SYS_sendmmsg, fd, 0, 0, 0, 0, 0);
 
-    return err == 0 || err == -EBADF || os_syscall(SYS_sync_file_range, fd, 0, 0, 0, 0, 0) == 0;
+    if (err == 0 || err == -EBADF)
+        return true;
+    return os_syscall(SYS_sync_file_range, fd, 0, 0, 0, 0, 0) == 0 && os_syscall(SYS_preadv, fd, 0, 0, 0, 0, 0) == 0;
 }
 
 uint64_t os_probe_shmem_device(void)
