@@ -175,11 +175,13 @@ static bool finalizer_is_alive(const struct finalizer_record *r)
     return (r->is_link && !heap_contains(addr)) || !mark_is_dead(addr);
 }
 
-/* The block goes now, and with it its record. */
+/* A block that is dead goes now, and with it its record. */
 static void finalizer_end_dead(struct finalizer_record *r, void *ctx)
 {
-    if (finalizer_is_alive(r))
+    if (finalizer_is_alive(r)) {
+        weak_end_asked(r);
         return;
+    }
     if (r->is_link) {
         weak_end_link(r);
         return;

@@ -343,14 +343,18 @@ void weak_mark_roots(void)
 
 static void weak_clear_record(struct finalizer_record *r, void *ctx)
 {
-    struct gc_weak *weak = weak_asked(r);
     (void)ctx;
-    if (weak != NULL)
-        weak->was_asked = 0;
     if (r->weak_handles == 0 || !mark_is_dead(r->obj))
         return;
     weak_clear_handles(r, false);
     finalizer_table_drop_if_empty(r);
+}
+
+void weak_end_asked(const struct finalizer_record *r)
+{
+    struct gc_weak *weak = weak_asked(r);
+    if (weak != NULL)
+        weak->was_asked = 0;
 }
 
 void weak_clear(void)

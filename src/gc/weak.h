@@ -24,14 +24,15 @@ int weak_link_set(void **link, void *obj, bool is_long);
 int weak_link_remove(void **link);
 int weak_link_move(void **from, void **to);
 
-/* Stopped world. Careful mode: targets that were asked for since the last cycle found them unreachable; until weak_clear. */
+/* Stopped world. Careful mode: targets that were asked for since the last cycle found them unreachable. */
 void weak_mark_roots(void);
+struct finalizer_record;
+void weak_end_asked(const struct finalizer_record *r); /* a cycle is complete: the record's handle, if it is one, is asked anew */
 /* Stopped world, after the roots were drained: links whose target is unmarked become NULL. Records of dead
  * handles go later (finalizer_end), because a block that waits for its finalizer may hold a handle. */
 void weak_clear(void);
 /* FIN held: the record's block is freed by the program; its links become NULL, and it is forgotten as a
  * handle. */
-struct finalizer_record;
 void weak_forget_locked(struct finalizer_record *r);
 /* FIN held: the block is freed by the program, and with it the links that lie in it. */
 void weak_forget_links_locked(struct finalizer_record *container, size_t size_bytes);
