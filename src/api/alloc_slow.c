@@ -81,6 +81,7 @@ static enum cycle_skip api_collect_once(enum cycle_cause cause)
     enum cycle_skip skip = cycle_run(cause, &told);
     SIGNAL_FENCE();
     api_tls.in_cycle--;
+    api_exit_slow();
     cycle_tell(&told);
     return skip;
 }

@@ -187,7 +187,7 @@ static void control_serve_file(uint32_t id, enum control_request request)
 static bool control_may_serve(void)
 {
     return api_state.is_initialised && !api_state.is_passthrough && api_tls.in_cycle == 0 && !api_tls.is_retired &&
-           !os_seccomp_is_on();
+           !api_tls.has_deferred && !os_seccomp_is_on(); /* a signal that waits would be let in on the handler's stack */
 }
 
 /* false: it was answered before. */
