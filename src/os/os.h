@@ -97,8 +97,6 @@ int os_vm_hugepages(void *addr, size_t size, bool on);
  * `from` mapped and empty. -errno where the kernel cannot: the caller copies, `to` is mapped as before.
  * -ENOTRECOVERABLE: it could not, and `to` is lost (a hole): the caller must not touch it. */
 int os_vm_move(void *from, void *to, size_t size);
-/* Highest usable bits of user addresses, found by trying: 47 on ordinary machines. */
-unsigned os_vm_address_bits(void);
 /* A page that reads as zero in a fork child: its first word, else NULL where the kernel lacks it. */
 volatile uint32_t *os_vm_fork_canary(void);
 /* Memory available to this process now: MemAvailable or room in the cgroups (v1, v2), whichever is less;

@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "base/bits.h"
 #include "base/check.h"
 #include "os/kernel.h"
 #include "os/process.h"
@@ -25,8 +24,6 @@
 #define VM_MADV_DONTNEED_LOCKED 24
 #define VM_MADV_NO_SUCH 9999
 #define VM_MREMAP_DONTUNMAP 4
-#define VM_ADDRESS_BITS_MAX 47u
-#define VM_ADDRESS_BITS_MIN 36u
 
 static struct {
     volatile uint32_t *canary; /* first word of a page that the kernel wipes in fork children; NULL: none */
@@ -145,35 +142,6 @@ int os_vm_move(void *from, void *to, size_t size)
     /* Some kernels unmap the target before they find out that they cannot. Close the hole at once. */
     err = os_vm_map_at(to, size, true, true);
     return err == 0 || err == -EEXIST ? (int)got : -ENOTRECOVERABLE;
-}
-
-static bool vm_has_address(uintptr_t addr)
-{
-    int err = os_vm_map_at((void *)addr, os_page_size(), true, false);
-
-    if (err == 0)
-        os_vm_unmap((void *)addr, os_page_size());
-    return err == 0 || err == -EEXIST;
-}
-
-/* A stack lies near the end of the address space: the answer where RLIMIT_AS refuses every trial. */
-static unsigned vm_address_bits_by_stack(void)
-{
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-
-    return bits_log2_floor(here) + 1;
-}
-
-unsigned os_vm_address_bits(void)
-{
-    unsigned bits;
-
-    for (bits = VM_ADDRESS_BITS_MAX; bits >= VM_ADDRESS_BITS_MIN; bits--) {
-        if (vm_has_address((uintptr_t)1 << (bits - 1)))
-            return bits;
-    }
-    bits = vm_address_bits_by_stack();
-    return bits > VM_ADDRESS_BITS_MAX ? VM_ADDRESS_BITS_MAX : bits;
 }
 
 /* Emulators accept advice that they do not follow: then they accept any. */

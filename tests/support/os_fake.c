@@ -27,7 +27,7 @@ static struct {
     pthread_mutex_t lock; /* guards all of this */
     struct fake_rule rules[OS_FAKE_N_CALLS];
     uint64_t clock_ns, entropy;
-    unsigned address_bits, n_polls;
+    unsigned n_polls;
     size_t available, cgroup_limit, resident;
     bool is_seccomp_on, is_world_stopped;
     uint32_t canary;
@@ -44,7 +44,7 @@ void os_fake_reset(void)
     pthread_mutex_lock(&fake.lock);
     memset(fake.rules, 0, sizeof(fake.rules));
     fake.clock_ns = fake.entropy = 0;
-    fake.resident = fake.address_bits = fake.n_polls = 0;
+    fake.resident = fake.n_polls = 0;
     fake.available = fake.cgroup_limit = SIZE_MAX;
     fake.is_seccomp_on = fake.is_world_stopped = false;
     fake.canary = 1;
@@ -94,11 +94,6 @@ void os_fake_advance_clock(uint64_t ns)
 void os_fake_set_entropy(uint64_t next)
 {
     __atomic_store_n(&fake.entropy, next, __ATOMIC_SEQ_CST);
-}
-
-void os_fake_set_address_bits(unsigned bits)
-{
-    fake.address_bits = bits;
 }
 
 void os_fake_set_memory(size_t available, size_t cgroup_limit, size_t resident)
@@ -291,11 +286,6 @@ int os_vm_move(void *from, void *to, size_t size)
         return error;
     memcpy(to, from, size);
     return fake_map(from, size, MAP_FIXED);
-}
-
-unsigned os_vm_address_bits(void)
-{
-    return fake.address_bits != 0 ? fake.address_bits : 47;
 }
 
 volatile uint32_t *os_vm_fork_canary(void)

@@ -34,7 +34,6 @@ unsigned os_fake_count(enum os_fake_call which); /* calls since the reset, faile
 void os_fake_advance_clock(uint64_t ns);         /* all three clocks */
 void os_fake_set_entropy(
     uint64_t next); /* what os_entropy returns next; after it the sequence goes on from there */
-void os_fake_set_address_bits(unsigned bits); /* 0: 47 */
 void os_fake_set_memory(size_t available, size_t cgroup_limit, size_t resident);
 void os_fake_set_seccomp(bool is_on);
 void os_fake_set_world_stopped(bool is_stopped);

@@ -2,7 +2,6 @@
 #include "os_harness.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 
 static uintptr_t free_place(size_t n_pages)
 {
@@ -88,7 +87,7 @@ static void what_cannot_be_moved_is_told_and_the_target_stays(void **state)
     munmap(to, 4 * os_page_size());
 }
 
-static void advice_and_address_bits(void **state)
+static void advice_about_huge_pages(void **state)
 {
     size_t size = 4 << 20;
     char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -99,24 +98,6 @@ static void advice_and_address_bits(void **state)
     err = os_vm_hugepages(p, size, false);
     assert_true(err == 0 || err == -EINVAL);
     munmap(p, size);
-    assert_true(os_vm_address_bits() >= 36 && os_vm_address_bits() <= 47);
-    assert_true((uintptr_t)p >> os_vm_address_bits() == 0);
-}
-
-static int bits_under_a_limit(void *arg)
-{
-    unsigned bits = os_vm_address_bits();
-    struct rlimit limit = {1 << 20, 1 << 20};
-
-    (void)arg;
-    setrlimit(RLIMIT_AS, &limit);
-    return os_vm_address_bits() != bits;
-}
-
-static void address_bits_are_found_without_memory(void **state)
-{
-    (void)state;
-    assert_int_equal(run_in_child(bits_under_a_limit, NULL), 0);
 }
 
 static int look_at_canary(void *arg)
@@ -221,8 +202,7 @@ int main(void)
         cmocka_unit_test(purged_pages_read_as_zero),
         cmocka_unit_test(moves_pages),
         cmocka_unit_test(what_cannot_be_moved_is_told_and_the_target_stays),
-        cmocka_unit_test(advice_and_address_bits),
-        cmocka_unit_test(address_bits_are_found_without_memory),
+        cmocka_unit_test(advice_about_huge_pages),
         cmocka_unit_test(the_canary_dies_in_a_fork_child),
         cmocka_unit_test(memory_is_counted),
 #if GCM_CHECKING
