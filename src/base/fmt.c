@@ -126,14 +126,6 @@ void fmt_bytes(struct fmt *f, uint64_t n_bytes)
     fmt_char(f, units[unit]);
 }
 
-void fmt_us(struct fmt *f, uint64_t ns)
-{
-    fmt_u64(f, ns / 1000);
-    fmt_char(f, '.');
-    fmt_u64(f, ns % 1000 / 100);
-    fmt_str(f, "us");
-}
-
 void fmt_field(struct fmt *f, const char *key, uint64_t value)
 {
     if (f->len != 0 && f->buf[f->len - 1] != '\n') {

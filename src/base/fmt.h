@@ -36,8 +36,6 @@ void fmt_hex(struct fmt *f, uint64_t value); /* 0x and lower case digits, no pad
 /* Bytes for people, and for the options parser when the value is whole: 1023, 1K,
  * 1.5K, 64M, 3.2G. Powers of 1024, one decimal, cut and not rounded. */
 void fmt_bytes(struct fmt *f, uint64_t n_bytes);
-/* A duration in microseconds with one decimal, cut and not rounded: 12.3us */
-void fmt_us(struct fmt *f, uint64_t ns);
 /* KEY=VALUE, with a blank before it unless the text or the line begins here. */
 void fmt_field(struct fmt *f, const char *key, uint64_t value);
 /* A newline, for which the last byte gives way where the text fills the buffer: a cut line is still a line.

@@ -68,45 +68,13 @@ static inline void list_remove(struct list *n)
     list_init(n);
 }
 
-static inline struct list *list_first(const struct list *head) /* NULL: empty */
-{
-    return list_is_empty(head) ? NULL : head->next;
-}
-
-static inline struct list *list_last(const struct list *head) /* NULL: empty */
-{
-    return list_is_empty(head) ? NULL : head->prev;
-}
-
 static inline struct list *list_pop_front(struct list *head) /* NULL: empty */
 {
-    struct list *n = list_first(head);
+    struct list *n = list_is_empty(head) ? NULL : head->next;
     if (n != NULL) {
         list_remove(n);
     }
     return n;
-}
-
-/* Move all members of `from` to the end of `to`, in order; `from` is empty afterwards. */
-static inline void list_splice_back(struct list *to, struct list *from)
-{
-    if (list_is_empty(from)) {
-        return;
-    }
-    from->next->prev = to->prev;
-    to->prev->next = from->next;
-    from->prev->next = to;
-    to->prev = from->prev;
-    list_init(from);
-}
-
-static inline size_t list_count(const struct list *head) /* O(n) */
-{
-    size_t count = 0;
-    for (const struct list *n = head->next; n != head; n = n->next) {
-        count++;
-    }
-    return count;
 }
 
 /* Every link has its counterpart. O(n); for ASSERT_SLOW and tests. */

@@ -236,11 +236,6 @@ void pacer_set_percent(int percent)
     pacer_set_goal(LOAD_ONCE(pacer.live_bytes));
 }
 
-int pacer_percent(void)
-{
-    return LOAD_ONCE(pacer.config.percent);
-}
-
 void pacer_set_limit(size_t bytes)
 {
     pacer.config.limit_is_cgroup = false;

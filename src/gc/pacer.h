@@ -24,7 +24,6 @@ struct pacer_config {
 };
 void pacer_init(const struct pacer_config *config);
 void pacer_set_percent(int percent);
-int pacer_percent(void);
 void pacer_set_limit(size_t bytes);
 /* The program leaves freeing to the collector: from now on cycles come earlier. Idempotent. */
 void pacer_expect_garbage(void);

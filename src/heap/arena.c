@@ -359,11 +359,6 @@ size_t arena_clean_bytes(void)
     return committed > other ? committed - other : 0;
 }
 
-uint32_t arena_n_slices(void)
-{
-    return (uint32_t)LOAD_ONCE(arena.n_slices);
-}
-
 static size_t arena_check_word(size_t w)
 {
     struct arena_word *a = &arena.words[w];

@@ -38,7 +38,6 @@ size_t arena_committed_bytes(void);
 size_t arena_used_bytes(void);
 size_t arena_dirty_bytes(void);       /* free, with content */
 size_t arena_clean_bytes(void);       /* free, without */
-uint32_t arena_n_slices(void);        /* committed */
 void arena_check(size_t n_span_slices); /* the bitmaps agree with the figures and with that many slices under spans */
 void arena_fork_child(void);          /* rebuild from the slice table */
 

@@ -121,22 +121,6 @@ static void test_strings_of_json(void **state)
     }
 }
 
-static void test_us(void **state)
-{
-    (void)state;
-    struct fmt f = fresh();
-    fmt_us(&f, 0);
-    fmt_char(&f, ' ');
-    fmt_us(&f, 99);
-    fmt_char(&f, ' ');
-    fmt_us(&f, 100);
-    fmt_char(&f, ' ');
-    fmt_us(&f, 12399);
-    fmt_char(&f, ' ');
-    fmt_us(&f, UINT64_MAX);
-    ASSERT_TEXT(&f, "0.0us 0.0us 0.1us 12.3us 18446744073709551.6us");
-}
-
 static void test_fields_are_parted_by_one_blank(void **state)
 {
     (void)state;
@@ -155,7 +139,6 @@ static void put_all(struct fmt *f)
     fmt_i64(f, -678);
     fmt_hex(f, 0xabc);
     fmt_bytes(f, 1536);
-    fmt_us(f, 4200);
     fmt_field(f, "key", 99);
     fmt_char(f, '.');
 }
@@ -165,7 +148,7 @@ static void put_all(struct fmt *f)
 static void test_cut_at_every_length(void **state)
 {
     (void)state;
-    const char *whole = "text12345-6780xabc1.5K4.2us key=99.";
+    const char *whole = "text12345-6780xabc1.5K key=99.";
     size_t whole_len = strlen(whole);
     for (size_t cap = 0; cap <= whole_len + 2; cap++) {
         fresh();
@@ -233,7 +216,6 @@ int main(void)
         cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_names_of_others),
         cmocka_unit_test(test_strings_of_json),
-        cmocka_unit_test(test_us),
         cmocka_unit_test(test_fields_are_parted_by_one_blank),
         cmocka_unit_test(test_cut_at_every_length),
         cmocka_unit_test(test_nothing_follows_a_cut),

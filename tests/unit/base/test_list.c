@@ -26,9 +26,8 @@ static void test_empty(void **state)
     list_init(&head);
     assert_true(list_is_empty(&head));
     assert_true(list_check(&head));
-    assert_int_equal(list_count(&head), 0);
-    assert_null(list_first(&head));
-    assert_null(list_last(&head));
+    assert_ptr_equal(head.next, &head);
+    assert_ptr_equal(head.prev, &head);
     assert_null(list_pop_front(&head));
 }
 
@@ -47,8 +46,8 @@ static void test_order_and_ends(void **state)
         assert_int_equal(value_of(n), expected++);
     }
     assert_int_equal(expected, 3);
-    assert_int_equal(value_of(list_first(&head)), 0);
-    assert_int_equal(value_of(list_last(&head)), 2);
+    assert_int_equal(value_of(head.next), 0);
+    assert_int_equal(value_of(head.prev), 2);
     for (int i = 0; i < 3; i++) {
         assert_true(list_is_linked(&items[i].link));
         assert_ptr_equal(list_pop_front(&head), &items[i].link);
@@ -69,8 +68,8 @@ static void test_removing_twice_is_harmless(void **state)
     list_remove(&a.link);
     list_remove(&a.link);
     assert_true(list_check(&head));
-    assert_int_equal(list_count(&head), 1);
-    assert_ptr_equal(list_first(&head), &b.link);
+    assert_ptr_equal(head.next, &b.link);
+    assert_ptr_equal(head.prev, &b.link);
 }
 
 static void test_safe_walk_may_empty_the_list(void **state)
@@ -109,32 +108,6 @@ static void test_check_finds_a_broken_link(void **state)
     assert_false(list_check(&head));
 }
 
-static void test_splice(void **state)
-{
-    (void)state;
-    for (int n_to = 0; n_to < 4; n_to++) {
-        for (int n_from = 0; n_from < 4; n_from++) {
-            struct list to, from;
-            struct item items[8];
-            list_init(&to);
-            list_init(&from);
-            for (int i = 0; i < n_to + n_from; i++) {
-                items[i].value = i;
-                list_push_back(i < n_to ? &to : &from, &items[i].link);
-            }
-            list_splice_back(&to, &from);
-            assert_true(list_is_empty(&from));
-            assert_true(list_check(&to));
-            int expected = 0;
-            LIST_FOREACH(n, &to)
-            {
-                assert_int_equal(value_of(n), expected++);
-            }
-            assert_int_equal(expected, n_to + n_from);
-        }
-    }
-}
-
 enum {
     N_ITEMS = 16,
 };
@@ -142,12 +115,13 @@ enum {
 static void assert_order(struct list *head, const int *order, size_t n)
 {
     assert_true(list_check(head));
-    assert_int_equal(list_count(head), n);
     size_t i = 0;
     LIST_FOREACH(node, head)
     {
+        assert_true(i < n);
         assert_int_equal(value_of(node), order[i++]);
     }
+    assert_int_equal(i, n);
 }
 
 static void test_random_changes(void **state)
@@ -194,7 +168,6 @@ int main(void)
         cmocka_unit_test(test_removing_twice_is_harmless),
         cmocka_unit_test(test_safe_walk_may_empty_the_list),
         cmocka_unit_test(test_check_finds_a_broken_link),
-        cmocka_unit_test(test_splice),
         cmocka_unit_test(test_random_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
