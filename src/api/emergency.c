@@ -86,7 +86,7 @@ size_t emergency_usable_size(const void *p)
     return *emergency_header(p);
 }
 
-/* Where the pool has no room the collector finds the block. */
+/* Where the pool has no room the block stays in use, until a collection takes it, if one does. */
 void emergency_defer_free(void *p)
 {
     int saved_errno = errno;

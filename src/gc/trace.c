@@ -86,6 +86,14 @@ static void trace_put_percent(struct fmt *f, uint64_t part, uint64_t whole)
     fmt_char(f, '%');
 }
 
+static void trace_put_blocks(struct fmt *f, const char *label, uint64_t n, uint64_t n_bytes)
+{
+    fmt_str(f, label);
+    fmt_u64(f, n);
+    fmt_str(f, " blocks ");
+    fmt_bytes(f, n_bytes);
+}
+
 static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
 {
     fmt_str(f, ", heap ");
@@ -94,10 +102,7 @@ static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
     fmt_bytes(f, c->totals.live_bytes);
     fmt_str(f, " goal ");
     fmt_bytes(f, c->goal_bytes);
-    fmt_str(f, ", reclaimed ");
-    fmt_u64(f, c->totals.n_dead);
-    fmt_str(f, " blocks ");
-    fmt_bytes(f, c->totals.dead_bytes);
+    trace_put_blocks(f, ", reclaimed ", c->totals.n_dead, c->totals.dead_bytes);
     fmt_str(f, ", roots ");
     fmt_bytes(f, c->roots_bytes);
     fmt_str(f, ", threads ");
@@ -109,14 +114,8 @@ static void trace_put_result(struct fmt *f, const struct trace_cycle *c)
         fmt_u64(f, c->n_cyclic);
     }
     if (c->totals.n_held + c->totals.n_unheld != 0) {
-        fmt_str(f, ", freed ");
-        fmt_u64(f, c->totals.n_unheld);
-        fmt_str(f, " blocks ");
-        fmt_bytes(f, c->totals.unheld_bytes);
-        fmt_str(f, ", held ");
-        fmt_u64(f, c->totals.n_held);
-        fmt_str(f, " blocks ");
-        fmt_bytes(f, c->totals.held_bytes);
+        trace_put_blocks(f, ", freed ", c->totals.n_unheld, c->totals.unheld_bytes);
+        trace_put_blocks(f, ", held ", c->totals.n_held, c->totals.held_bytes);
     }
     if (c->beside_ns != 0) {
         fmt_str(f, ", two stops ");
